@@ -1,0 +1,69 @@
+"""Every exception that dlcourse raises for its users, and what the command line makes of it.
+
+    DlcourseError                 one line for the user, no traceback
+    ├── UsageError                a wrong argument or flag                     exit 2
+    │   └── UnknownNameError      a name that is not there, with the near one  exit 2
+    ├── DataError                 data missing, damaged or unreadable          exit 2
+    ├── TrainingError             training cannot go on                        exit 2
+    │   └── NonFiniteLossError    the loss turned NaN or infinite              exit 2
+    └── GradingError              could not be graded                          exit 3
+
+A message names the argument, the value received, what was expected, and the next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DlcourseError",
+    "GradingError",
+    "NonFiniteLossError",
+    "TrainingError",
+    "UnknownNameError",
+    "UsageError",
+]
+
+
+class DlcourseError(Exception):
+    """The root: an error whose message is meant for the user."""
+
+    exit_status = 2
+
+
+class UsageError(DlcourseError):
+    """A wrong argument or flag."""
+
+
+class UnknownNameError(UsageError):
+    """A name that is not among the choices; the message offers the nearest one.
+
+    >>> str(UnknownNameError("model", "lenet", ["mlp", "lenet5"]))
+    "unknown model 'lenet'; did you mean 'lenet5'? (mlp, lenet5)"
+    """
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        choices = list(choices)
+        near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else "; choose one of"
+        super().__init__(f"unknown {kind} {name!r}{hint} ({', '.join(choices)})")
+
+
+class DataError(DlcourseError):
+    """Data that are missing, damaged or unreadable; the message names the file."""
+
+
+class TrainingError(DlcourseError):
+    """Training cannot go on."""
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss turned NaN or infinite. The model holds its best weights so far."""
+
+
+class GradingError(DlcourseError):
+    """A submission, or a whole batch, could not be graded."""
+
+    exit_status = 3

@@ -1,0 +1,86 @@
+"""Seed, threads, device and versions, each decided in this one place."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+
+# A spinning OpenMP worker starves every other process on a shared machine; it must be told
+# before torch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import numpy as np
+import torch
+
+from dlcourse.errors import UsageError
+
+__all__ = ["available_devices", "pick_device", "seed_everything", "set_threads", "versions"]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's global generators (every device)."""
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"seed must be between 0 and 2**32 - 1, got {seed}")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def set_threads(threads: int | None) -> int:
+    """Set the number of threads torch computes with; None leaves it. Returns the number in force."""
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"threads must be at least 1, got {threads}")
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def available_devices() -> list[str]:
+    """The kinds of device that can compute here, the preferred first: cuda, then mps, then cpu."""
+    devices = []
+    if torch.cuda.is_available():
+        devices.append("cuda")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]
+
+
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """The device called `name` ("cuda", "cuda:1", "mps", "cpu"), or the best here for None.
+
+    Raises UsageError where the device is not to be had, naming those that are.
+    """
+    available = available_devices()
+    if name is None:
+        return torch.device(available[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(
+            f"unknown device {name!r}; here there is: {', '.join(available)}"
+        ) from None
+    if device.type not in available:
+        raise UsageError(f"no {device.type} device here; there is: {', '.join(available)}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"no device {name!r}; this machine has {torch.cuda.device_count()} GPU(s)")
+    return device
+
+
+def versions() -> dict[str, str]:
+    """Versions and hardware that a recorded result depends on."""
+    from importlib.metadata import version
+
+    from dlcourse import __version__
+
+    found = {
+        "dlcourse": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "numpy": np.__version__,
+        "platform": platform.platform(terse=True),
+    }
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
