@@ -1,0 +1,76 @@
+"""What every benchmark shares: timing in turn, and a result file that says where it came from."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dlcourse.runtime import versions
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round; they take turns, so the machine's drift hits all.
+
+    One uncounted round comes first.
+    """
+    seconds = {name: [] for name in contestants}
+    for counted in [False, *[True] * rounds]:
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            if counted:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def spread(values: list[float], digits: int = 4) -> dict[str, float | int]:
+    """Median, least, most and n."""
+    return {
+        "median": round(statistics.median(values), digits),
+        "min": round(min(values), digits),
+        "max": round(max(values), digits),
+        "n": len(values),
+    }
+
+
+def cpu_name() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def record(name: str, result: dict, out: Path | None = None) -> Path:
+    """Write `result` with hardware, versions and date to benchmarks/results/<name>.json."""
+    path = out or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entry = {
+        "benchmark": name,
+        "date": datetime.date.today().isoformat(),
+        "hardware": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "versions": versions(),
+        "result": result,
+    }
+    path.write_text(json.dumps(entry, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+    return path
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """A parser with the flag common to all benchmarks."""
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--out", type=Path, help="where the result goes (default: results/ beside)")
+    return made

@@ -1,0 +1,96 @@
+"""The command `dlcourse`: parse, call, print. No logic lives here.
+
+Each command imports what it needs when it runs, so that `dlcourse --help` never imports torch.
+Results go to stdout, progress and errors to stderr. Exit status: 0 good, 1 a check failed,
+2 misuse, 3 could not be graded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from dlcourse import __version__
+from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
+
+__all__ = ["main"]
+
+EPILOG = "LAB is lab05, 5 or lab05_convnets. Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded."
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are one line, with the nearest name where one is near."""
+
+    def error(self, message: str) -> None:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise UnknownNameError(action.metavar or action.dest, str(value), action.choices)
+
+
+def run(args: argparse.Namespace) -> int:
+    from dlcourse import course
+
+    lab = course.find_lab(args.lab)
+    script = course.load_script(lab.solution if args.solution else lab.student)
+    return script.main(args.lab_flags) or 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from dlcourse import doctor
+
+    report = doctor.examine(args.data_dir)
+    print(doctor.as_json(report) if args.json else doctor.as_text(report))
+    return 0 if report.healthy else 1
+
+
+def add_run(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("run", help="run a lab script; what follows LAB goes to the lab")
+    parser.add_argument("lab", metavar="LAB")
+    parser.add_argument(
+        "--solution", action="store_true", help="the complete script, not the student's"
+    )
+    parser.set_defaults(call=run)
+
+
+def add_doctor(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
+    parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.set_defaults(call=doctor)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="dlcourse", description="The deep-learning course that people can run.", epilog=EPILOG
+    )
+    parser.add_argument("--version", action="version", version=f"dlcourse {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    add_run(commands)
+    add_doctor(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's) and return its exit status."""
+    try:
+        parser = build_parser()
+        args, rest = parser.parse_known_args(argv)
+        if args.command == "run":
+            args.lab_flags = rest
+        elif rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        return args.call(args)
+    except DlcourseError as error:
+        print(f"dlcourse: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("dlcourse: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (`dlcourse ... | head`) has gone; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
