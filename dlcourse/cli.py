@@ -17,11 +17,18 @@ from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
 __all__ = ["main"]
 
-EPILOG = "LAB is lab05, 5 or lab05_convnets. Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded."
+EPILOG = (
+    "LAB is lab05, 5 or lab05_convnets. "
+    "Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded."
+)
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are one line, with the nearest name where one is near."""
+
+    def __init__(self, **settings: object) -> None:
+        # No abbreviations: `run LAB --s` is a flag of the lab, not of `run`.
+        super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see {self.prog} --help)")

@@ -28,7 +28,7 @@ def seed_everything(seed: int) -> None:
 
 
 def set_threads(threads: int | None) -> int:
-    """Set the number of threads torch computes with; None leaves it. Returns the number in force."""
+    """Set how many threads torch computes with (None leaves it); return the number in force."""
     if threads is not None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, got {threads}")

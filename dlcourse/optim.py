@@ -1,0 +1,103 @@
+"""Named optimizers, each with its update rule and its source.
+
+In the formulas w are the weights, g the gradient, t the step (from 1), products elementwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlcourse.errors import UnknownNameError, UsageError
+
+__all__ = ["OPTIMIZERS", "build"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named optimizer: torch's class, the settings that make it so, a usual learning rate."""
+
+    factory: Callable[..., torch.optim.Optimizer]
+    lr: float
+    formula: str
+    source: str
+    settings: tuple[tuple[str, object], ...] = ()
+
+
+OPTIMIZERS = {
+    "sgd": Entry(torch.optim.SGD, 0.1, "w -= lr g", "Robbins & Monro 1951"),
+    "momentum": Entry(
+        torch.optim.SGD,
+        0.02,
+        "v = mu v + g; w -= lr v",
+        "Polyak 1964",
+        (("momentum", 0.9),),
+    ),
+    "nesterov": Entry(
+        torch.optim.SGD,
+        0.02,
+        "v = mu v + g; w -= lr (g + mu v)",
+        "Nesterov 1983; Sutskever et al. 2013",
+        (("momentum", 0.9), ("nesterov", True)),
+    ),
+    "adagrad": Entry(
+        torch.optim.Adagrad,
+        0.01,
+        "s += g^2; w -= lr g / (sqrt(s) + eps)",
+        "Duchi, Hazan & Singer 2011",
+    ),
+    "adadelta": Entry(
+        torch.optim.Adadelta,
+        1.0,
+        "s = rho s + (1-rho) g^2; d = g sqrt(u + eps) / sqrt(s + eps); "
+        "u = rho u + (1-rho) d^2; w -= lr d",
+        "Zeiler 2012, arXiv:1212.5701",
+    ),
+    "rmsprop": Entry(
+        torch.optim.RMSprop,
+        0.001,
+        "s = rho s + (1-rho) g^2; w -= lr g / (sqrt(s) + eps)",
+        "Tieleman & Hinton 2012, lecture 6.5",
+    ),
+    "adam": Entry(
+        torch.optim.Adam,
+        0.001,
+        "m = b1 m + (1-b1) g; s = b2 s + (1-b2) g^2; "
+        "w -= lr m / (1-b1^t) / (sqrt(s / (1-b2^t)) + eps)",
+        "Kingma & Ba 2015, arXiv:1412.6980",
+    ),
+    "nadam": Entry(
+        torch.optim.NAdam,
+        0.001,
+        "Adam whose m looks one step ahead, as Nesterov's momentum does",
+        "Dozat 2016",
+    ),
+    "adamw": Entry(
+        torch.optim.AdamW,
+        0.001,
+        "Adam, and w -= lr wd w beside it instead of wd w inside g",
+        "Loshchilov & Hutter 2019, arXiv:1711.05101",
+    ),
+}
+
+
+def build(
+    name: str, params: Iterable[Tensor], lr: float | None = None, **settings: object
+) -> torch.optim.Optimizer:
+    """The optimizer called `name` over `params`; `lr` None takes the name's usual learning rate.
+
+    `settings` go to torch's class (`momentum`, `betas`, `weight_decay`, ...). Raises
+    UnknownNameError for a name not in OPTIMIZERS, UsageError for a setting torch refuses.
+    """
+    if name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", name, OPTIMIZERS)
+    entry = OPTIMIZERS[name]
+    try:
+        return entry.factory(
+            params, lr=entry.lr if lr is None else lr, **{**dict(entry.settings), **settings}
+        )
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"optimizer {name!r}: {error}") from None
