@@ -117,15 +117,15 @@ def test_nan_loss_stops_names_the_step_and_keeps_the_best_weights(model):
     train = blobs()
     steps = []
 
-    def breaks_at_step_11(logits, targets):
+    def breaks_in_epoch_2(logits, targets):
         steps.append(len(logits))
-        return F.cross_entropy(logits, targets) * (math.nan if len(steps) == 11 + 1 else 1.0)
+        return F.cross_entropy(logits, targets) * (math.nan if len(steps) == 12 else 1.0)
 
-    val = [(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))]  # one evaluation an epoch
+    val = [(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))]
     with pytest.raises(
         NonFiniteLossError, match=r"loss is nan at step 3 of epoch 2; try"
     ) as caught:
-        fit(model, train, val, epochs=5, loss=breaks_at_step_11, device="cpu")
+        fit(model, train, val, epochs=5, loss=breaks_in_epoch_2, device="cpu")
     assert len(caught.value.history) == 1
     assert caught.value.history.best_epoch == 1
     assert all(p.isfinite().all() for p in model.parameters())

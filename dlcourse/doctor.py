@@ -1,0 +1,146 @@
+"""What this machine can do for the course, and the mend for what is broken.
+
+It imports torch only inside its checks, since a torch that does not import is what it looks for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["Finding", "Report", "as_json", "as_text", "examine"]
+
+OLDEST_PYTHON = (3, 10)
+OLDEST_TORCH = (2, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: what was found, and the next step where it is not good."""
+
+    name: str
+    good: bool
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, in the order they were looked at."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing needs a mend."""
+        return all(finding.good for finding in self.findings)
+
+
+def examine(data_dir: str | None = None) -> Report:
+    """Look at Python, torch, torchvision, the devices, the data folder. Raises nothing."""
+    checks: list[Callable[[], Finding]] = [
+        check_python,
+        check_torch,
+        check_torchvision,
+        check_devices,
+        lambda: check_data(data_dir),
+    ]
+    return Report(tuple(check() for check in checks))
+
+
+def check_python() -> Finding:
+    good = sys.version_info >= OLDEST_PYTHON
+    return Finding(
+        "Python",
+        good,
+        f"{platform.python_version()} on {platform.platform(terse=True)}",
+        "" if good else "the course needs Python 3.10 or newer: python.org/downloads",
+    )
+
+
+def check_torch() -> Finding:
+    try:
+        torch = import_module("torch")
+    except (ImportError, OSError) as error:
+        return Finding(
+            "torch", False, f"does not import: {first_line(error)}", "pip install torch torchvision"
+        )
+    good = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= OLDEST_TORCH
+    mend = "" if good else "pip install --upgrade torch torchvision"
+    return Finding("torch", good, f"{torch.__version__}, {torch.get_num_threads()} threads", mend)
+
+
+def check_torchvision() -> Finding:
+    """torchvision is compiled for one build of torch; beside another it cannot load."""
+    try:
+        torchvision = import_module("torchvision")
+    except (ImportError, OSError, RuntimeError) as error:
+        found = f"does not import: {first_line(error)}"
+        if "torchvision::nms" not in str(error):
+            return Finding("torchvision", False, found, "pip install torch torchvision")
+        return Finding(
+            "torchvision",
+            False,
+            f"{found} (torch {installed('torch')} beside torchvision {installed('torchvision')})",
+            "the two come from different builds; take both from one place: "
+            "pip uninstall -y torch torchvision, then pip install torch torchvision",
+        )
+    return Finding("torchvision", True, torchvision.__version__)
+
+
+def check_devices() -> Finding:
+    try:
+        from dlcourse.runtime import available_devices
+
+        devices = available_devices()
+        torch = import_module("torch")
+    except (ImportError, OSError) as error:
+        return Finding("devices", False, f"unknown: {first_line(error)}", "mend torch first")
+    names = [f"{torch.cuda.get_device_name()} (cuda)" if d == "cuda" else d for d in devices]
+    return Finding("devices", True, f"{', '.join(names)}; {os.cpu_count()} processors")
+
+
+def check_data(data_dir: str | None) -> Finding:
+    """Whether the data folder can be read, and what lies in it."""
+    folder = Path(data_dir or os.environ.get("DLCOURSE_DATA") or "datasets")
+    try:
+        entries = sorted(path.name for path in folder.iterdir() if path.name != "README.md")
+    except FileNotFoundError:
+        return Finding("data", True, f"{folder} is not there yet; it is made on the first download")
+    except OSError as error:
+        mend = "name a folder that you may read: --data-dir or DLCOURSE_DATA"
+        return Finding("data", False, f"cannot read {folder}: {error.strerror}", mend)
+    return Finding("data", True, f"{folder} holds {', '.join(entries) or 'nothing yet'}")
+
+
+def installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def as_text(report: Report) -> str:
+    """The report for people: a line a finding, its mend below where there is one."""
+    lines = []
+    for finding in report.findings:
+        lines.append(f"{'ok  ' if finding.good else 'BAD '}{finding.name:<14}{finding.found}")
+        if finding.mend:
+            lines.append(f"{'':<18}mend: {finding.mend}")
+    return "\n".join(lines)
+
+
+def as_json(report: Report) -> str:
+    """The report for machines."""
+    return json.dumps({"healthy": report.healthy, **asdict(report)}, indent=2)
