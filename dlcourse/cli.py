@@ -46,6 +46,20 @@ def run(args: argparse.Namespace) -> int:
     return script.main(args.lab_flags) or 0
 
 
+def labs(args: argparse.Namespace) -> int:
+    from dlcourse import course
+
+    there = course.labs()
+    if args.write:
+        from dlcourse.grade import student_version
+
+        for path in student_version.write(there):
+            print(path)
+        return 0
+    print(course.as_json(there) if args.json else course.as_text(there))
+    return 0
+
+
 def doctor(args: argparse.Namespace) -> int:
     from dlcourse import doctor
 
@@ -63,6 +77,15 @@ def add_run(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(call=run)
 
 
+def add_labs(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("labs", help="the course at a glance: labs, tasks, points")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--write", action="store_true", help="write labs/ anew from solutions/; prints what changed"
+    )
+    parser.set_defaults(call=labs)
+
+
 def add_doctor(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
     parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
@@ -76,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dlcourse {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    add_labs(commands)
     add_run(commands)
     add_doctor(commands)
     return parser

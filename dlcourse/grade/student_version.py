@@ -1,0 +1,99 @@
+"""Student versions: a solution whose answers are cut out.
+
+The lines between `# BEGIN SOLUTION` and `# END SOLUTION` become one
+`raise NotImplementedError("task 5.2: conv2d")`; all else stays as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+from dlcourse.course import TASK, Lab, enclosing_names
+from dlcourse.errors import UsageError
+
+__all__ = ["generate", "solution_lines", "surviving_lines", "write"]
+
+BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
+
+
+def generate(source: str, filename: str = "solution") -> str:
+    """The student version of a solution's `source`; `filename` is what errors call it.
+
+    Raises UsageError for markers that do not pair up, for a block outside a function or without
+    a task comment above it, and where what is left does not parse.
+    """
+    try:
+        names = enclosing_names(source)
+    except SyntaxError as error:
+        raise UsageError(
+            f"{filename}:{error.lineno}: the solution does not parse: {error.msg}"
+        ) from None
+    kept, task, opened = [], None, None
+    for number, line in enumerate(source.splitlines(), start=1):
+        if match := TASK.match(line):
+            task = match["id"]
+        marker = line.strip()
+        if marker == BEGIN:
+            if opened:
+                raise UsageError(
+                    f"{filename}:{number}: BEGIN SOLUTION inside the block opened at line {opened}"
+                )
+            name = names.get(number, "").removesuffix(".__init__")
+            if not name:
+                raise UsageError(f"{filename}:{number}: a solution block must stand in a function")
+            if task is None:
+                raise UsageError(f"{filename}:{number}: no '# Task N.N (P points).' comment above")
+            opened = number
+            indent = line[: len(line) - len(line.lstrip())]
+            kept.append(f'{indent}raise NotImplementedError("task {task}: {name}")')
+        elif marker == END:
+            if not opened:
+                raise UsageError(f"{filename}:{number}: END SOLUTION without a BEGIN SOLUTION")
+            opened = None
+        elif not opened:
+            kept.append(line)
+    if opened:
+        raise UsageError(f"{filename}:{opened}: BEGIN SOLUTION without an END SOLUTION")
+    text = "\n".join(kept) + "\n"
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        raise UsageError(
+            f"{filename}: the student version does not parse at line {error.lineno}: {error.msg}"
+        ) from None
+    return text
+
+
+def solution_lines(source: str) -> list[str]:
+    """The stripped lines of code between the markers of `source` that stand nowhere else in it."""
+    inside, outside, opened = [], set(), False
+    for line in map(str.strip, source.splitlines()):
+        if line in (BEGIN, END):
+            opened = line == BEGIN
+        elif opened:
+            inside.append(line)
+        else:
+            outside.add(line)
+    return [line for line in inside if line and not line.startswith("#") and line not in outside]
+
+
+def surviving_lines(text: str, source: str) -> list[str]:
+    """The lines of `source`'s answers that are to be read in `text`: a leak."""
+    there = set(map(str.strip, text.splitlines()))
+    return [line for line in solution_lines(source) if line in there]
+
+
+def write(labs: Iterable[Lab]) -> list[Path]:
+    """Write the student version of every lab that has a solution; return the files that changed."""
+    changed = []
+    for lab in labs:
+        if not lab.solution.is_file():
+            continue
+        text = generate(lab.solution.read_text(encoding="utf-8"), lab.solution.name)
+        if not lab.student.is_file() or lab.student.read_text(encoding="utf-8") != text:
+            lab.student.parent.mkdir(exist_ok=True)
+            lab.student.write_text(text, encoding="utf-8", newline="\n")
+            changed.append(lab.student)
+    return changed
