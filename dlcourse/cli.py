@@ -8,9 +8,11 @@ Results go to stdout, progress and errors to stderr. Exit status: 0 good, 1 a ch
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from dlcourse import __version__
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
@@ -60,6 +62,17 @@ def labs(args: argparse.Namespace) -> int:
     return 0
 
 
+def check(args: argparse.Namespace) -> int:
+    from dlcourse import course
+
+    lab = course.find_lab(args.lab)
+    from dlcourse.grade import check, table
+
+    record = check(lab, lab.solution if args.solution else args.file, args.task)
+    print(json.dumps(record.as_dict(), indent=2) if args.json else table.as_text(record, lab))
+    return record.exit_status
+
+
 def doctor(args: argparse.Namespace) -> int:
     from dlcourse import doctor
 
@@ -86,6 +99,17 @@ def add_labs(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(call=labs)
 
 
+def add_check(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("check", help="what is right so far, in seconds, on this machine")
+    parser.add_argument("lab", metavar="LAB")
+    parser.add_argument("--task", metavar="ID", help="one task only, such as 5.2")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--file", type=Path, metavar="F", help="a file other than labs/LAB.py")
+    which.add_argument("--solution", action="store_true", help="the complete script")
+    parser.add_argument("--json", action="store_true", help="for machines: the whole record")
+    parser.set_defaults(call=check)
+
+
 def add_doctor(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
     parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
@@ -101,6 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     add_labs(commands)
     add_run(commands)
+    add_check(commands)
     add_doctor(commands)
     return parser
 

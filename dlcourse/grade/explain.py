@@ -1,0 +1,92 @@
+"""Why a test failed, in words: what was expected, what came, and where."""
+
+from __future__ import annotations
+
+import reprlib
+from types import TracebackType
+
+from dlcourse.grade.wire import clean_text
+
+__all__ = ["difference", "explain_assertion"]
+
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 200
+SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = SHORT.maxset = 12
+
+
+def difference(got: object, expected: object) -> str:
+    """How `got` differs from `expected`, tensors, dictionaries or anything with a repr."""
+    import torch
+
+    if isinstance(expected, torch.Tensor):
+        return tensor_difference(got, expected)
+    if isinstance(got, dict) and isinstance(expected, dict):
+        keys = [
+            key
+            for key in [*expected, *(set(got) - set(expected))]
+            if key not in got or key not in expected or got[key] != expected[key]
+        ]
+        words = [
+            f"{key!r} is missing" if key not in got
+            else f"{SHORT.repr(key)} is not expected" if key not in expected
+            else f"{key!r}: expected {SHORT.repr(expected[key])}, got {SHORT.repr(got[key])}"
+            for key in keys
+        ]  # fmt: skip
+        return "; ".join(words[:3]) + (f"; and {len(words) - 3} more" if len(words) > 3 else "")
+    return f"expected {SHORT.repr(expected)}, got {SHORT.repr(got)}"
+
+
+def tensor_difference(got: object, expected) -> str:
+    import torch
+
+    if not isinstance(got, torch.Tensor):
+        if isinstance(got, int | float) and expected.dim() == 0:
+            return f"expected {expected.item()!r}, got {got!r}"
+        return f"expected a tensor of shape {tuple(expected.shape)}, got {SHORT.repr(got)}"
+    if got.shape != expected.shape:
+        return f"expected shape {tuple(expected.shape)}, got {tuple(got.shape)}"
+    if got.dtype != expected.dtype:
+        return f"expected {expected.dtype}, got {got.dtype}"
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    apart = (got.detach().to(wide) - expected.detach().to(wide)).abs()
+    apart = torch.where(got.isnan() & ~expected.isnan(), torch.inf, apart).nan_to_num(
+        0.0, torch.inf
+    )
+    if expected.numel() <= 12:
+        return f"expected {numbers(expected)}, got {numbers(got)}"
+    # Below a thousandth of the greatest difference it is rounding that shows, not the mistake.
+    differ = int((apart > 1e-3 * apart.max()).sum())
+    place = tuple(int(i) for i in torch.unravel_index(apart.argmax(), apart.shape))
+    return (
+        f"{differ} of {expected.numel()} values differ, most at {list(place)}: "
+        f"expected {expected[place].item():.6g}, got {got[place].item():.6g}"
+    )
+
+
+def numbers(tensor) -> str:
+    return " ".join(str(tensor.detach()).removeprefix("tensor(").removesuffix(")").split())
+
+
+def explain_assertion(
+    error: BaseException, traceback: TracebackType | None, compared: tuple | None
+) -> str:
+    """One line of explanation for an exception that a test's own statement raised.
+
+    compared: (operator, left, right) of the comparison that failed in an `assert`, where known.
+    """
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "assert_close" and "torch" in frame.f_code.co_filename:
+            return difference(frame.f_locals["actual"], frame.f_locals["expected"])
+        traceback = traceback.tb_next
+    text = clean_text(error, 1000)
+    if not isinstance(error, AssertionError):
+        return f"the test could not use what came back: {type(error).__name__}: {text}"
+    if not text.startswith("assert ") and text:
+        return text.partition("\nassert ")[0]
+    if compared:
+        sign, left, right = compared
+        if sign == "==":
+            return difference(left, right)
+        return f"expected a value {sign} {SHORT.repr(right)}, got {SHORT.repr(left)}"
+    return text.splitlines()[0] if text else "an assertion failed"

@@ -1,0 +1,65 @@
+"""How a test says what it is worth.
+
+    @points(3, task="5.2", hint="stride and padding", hidden=True, needs=("5.1",))
+    def test_conv2d_is_that_of_torch(student): ...
+
+The points of a task's tests add up; a parametrized test shares its points among its cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dlcourse.errors import UsageError
+
+__all__ = ["PartialCredit", "Points", "award", "points"]
+
+Test = TypeVar("Test", bound=Callable)
+
+
+@dataclass(frozen=True)
+class Points:
+    """What `points` hangs on a test function, as its attribute `points`."""
+
+    points: float
+    task: str
+    hint: str
+    hidden: bool
+    needs: tuple[str, ...]
+
+
+def points(
+    points: float, *, task: str, hint: str = "", hidden: bool = False, needs: Sequence[str] = ()
+) -> Callable[[Test], Test]:
+    """Decorate a test with the `points` it gives to `task`.
+
+    hint: the next step, shown when it fails. hidden: not handed out, and neither its inputs nor its
+    values are shown to a student. needs: ids of tasks without which a failure here says nothing.
+    """
+    if not points > 0:
+        raise UsageError(f"points of task {task} must be above 0, got {points!r}")
+    worth = Points(float(points), str(task), hint, hidden, tuple(needs))
+
+    def decorate(test: Test) -> Test:
+        test.points = worth
+        return test
+
+    return decorate
+
+
+class PartialCredit(Exception):  # noqa: N818 (no error: it carries points)
+    """Ends a test with part of its points; raised by `award`."""
+
+    def __init__(self, fraction: float, reason: str) -> None:
+        super().__init__(reason)
+        self.fraction = fraction
+
+
+def award(fraction: float, reason: str) -> None:
+    """End the test with `fraction`, from 0 to 1, of its points, for `reason`; 1 just goes on."""
+    if not 0 <= fraction <= 1:
+        raise UsageError(f"award takes a fraction from 0 to 1, got {fraction!r}")
+    if fraction < 1:
+        raise PartialCredit(fraction, reason)

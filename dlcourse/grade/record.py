@@ -1,0 +1,138 @@
+"""The one record of a grading, which drives the terminal, JSON and every report.
+
+`as_dict` uses Gradescope's field names: score, max_score, execution_time, tests (number, name,
+score, max_score, status, output, visibility) and extra_data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from dlcourse.errors import GradingError
+
+__all__ = ["Record", "TestRecord", "Verdict"]
+
+COULD_NOT = "could not check"
+
+
+@dataclass
+class TestRecord:
+    """One test. `outcome` is "passed", "partial", "could not check", or what went wrong."""
+
+    __test__ = False  # no test class, whatever its name tells pytest
+
+    task: str
+    name: str
+    score: float
+    max_score: float
+    outcome: str
+    reason: str = ""
+    where: str = ""
+    traceback: str = ""
+    printed: str = ""
+    hint: str = ""
+    hidden: bool = False
+    needs: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "passed"
+
+    def output(self, *, hidden_too: bool) -> str:
+        """What the test says. A hidden one tells a student its outcome and hint, nothing else:
+        also an exception's text or a print could carry its inputs away."""
+        if self.passed:
+            return ""
+        lines = [self.outcome]
+        if self.outcome in ("not written", "not reached", "import failure", "missing"):
+            lines.append(self.reason)
+        elif not self.hidden or hidden_too:
+            lines += [self.reason, self.traceback, self.where and f"in: {self.where}"]
+            lines.append(self.printed and f"printed: {self.printed}")
+        lines.append(self.hint and f"hint: {self.hint}")
+        return "\n".join(line.rstrip() for line in lines if line)
+
+    def as_dict(self, *, hidden_too: bool = True) -> dict:
+        return {
+            "number": self.task,
+            "name": self.name,
+            "score": self.score,
+            "max_score": self.max_score,
+            "status": "passed" if self.passed else "failed",
+            "output": self.output(hidden_too=hidden_too),
+            "visibility": "visible",
+            "extra_data": {"outcome": self.outcome, "hidden": self.hidden},
+        }
+
+
+@dataclass
+class Verdict:
+    """What a task's tests come to together."""
+
+    task: str
+    score: float
+    max_score: float
+    outcome: str
+    worst: TestRecord | None
+
+
+@dataclass
+class Record:
+    """A graded file."""
+
+    lab: str
+    tests: list[TestRecord]
+    execution_time: float
+    extra_data: dict = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        return round(sum(test.score for test in self.tests), 6)
+
+    @property
+    def max_score(self) -> float:
+        return round(sum(test.max_score for test in self.tests), 6)
+
+    @property
+    def exit_status(self) -> int:
+        """0 all passed, 1 something failed, 3 something could not be checked."""
+        if any(test.outcome == COULD_NOT for test in self.tests):
+            return GradingError.exit_status
+        return 0 if all(test.passed for test in self.tests) else 1
+
+    def verdicts(self) -> list[Verdict]:
+        """One verdict a task, in the order of the tasks' numbers."""
+        by_task: dict[str, list[TestRecord]] = {}
+        for test in self.tests:
+            by_task.setdefault(test.task, []).append(test)
+        verdicts = []
+        for task in sorted(by_task, key=lambda name: [int(part) for part in name.split(".")]):
+            tests = by_task[task]
+            score = round(sum(test.score for test in tests), 6)
+            worst = next((test for test in tests if not test.passed), None)
+            outcome = worst.outcome if worst else "passed"
+            if worst and score > 0 and outcome != COULD_NOT:
+                outcome = "partial"
+            verdicts.append(
+                Verdict(task, score, round(sum(t.max_score for t in tests), 6), outcome, worst)
+            )
+        return verdicts
+
+    def as_dict(self, *, hidden_too: bool = True) -> dict:
+        """The record in Gradescope's names; without `hidden_too`, what a student may see."""
+        return {
+            "score": self.score,
+            "max_score": self.max_score,
+            "execution_time": round(self.execution_time, 3),
+            "tests": [test.as_dict(hidden_too=hidden_too) for test in self.tests],
+            "extra_data": {"lab": self.lab, **self.extra_data},
+        }
+
+    def to_journal(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_journal(cls, saved: dict) -> Record:
+        tests = [TestRecord(**{**test, "needs": tuple(test["needs"])}) for test in saved["tests"]]
+        return cls(saved["lab"], tests, saved["execution_time"], saved["extra_data"])

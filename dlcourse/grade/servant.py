@@ -1,0 +1,249 @@
+"""Beside student code: load it, do what a test asks of it, answer with data.
+
+It runs in the test's own process for `dlcourse check`, in the sandbox for `dlcourse grade`. It
+knows no test and no expected value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import itertools
+import linecache
+import operator
+import re
+import sys
+import traceback
+import types
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+
+from dlcourse.grade.probes import PROBES
+from dlcourse.grade.wire import WireError, clean_text, decode, encode
+
+__all__ = ["Servant"]
+
+MAX_ITEMS = 100_000
+MAX_PRINTED = 2**20  # characters
+NOT_WRITTEN = re.compile(r"^task (\d+\.\d+): (.+)$")
+
+Answer = tuple[dict, list[bytes]]
+
+
+class OutputLimitError(Exception):
+    """Student code printed more than MAX_PRINTED characters."""
+
+
+class Printed(io.TextIOBase):
+    """What student code prints: kept up to 2,000 characters, refused beyond MAX_PRINTED."""
+
+    def __init__(self) -> None:
+        self.text, self.count = "", 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.count += len(text)
+        if self.count > MAX_PRINTED:
+            raise OutputLimitError(f"your code printed more than {MAX_PRINTED:,} characters")
+        if len(self.text) < 2000:
+            self.text += text[: 2000 - len(self.text)]
+        return len(text)
+
+
+class NoInput(io.TextIOBase):
+    """A standard input that says why there is none."""
+
+    def readline(self, size: int = -1) -> str:
+        raise EOFError("nobody types while a lab is checked; take values from the arguments")
+
+    read = readline
+
+
+class Servant:
+    """Holds one student's module, and those of its objects that are no plain data.
+
+    source: the file's bytes; filename: what tracebacks call it; name: the module's name.
+    call_back: takes (number, message, buffers) to a function of the test's and brings its answer.
+    """
+
+    def __init__(
+        self,
+        source: bytes,
+        filename: str,
+        name: str,
+        call_back: Callable[[int, dict, list[bytes]], Answer],
+    ) -> None:
+        self.source, self.filename, self.name = source, filename, name
+        self.call_back = call_back
+        self.module: types.ModuleType | None = None
+        self.objects: list[object] = []
+        self.numbers: dict[int, int] = {}
+        self.printed = Printed()
+
+    def answer(self, message: dict, buffers: list[bytes]) -> Answer:
+        """Do what `message` asks; the answer holds "value" or "error", never raises for either."""
+        self.printed = Printed()
+        replies: list[bytes] = []
+        stdin, sys.stdin = sys.stdin, NoInput()
+        try:
+            with contextlib.redirect_stdout(self.printed):
+                value = self.do(message, buffers)
+                reply = {"value": encode(value, replies, self.hold)}
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever student code raises is data here)
+            replies.clear()
+            reply = {"error": self.explain(error)}
+        finally:
+            sys.stdin = stdin
+        if self.printed.text:
+            reply["printed"] = clean_text(self.printed.text)
+        return reply, replies
+
+    def do(self, message: dict, buffers: list[bytes]) -> object:
+        if self.module is None:
+            self.load()
+        what = message["do"]
+        if what == "load":
+            return None
+        target = self.module if message.get("of") is None else self.objects[message["of"]]
+        args = decode(message.get("args", []), buffers, self.find, strided=True)
+        kwargs = decode(
+            message.get("kwargs", {"t": "dict", "v": []}), buffers, self.find, strided=True
+        )
+        if what == "get":
+            value = getattr(target, *args)
+        elif what == "call":
+            value = target(*args, **kwargs)
+        elif what == "len":
+            value = len(target)
+        elif what == "item":
+            value = operator.getitem(target, *args)
+        elif what == "list":
+            value = iter(target)
+        elif what == "probe":
+            value = PROBES[message["name"]](self.module, *args, **kwargs)
+        else:
+            raise WireError(f"no such request: {what}")
+        return as_list(value)
+
+    def load(self) -> None:
+        module = types.ModuleType(self.name)
+        module.__file__ = self.filename
+        lines = self.source.decode("utf-8", "replace").splitlines(keepends=True)
+        # Tracebacks quote the source from here: in the sandbox there is no file to read.
+        linecache.cache[self.filename] = (len(self.source), None, lines, self.filename)
+        sys.modules[self.name] = module
+        try:
+            exec(compile(self.source, self.filename, "exec"), module.__dict__)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            sys.modules.pop(self.name, None)
+            raise LoadError from error
+        self.module = module
+
+    def hold(self, value: object) -> dict:
+        """Keep an object that is no plain data; what crosses is its number."""
+        number = self.numbers.get(id(value))
+        if number is None:
+            if len(self.objects) >= MAX_ITEMS:
+                raise OutputLimitError(f"your code gave out more than {MAX_ITEMS:,} objects")
+            number = self.numbers[id(value)] = len(self.objects)
+            self.objects.append(value)
+        return {"t": "handle", "v": number}
+
+    def find(self, node: dict) -> object:
+        """The value of a node that only this side knows."""
+        if node.get("t") == "handle":
+            return self.objects[node["v"]]
+        if node.get("t") == "name":
+            found = importlib.import_module(node["module"])
+            for part in node["v"].split("."):
+                found = getattr(found, part)
+            return found
+        if node.get("t") == "callback":
+            return self.stand_in(node["v"])
+        raise WireError(f"no such value: {clean_text(node.get('t'), 40)}")
+
+    def stand_in(self, number: int) -> Callable:
+        """A function that has the test's function of that `number` called, with plain data."""
+
+        def call(*args: object, **kwargs: object) -> object:
+            buffers: list[bytes] = []
+            message = {
+                "args": encode(list(args), buffers, self.hold),
+                "kwargs": encode(kwargs, buffers, self.hold),
+            }
+            reply, replies = self.call_back(number, message, buffers)
+            if "error" in reply:
+                raise RuntimeError(reply["error"])
+            return decode(reply["value"], replies, self.find, strided=True)
+
+        return call
+
+    def explain(self, error: BaseException) -> dict:
+        """An exception as data: its kind, one line, and the frames of the student's own file."""
+        loading = isinstance(error, LoadError)
+        if loading:
+            error = error.__cause__
+        text = describe(error)
+        kind = "import failure" if loading else "exception"
+        match = NOT_WRITTEN.match(str(error)) if type(error) is NotImplementedError else None
+        if match:
+            return {
+                "kind": "not written",
+                "task": match[1],
+                "text": f"{match[0]} is not written yet",
+            }
+        if isinstance(error, MemoryError) or "can't allocate memory" in text:
+            kind = "memory"
+        elif isinstance(error, OutputLimitError):
+            kind, text = "output", str(error)
+        elif isinstance(error, PermissionError) and not loading:
+            kind = "refused"
+        elif isinstance(error, AttributeError) and error.obj is self.module and self.module:
+            kind, text = "missing", f"{error.name} is missing from {self.filename}"
+        frames = self.own_frames(error)
+        if loading:
+            line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+            at = f", line {line}" if line else ""
+            what = error.msg if isinstance(error, SyntaxError) else clean_text(error, 300)
+            text = f"{self.filename} does not load: {type(error).__name__}{at}: {what}"
+        shown = "".join(
+            f"{self.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}\n"
+            for frame in frames
+        )
+        return {"kind": kind, "text": clean_text(text, 500), "traceback": clean_text(shown)}
+
+    def own_frames(self, error: BaseException) -> list[traceback.FrameSummary]:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.filename == self.filename]
+        return own if len(own) <= 6 else own[:2] + own[-4:]
+
+
+class LoadError(Exception):
+    """The student's file does not load; the cause says why."""
+
+
+def as_list(value: object) -> object:
+    """Iterators and dictionary views as lists, so that they can cross."""
+    if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView)):
+        items = list(itertools.islice(value, MAX_ITEMS + 1))
+        if len(items) > MAX_ITEMS:
+            raise OutputLimitError(f"your code gave back more than {MAX_ITEMS:,} items")
+        return items
+    return value
+
+
+def describe(error: BaseException) -> str:
+    """`ValueError: what it says`, also where saying it fails."""
+    if isinstance(error, SystemExit):
+        return "your code called sys.exit()"
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 (a student's __str__ may raise anything)
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,221 @@
+"""A lab's tests as pytest collects them once, run for one student or for many.
+
+Nothing here knows where student code runs: a test asks its `student`, which has a channel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dlcourse.errors import GradingError, UnknownNameError
+from dlcourse.grade.explain import explain_assertion
+from dlcourse.grade.points import PartialCredit, Points
+from dlcourse.grade.record import COULD_NOT, TestRecord
+from dlcourse.grade.student import Student, StudentError
+from dlcourse.grade.wire import clean_text
+
+__all__ = ["TestSession", "run_session"]
+
+
+class TestSession:
+    """A pytest plugin: the `student` fixture, the order of the tests, what each came to.
+
+    work: called once, with this session, when the tests are collected.
+    """
+
+    __test__ = False
+
+    def __init__(self, work: Callable[[TestSession], None], task: str | None = None) -> None:
+        self.work, self.task = work, task
+        self.items: list[pytest.Function] = []
+        self.error: Exception | None = None
+        self.open_student: Callable[[pytest.Function], Student] | None = None
+        self.student_now: Student | None = None
+        self.compared: tuple | None = None
+        self.failure: pytest.ExceptionInfo | None = None
+
+    @pytest.fixture
+    def student(self, request: pytest.FixtureRequest) -> Student:
+        self.student_now = self.open_student(request.node)
+        return self.student_now
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
+        items[:] = [item for item in items if isinstance(worth(item), Points)]
+        tasks = list(dict.fromkeys(worth(item).task for item in items))
+        if self.task is not None:
+            if self.task not in tasks:
+                self.error = UnknownNameError("task", self.task, tasks)
+            items[:] = [item for item in items if worth(item).task == self.task]
+        # Hidden tests last: what student code remembers of them reaches no output that is shown.
+        items.sort(key=lambda item: worth(item).hidden)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items = session.items
+        if self.items and not session.testsfailed and not self.error:
+            # pytest would take an exception here for an error of its own.
+            try:
+                self.work(self)
+            except Exception as error:  # noqa: BLE001 (raised again by run_session)
+                self.error = error
+        return True
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        self.compared = (op, left, right)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo) -> object:
+        if call.excinfo is not None and self.failure is None:
+            self.failure = call.excinfo
+        return (yield)
+
+    def grade(
+        self,
+        open_student: Callable[[pytest.Function], Student],
+        unwritten: dict[str, str],
+    ) -> list[TestRecord]:
+        """Run every test against the students that `open_student` opens; one record a function.
+
+        unwritten: the tasks whose stub stands in the file, and the name each asks for; that says
+        more than a test that failed.
+        """
+        self.open_student = open_student
+        cases: dict[str, list[TestRecord]] = {}
+        for item, following in zip(self.items, [*self.items[1:], None], strict=True):
+            cases.setdefault(item.originalname, []).append(self.run(item, following))
+        tests = [merge(several) for several in cases.values()]
+        settle(tests, unwritten)
+        return tests
+
+    def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
+        self.student_now = self.compared = self.failure = None
+        start = time.perf_counter()
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+        marked = worth(item)
+        test = TestRecord(
+            marked.task, item.originalname, marked.points, marked.points, "passed",
+            hint=marked.hint, hidden=marked.hidden, needs=marked.needs,
+            seconds=time.perf_counter() - start,
+        )  # fmt: skip
+        if self.student_now is not None:
+            test.printed = self.student_now._printed
+        if self.failure is not None:
+            self.judge(test, item)
+            self.failure = None
+        return test
+
+    def judge(self, test: TestRecord, item: pytest.Function) -> None:
+        """Fill in why `test` did not pass."""
+        error, traceback = self.failure.value, self.failure.tb
+        test.score, test.where = 0.0, statement(self.failure, item.path)
+        if isinstance(error, StudentError):
+            test.outcome, test.reason, test.traceback = error.kind, error.text, error.traceback
+            if error.kind in ("import failure", "missing", "not written"):
+                test.where = ""
+            if error.kind == "not written" and error.task != test.task:
+                test.outcome = "not reached"
+        elif isinstance(error, PartialCredit):
+            test.outcome, test.reason = "partial", clean_text(error)
+            test.score = test.max_score * error.fraction
+        elif (
+            self.student_now is None
+            or not self.student_now._asked
+            or isinstance(error, pytest.skip.Exception)
+        ):
+            test.outcome = COULD_NOT
+            test.reason = (
+                f"the test itself failed: {type(error).__name__}: {clean_text(error, 500)}"
+            )
+        else:
+            test.outcome = "wrong answer"
+            test.reason = explain_assertion(error, traceback, self.compared)
+
+
+def worth(item: pytest.Item) -> Points | None:
+    return getattr(getattr(item, "function", None), "points", None)
+
+
+def statement(failure: pytest.ExceptionInfo, path: Path) -> str:
+    """The test's own statement that failed, on one line."""
+    entries = [entry for entry in failure.traceback if str(entry.path) == str(path)]
+    return clean_text(" ".join(str(entries[-1].statement).split()), 160) if entries else ""
+
+
+def merge(cases: list[TestRecord]) -> TestRecord:
+    """The cases of one test function as one record; the first that did not pass speaks."""
+    merged = next((case for case in cases if not case.passed), cases[0])
+    merged.score = round(sum(case.score for case in cases) / len(cases), 6)
+    merged.seconds = sum(case.seconds for case in cases)
+    passed = sum(case.passed for case in cases)
+    if 0 < passed < len(cases):
+        merged.reason = f"{passed} of {len(cases)} cases passed; then: {merged.reason}"
+    return merged
+
+
+def settle(tests: list[TestRecord], unwritten: dict[str, str]) -> None:
+    """What tests say together: a stub voids its task, a failed task excuses those that need it."""
+    stubs = {test.task: test.reason for test in tests if test.outcome == "not written"}
+    passed = {test.task: True for test in tests}
+    for test in tests:
+        passed[test.task] &= test.passed
+    for test in tests:
+        lacking = [task for task in test.needs if not passed.get(task, True)]
+        if test.task in stubs:
+            test.score, test.outcome, test.reason = 0.0, "not written", stubs[test.task]
+        elif test.passed or test.outcome in (COULD_NOT, "import failure"):
+            continue
+        elif test.task in unwritten:
+            test.outcome, test.reason = (
+                "not written",
+                f"task {test.task}: {unwritten[test.task]} is not written yet",
+            )
+        elif lacking:
+            test.outcome, test.reason = "not reached", f"task {lacking[0]} comes first"
+        else:
+            continue
+        test.traceback = test.where = ""
+
+
+def run_session(
+    tests: Path, root: Path, work: Callable[[TestSession], None], task: str | None = None
+) -> None:
+    """Collect the file `tests` of the course at `root` and call `work` with the session.
+
+    Raises GradingError where the tests cannot be collected, UnknownNameError for a `task` that
+    they do not have, and whatever `work` raises.
+    """
+    if not tests.is_file():
+        raise GradingError(f"no tests {tests}; `dlcourse labs` lists what there is")
+    session = TestSession(work, task)
+    said = io.StringIO()
+    arguments = [
+        str(tests),
+        f"--rootdir={root}",
+        *("-c", os.devnull, "--noconftest", "--import-mode=importlib", "--capture=no"),
+        *("--tb=native", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
+    ]
+    before = set(sys.modules)
+    autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        with contextlib.redirect_stdout(said):
+            pytest.main(arguments, plugins=[session])
+    finally:
+        if autoload is None:
+            del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+        # The next session must not be given this one's test module.
+        for name in set(sys.modules) - before:
+            if getattr(sys.modules[name], "__file__", None) == str(tests):
+                del sys.modules[name]
+    if session.error is not None:
+        raise session.error
+    if not session.items:
+        last = next((line for line in reversed(said.getvalue().splitlines()) if line), "no points")
+        raise GradingError(f"{tests.name} holds no tests that can run: {clean_text(last, 300)}")

@@ -1,0 +1,44 @@
+"""The score table on a terminal: plain text, aligned, readable without color."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+from dlcourse.course import Lab
+from dlcourse.grade.record import Record
+
+__all__ = ["as_text"]
+
+
+def as_text(record: Record, lab: Lab) -> str:
+    """One row a task, with reason and hint below those that did not pass, then the total."""
+    width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+    names = {task.id: task.name for task in lab.tasks}
+    lines = [f"{lab.short}  {lab.title}", "", f"{'task':<6}{'points':>11}  {'verdict':<16}", ""]
+    broken = {test.reason for test in record.tests if test.outcome == "import failure"}
+    lines[2:2] = [line for reason in sorted(broken) for line in [reason, ""]]
+    for verdict in record.verdicts():
+        points = f"{verdict.score:g} / {verdict.max_score:g}"
+        name = names.get(verdict.task, "")
+        lines.append(f"{verdict.task:<6}{points:>11}  {verdict.outcome:<16}{name}".rstrip())
+        if (test := verdict.worst) and test.outcome != "import failure":
+            body = [test.reason, test.traceback.rstrip(), test.where and f"in: {test.where}"]
+            body += [
+                test.printed and f"printed: {test.printed}",
+                test.hint and f"hint: {test.hint}",
+            ]
+            lines += [wrapped for part in body if part for wrapped in indent(part, width)]
+    points = f"{record.score:g} / {record.max_score:g}"
+    lines += ["", f"{'total':<6}{points:>11}   {record.execution_time:.1f} s"]
+    return "\n".join(lines)
+
+
+def indent(text: str, width: int) -> list[str]:
+    return [
+        wrapped
+        for line in text.splitlines()
+        for wrapped in textwrap.wrap(
+            line, width, initial_indent=" " * 19, subsequent_indent=" " * 21, drop_whitespace=True
+        )
+    ]

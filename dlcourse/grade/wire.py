@@ -1,0 +1,225 @@
+"""What crosses between a test and student code: JSON and raw tensor bytes, nothing else.
+
+`encode` makes a JSON value and a list of buffers of a Python value; `decode` undoes it. Nothing is
+unpickled, imported or evaluated. A tensor that arrives is a plain tensor, whatever class left.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+__all__ = ["WireError", "clean_text", "decode", "encode", "pack", "unpack"]
+
+MAX_JSON = 4 * 2**20  # bytes
+MAX_FRAME = 256 * 2**20  # bytes
+MAX_DEPTH = 50
+HEADER = struct.Struct("<I")  # length of the JSON part
+
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        torch.float16, torch.bfloat16, torch.float32, torch.float64,
+        torch.complex64, torch.complex128, torch.bool,
+        torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    )
+}  # fmt: skip
+
+
+class WireError(Exception):
+    """What arrived is not what the other side may say."""
+
+
+def clean_text(text: object, limit: int = 2000) -> str:
+    """`text` without control characters or lone surrogates, at most `limit` characters long."""
+    text = str(text)[: limit + 1].encode("utf-8", "replace").decode("utf-8")
+    text = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    return text if len(text) <= limit else text[: limit - 4] + " ..."
+
+
+def encode(value: object, buffers: list[bytes], other: Callable[[object], dict]) -> object:
+    """The JSON value for `value`; tensors' bytes are appended to `buffers`.
+
+    `other` gives the JSON value of what is no plain data (a handle, say), or raises TypeError.
+    """
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"t": "float", "v": repr(value)}
+    if kind is list:
+        return [encode(item, buffers, other) for item in value]
+    if kind in (tuple, torch.Size, set, frozenset):
+        name = "tuple" if kind is torch.Size else kind.__name__
+        return {"t": name, "v": [encode(item, buffers, other) for item in value]}
+    if isinstance(value, dict):
+        pairs = [
+            [encode(key, buffers, other), encode(item, buffers, other)]
+            for key, item in value.items()
+        ]
+        return {"t": "dict", "v": pairs}
+    if kind is complex:
+        return {"t": "complex", "v": [repr(value.real), repr(value.imag)]}
+    if kind in (bytes, bytearray):
+        buffers.append(bytes(value))
+        return {"t": "bytes"}
+    if isinstance(value, slice):
+        parts = (value.start, value.stop, value.step)
+        return {"t": "slice", "v": [encode(part, buffers, other) for part in parts]}
+    if value is Ellipsis:
+        return {"t": "ellipsis"}
+    if isinstance(value, torch.dtype):
+        return {"t": "dtype", "v": str(value).removeprefix("torch.")}
+    if isinstance(value, torch.device):
+        return {"t": "device", "v": str(value)}
+    if isinstance(value, torch.Tensor):
+        return encode_tensor(value, buffers)
+    if isinstance(value, torch.Generator):
+        buffers.append(value.get_state().numpy().tobytes())
+        return {"t": "generator"}
+    if isinstance(value, np.generic):
+        return encode(value.item(), buffers, other)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        node = encode_tensor(torch.from_numpy(np.ascontiguousarray(value)), buffers)
+        return {**node, "t": "array", "shape": list(value.shape)}
+    return other(value)
+
+
+def encode_tensor(value: torch.Tensor, buffers: list[bytes]) -> dict:
+    name = str(value.dtype).removeprefix("torch.")
+    if name not in DTYPES or value.layout is not torch.strided:
+        raise TypeError(f"a tensor of {value.dtype}, {value.layout} cannot be handed over")
+    plain = value.detach().cpu()
+    flat = plain.contiguous().reshape(-1)
+    buffers.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
+    node = {"t": "tensor", "dtype": name, "shape": list(plain.shape)}
+    if value.requires_grad:
+        node["grad"] = True
+    if not plain.is_contiguous():
+        node["strides"] = list(plain.stride())
+    return node
+
+
+def decode(
+    node: object,
+    buffers: list[bytes],
+    other: Callable[[dict], object],
+    *,
+    strided: bool = False,
+    depth: int = 0,
+) -> object:
+    """The value for what `encode` made. Buffers are used up from the front, in order.
+
+    `other` gives the value for a node of a kind unknown here, or raises WireError. `strided`
+    rebuilds a tensor's strides, which only student code may trust. Raises WireError for anything
+    not made by `encode`.
+    """
+    if depth > MAX_DEPTH:
+        raise WireError(f"values nested deeper than {MAX_DEPTH}")
+
+    def inner(part: object) -> object:
+        return decode(part, buffers, other, strided=strided, depth=depth + 1)
+
+    if node is None or isinstance(node, bool | int | float | str):
+        return node
+    if isinstance(node, list):
+        return [inner(item) for item in node]
+    if not isinstance(node, dict):
+        raise WireError(f"no value: {type(node).__name__}")
+    try:
+        kind, value = node.get("t"), node.get("v")
+        if kind in ("tensor", "array"):
+            return decode_tensor(node, take(buffers), strided)
+        if kind == "tuple":
+            return tuple(map(inner, value))
+        if kind == "dict":
+            return {inner(key): inner(item) for key, item in value}
+        if kind in ("set", "frozenset"):
+            return (set if kind == "set" else frozenset)(map(inner, value))
+        if kind == "float":
+            return float(value)
+        if kind == "complex":
+            return complex(*map(float, value))
+        if kind == "bytes":
+            return take(buffers)
+        if kind == "slice":
+            return slice(*map(inner, value))
+        if kind == "ellipsis":
+            return ...
+        if kind == "dtype":
+            return DTYPES[value]
+        if kind == "device":
+            return torch.device(value)
+        if kind == "generator":
+            generator = torch.Generator()
+            generator.set_state(torch.frombuffer(bytearray(take(buffers)), dtype=torch.uint8))
+            return generator
+    except (TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
+        raise WireError(f"a malformed {clean_text(kind, 40)}: {error}") from None
+    return other(node)
+
+
+def take(buffers: list[bytes]) -> bytes:
+    if not buffers:
+        raise WireError("fewer buffers than were announced")
+    return buffers.pop(0)
+
+
+def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np.ndarray:
+    dtype, shape = DTYPES[node["dtype"]], node["shape"]
+    if not isinstance(shape, list) or len(shape) > 16:
+        raise WireError("a tensor without a shape")
+    if any(type(size) is not int or not 0 <= size <= 2**40 for size in shape):
+        raise WireError("a tensor with sizes that cannot be")
+    if math.prod(shape) * dtype.itemsize != len(buffer):
+        raise WireError(f"a tensor of shape {tuple(shape)} and {dtype} in {len(buffer)} bytes")
+    if buffer:
+        # A bool that is neither 0 nor 1 would make comparisons undefined.
+        raw = torch.frombuffer(bytearray(buffer), dtype=torch.uint8)
+        tensor = (raw != 0 if dtype is torch.bool else raw.view(dtype)).reshape(shape)
+    else:
+        tensor = torch.empty(shape, dtype=dtype)
+    if strided and node.get("strides"):
+        tensor = torch.empty_strided(shape, node["strides"], dtype=dtype).copy_(tensor)
+    if node["t"] == "array":
+        return tensor.numpy()
+    return tensor.requires_grad_() if node.get("grad") is True else tensor
+
+
+def pack(message: dict, buffers: list[bytes]) -> bytes:
+    """One frame: the length of the JSON, the JSON, the buffers. Raises WireError above the caps."""
+    text = json.dumps({"m": message, "b": [len(buffer) for buffer in buffers]}).encode()
+    frame = b"".join([HEADER.pack(len(text)), text, *buffers])
+    if len(text) > MAX_JSON or len(frame) > MAX_FRAME:
+        raise WireError(f"a message of {len(frame):,} bytes")
+    return frame
+
+
+def unpack(frame: bytes) -> tuple[dict, list[bytes]]:
+    """The message and buffers of a frame. Raises WireError for what `pack` did not make."""
+    if len(frame) < HEADER.size:
+        raise WireError("a frame without a header")
+    (length,) = HEADER.unpack_from(frame)
+    if length > MAX_JSON or HEADER.size + length > len(frame):
+        raise WireError("a frame whose JSON does not fit")
+    try:
+        whole = json.loads(frame[HEADER.size : HEADER.size + length])
+        message, lengths = whole["m"], whole["b"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WireError(f"a frame that is no JSON: {clean_text(error, 80)}") from None
+    if not isinstance(message, dict) or not isinstance(lengths, list):
+        raise WireError("a frame without a message")
+    buffers, start = [], HEADER.size + length
+    for size in lengths:
+        if type(size) is not int or not 0 <= size <= len(frame) - start:
+            raise WireError("a buffer that does not fit its frame")
+        buffers.append(frame[start : start + size])
+        start += size
+    if start != len(frame):
+        raise WireError("bytes left over after a frame")
+    return message, buffers

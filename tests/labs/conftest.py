@@ -1,0 +1,17 @@
+"""`pytest tests/labs`: the lab under test is the complete solution."""
+
+import pytest
+
+from dlcourse import course
+from dlcourse.grade.student import InProcess, Student
+
+
+@pytest.fixture(scope="module")
+def channel(request):
+    lab = course.find_lab(request.path.stem.removeprefix("test_"))
+    return InProcess(lab.solution, lab.name)
+
+
+@pytest.fixture
+def student(channel):
+    return Student(channel)

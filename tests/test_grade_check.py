@@ -1,0 +1,201 @@
+"""`dlcourse check`: what it says to a student, and what it gives points for."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from dlcourse import course, grade
+from dlcourse.cli import main
+from dlcourse.errors import GradingError, UnknownNameError, UsageError
+from dlcourse.grade import table
+
+spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tiny.make_course(tmp_path)
+
+
+@pytest.fixture
+def check(lab):
+    """Check the solution with one piece of it replaced."""
+
+    def checked(old="", new="", task=None):
+        assert old in tiny.SOLUTION
+        lab.student.write_text(tiny.SOLUTION.replace(old, new, 1))
+        return grade.check(lab, task=task)
+
+    return checked
+
+
+def test_solution_scores_full(lab):
+    record = grade.check(lab, lab.solution)
+    assert (record.score, record.max_score, record.exit_status) == (6, 6, 0)
+    assert all(test.outcome == "passed" for test in record.tests)
+
+
+def test_untouched_lab_is_told_what_is_not_written(lab):
+    record = grade.check(lab)
+    assert (record.score, record.max_score, record.exit_status) == (0, 6, 1)
+    assert [verdict.worst.reason for verdict in record.verdicts()] == [
+        "task 90.1: add is not written yet",
+        "task 90.2: total is not written yet",
+        "task 90.3: Counter is not written yet",
+    ]
+    assert "Traceback" not in table.as_text(record, lab)
+
+
+def test_half_written_class_scores_nothing_and_names_the_method(check):
+    old = "        self.count = function(self.count)\n        return self.count\n"
+    record = check(old, '        raise NotImplementedError("task 90.3: Counter.step")\n')
+    (verdict,) = [verdict for verdict in record.verdicts() if verdict.task == "90.3"]
+    assert (verdict.score, verdict.outcome) == (0, "not written")
+    assert verdict.worst.reason == "task 90.3: Counter.step is not written yet"
+
+
+def test_wrong_answer_names_expected_got_where_and_hint(check, lab):
+    record = check("return a + b", "return a - b")
+    cases, tensors = record.tests[0], record.tests[-1]
+    assert cases.score == 0.5
+    assert cases.reason == "2 of 4 cases passed; then: expected 3, got -1"
+    assert cases.where == "assert student.add(a, b) == a + b"
+    assert tensors.reason == "18 of 20 values differ, most at [19]: expected 380, got -342"
+    text = table.as_text(record, lab)
+    assert "hint: add, not subtract" in text
+    assert "partial" in text
+
+
+def test_failed_task_leaves_those_that_need_it_unreached(check):
+    record = check("return a + b", "return None")
+    total = record.tests[1]
+    assert (total.outcome, total.reason) == ("not reached", "task 90.1 comes first")
+    assert record.tests[-1].reason == "expected a tensor of shape (20,), got None"
+
+
+def test_award_gives_part_of_the_points(check):
+    record = check("result = 0", "result = 0 if len(values) < 3 else 1")
+    total = record.tests[1]
+    assert (total.score, total.outcome, total.reason) == (2.0, "partial", "2 of 3 sums are right")
+
+
+def test_exception_shows_the_students_own_lines_only(check):
+    test = check("result = add(result, value)", "result = value / 0").tests[1]
+    assert (test.outcome, test.reason) == ("exception", "ZeroDivisionError: division by zero")
+    line = tiny.SOLUTION.splitlines().index("        result = add(result, value)") + 1
+    assert test.traceback == (
+        f"labs/lab90_sums.py, line {line}, in total\n    result = value / 0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        ("import torch\n(", "SyntaxError, line 4: '(' was never closed"),
+        ("import no_such_thing", "ModuleNotFoundError, line 3: No module named 'no_such_thing'"),
+        ("import sys; sys.exit(0)", "SystemExit, line 3: 0"),
+        (
+            "input('name? ')",
+            "EOFError, line 3: nobody types while a lab is checked; take values from the arguments",
+        ),
+        ("x = 1 / 0", "ZeroDivisionError, line 3: division by zero"),
+    ],
+)
+def test_file_that_does_not_load_says_so_for_every_task(check, new, reason):
+    record = check("import torch", new)
+    assert record.score == 0
+    assert {test.reason for test in record.tests} == {f"labs/lab90_sums.py does not load: {reason}"}
+    assert {test.outcome for test in record.tests} == {"import failure"}
+
+
+@pytest.mark.parametrize(
+    ("new", "outcome", "reason"),
+    [
+        ("raise SystemExit", "exception", "your code called sys.exit()"),
+        ("return input()", "exception",
+         "EOFError: nobody types while a lab is checked; take values from the arguments"),
+        ("print('x' * 2_000_000)", "output", "your code printed more than 1,048,576 characters"),
+        ("return open('/proc/1/mem')", "wrong answer", None),
+        ("return lambda: 0", "wrong answer", None),
+    ],
+)  # fmt: skip
+def test_code_that_leaves_prints_or_asks_fails_its_task_alone(check, new, outcome, reason):
+    if "proc" in new:
+        new = "return object()"
+    record = check("self.count = function(self.count)", new)
+    assert record.score == 5
+    assert record.tests[2].outcome == outcome
+    if reason:
+        assert record.tests[2].reason == reason
+
+
+def test_missing_function_is_named(check):
+    record = check("def total", "def totals")
+    assert record.tests[1].outcome == "missing"
+    assert record.tests[1].reason == "total is missing from labs/lab90_sums.py"
+
+
+def test_prints_are_shown_beside_a_failure_and_break_nothing(check, capsys):
+    record = check("return a + b", "print('adding', a)\n    return a - b")
+    assert record.tests[0].printed == "adding 1\n"
+    assert capsys.readouterr().out == ""
+
+
+def test_one_task_is_checked_alone(check):
+    record = check(task="90.3")
+    assert [test.task for test in record.tests] == ["90.3"]
+    with pytest.raises(UnknownNameError, match=r"unknown task '90.4'; did you mean '90.3'\?"):
+        check(task="90.4")
+
+
+def test_arguments_cross_as_copies(check):
+    record = check("return a + b", "a += b\n    return a")
+    assert record.score == record.max_score
+
+
+def test_test_that_breaks_could_not_check(lab):
+    lab.tests.write_text(tiny.TESTS.replace("counter = student", "1 / 0\n    counter = student"))
+    record = grade.check(lab, lab.solution)
+    assert (record.tests[2].outcome, record.exit_status) == ("could not check", 3)
+    assert "ZeroDivisionError: division by zero" in record.tests[2].reason
+
+
+def test_tests_that_do_not_load_could_not_grade(lab):
+    lab.tests.write_text("import nothing_there")
+    with pytest.raises(GradingError, match=r"test_lab90_sums.py holds no tests that can run: .*"):
+        grade.check(lab, lab.solution)
+
+
+def test_json_is_the_same_record_in_gradescopes_names(lab, capsys):
+    assert main(["check", "lab90", "--solution", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["score"], shown["max_score"], len(shown["tests"])) == (6, 6, 4)
+    assert set(shown["tests"][0]) == {
+        "number", "name", "score", "max_score", "status", "output", "visibility", "extra_data",
+    }  # fmt: skip
+    assert shown["extra_data"]["lab"] == "lab90"
+
+
+def test_hidden_failure_keeps_its_values_from_a_student(check):
+    record = check("return a + b", "return a - b")
+    hidden = record.as_dict(hidden_too=False)["tests"][-1]
+    assert hidden["output"] == "wrong answer\nhint: elementwise"
+    assert "380" in record.as_dict()["tests"][-1]["output"]
+
+
+def test_missing_file_is_misuse(lab):
+    with pytest.raises(UsageError, match=r"^no file nothing.py; `dlcourse labs` lists"):
+        grade.check(lab, "nothing.py")
+
+
+@pytest.mark.parametrize("lab", course.labs(), ids=lambda lab: lab.name)
+def test_points_of_the_tests_are_those_of_the_tasks(lab):
+    record = grade.check(lab, lab.solution)
+    assert {v.task: v.max_score for v in record.verdicts()} == {t.id: t.points for t in lab.tasks}
+    assert record.score == record.max_score
+    assert grade.check(lab, lab.student).score == 0
