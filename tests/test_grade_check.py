@@ -65,7 +65,7 @@ def test_wrong_answer_names_expected_got_where_and_hint(check, lab):
     assert cases.score == 0.5
     assert cases.reason == "2 of 4 cases passed; then: expected 3, got -1"
     assert cases.where == "assert student.add(a, b) == a + b"
-    assert tensors.reason == "18 of 20 values differ, most at [19]: expected 380, got -342"
+    assert tensors.reason == "19 of 20 values differ, most at [19]: expected 380, got -342"
     text = table.as_text(record, lab)
     assert "hint: add, not subtract" in text
     assert "partial" in text

@@ -17,7 +17,7 @@ import torch
 __all__ = ["WireError", "clean_text", "decode", "encode", "pack", "unpack"]
 
 MAX_JSON = 4 * 2**20  # bytes
-MAX_FRAME = 256 * 2**20  # bytes
+MAX_FRAME = 64 * 2**20  # bytes
 MAX_DEPTH = 50
 HEADER = struct.Struct("<I")  # length of the JSON part
 
