@@ -1,0 +1,211 @@
+"""The trusted side of the sandbox: starts zygotes, asks a submission, ends it when it is late."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import dlcourse
+from dlcourse.errors import GradingError
+from dlcourse.grade.sandbox.layers import Limits, Report
+from dlcourse.grade.student import CallBack, StudentError
+from dlcourse.grade.wire import MAX_FRAME, WireError, pack, unpack
+
+__all__ = ["Cell", "Zygote"]
+
+SIZE = struct.Struct("<Q")
+START_S = 120.0  # importing torch on a busy machine
+LOCK_IN_S = 20.0
+COULD_NOT_LOCK_IN = 70
+KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)", 24: "CPU limit"}
+
+
+class Zygote:
+    """A warm process that forks a locked-in one for each submission; one at a time.
+
+    modules: imported before the first fork. hidden: folders that no fork may see.
+    """
+
+    def __init__(self, modules: Iterable[str] = (), hidden: Iterable[Path] = ()) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        package = Path(dlcourse.__file__).resolve().parent
+        code = (
+            f"import sys; sys.path.append({str(package.parent)!r}); "
+            f"from dlcourse.grade.sandbox import zygote; zygote.main({theirs.fileno()})"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-B", "-c", code],
+            env={"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": "/tmp"},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        folders = [sys.prefix, sys.base_prefix, str(package)]
+        self.say(
+            {
+                "modules": list(modules),
+                "folders": [os.path.realpath(folder) for folder in folders],
+                "hidden": [os.path.realpath(folder) for folder in hidden],
+            }
+        )
+        self.problem = self.hear(START_S)["namespaces"]
+        self.current: Cell | None = None
+
+    def say(self, message: dict, descriptors: Iterable[int] = ()) -> None:
+        socket.send_fds(self.control, [json.dumps(message).encode()], list(descriptors))
+
+    def hear(self, timeout_s: float) -> dict:
+        self.control.settimeout(timeout_s)
+        try:
+            line = self.control.recv(2**16)
+        except OSError as error:
+            raise GradingError(f"the sandbox does not answer: {error}") from None
+        if not line:
+            raise GradingError("the sandbox ended; `dlcourse doctor` says what is missing")
+        return json.loads(line)
+
+    def open(
+        self, source: bytes, filename: str, name: str, limits: Limits, *, probing: bool = False
+    ) -> Cell:
+        """Fork for the student's file `source`; the fork that was there before is ended."""
+        if self.current is not None:
+            self.current.close()
+        ours, theirs = socket.socketpair()
+        order = {"filename": filename, "name": name, "limits": asdict(limits), "probing": probing}
+        self.say(order, [theirs.fileno()])
+        theirs.close()
+        self.current = Cell(self, ours)
+        self.current.begin(source)
+        return self.current
+
+    def probe(self) -> list[Report]:
+        """Every layer, tried by the act that it forbids, in a fork of its own."""
+        cell = self.open(b"", "probe", "probe", Limits(), probing=True)
+        cell.close()
+        return cell.layers
+
+    def end(self, word: bytes) -> int:
+        """Have the current fork reaped (b"reap") or killed (b"kill"); its exit status."""
+        self.control.send(word)
+        self.current = None
+        return self.hear(LOCK_IN_S)["status"]
+
+    def close(self) -> None:
+        self.control.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Cell:
+    """The channel to one locked-in submission. Time is counted only while it is waited for."""
+
+    def __init__(self, zygote: Zygote, link: socket.socket) -> None:
+        self.zygote, self.link = zygote, link
+        self.link.setblocking(False)
+        self.alive = True
+        self.left_s = self.granted_s = LOCK_IN_S
+        self.layers: list[Report] = []
+
+    def begin(self, source: bytes) -> None:
+        try:
+            message, _ = unpack(self.receive())
+            self.layers = [Report(**report) for report in message["layers"]]
+            self.send(source)
+        except StudentError as error:
+            raise GradingError(f"the sandbox could not lock itself in: {error}") from None
+
+    def allow(self, seconds: float) -> None:
+        """Grant `seconds` from now on, of waiting."""
+        self.left_s = self.granted_s = seconds
+
+    def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple:
+        if not self.alive:
+            raise StudentError("killed", "the process that ran your code is gone")
+        try:
+            self.send(pack(message, buffers))
+            while True:
+                reply, replies = unpack(self.receive())
+                if "callback" not in reply:
+                    return reply, replies
+                answer, answers = call_back(reply["callback"], reply, replies)
+                self.send(pack(answer, answers))
+        except WireError:
+            self.close()
+            raise
+
+    def send(self, frame: bytes) -> None:
+        view = memoryview(SIZE.pack(len(frame)) + frame)
+        while view:
+            self.wait(select.POLLOUT)
+            try:
+                view = view[self.link.send(view) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise self.gone() from None
+
+    def receive(self) -> bytes:
+        (size,) = SIZE.unpack(self.exactly(SIZE.size))
+        if size > MAX_FRAME:
+            self.close()
+            raise StudentError(
+                "output", f"the answer has {size:,} bytes; {MAX_FRAME:,} are allowed"
+            )
+        return self.exactly(size)
+
+    def exactly(self, count: int) -> bytes:
+        # Grown as it comes: what is announced and never sent takes no memory.
+        data = bytearray()
+        while len(data) < count:
+            self.wait(select.POLLIN)
+            try:
+                part = self.link.recv(min(count - len(data), 2**20))
+            except BlockingIOError:
+                continue
+            except OSError:
+                part = b""
+            if not part:
+                raise self.gone()
+            data += part
+        return bytes(data)
+
+    def wait(self, event: int) -> None:
+        poll = select.poll()
+        poll.register(self.link, event)
+        start = time.monotonic()
+        ready = poll.poll(max(0.0, self.left_s) * 1000)
+        self.left_s -= time.monotonic() - start
+        if not ready:
+            self.close()
+            raise StudentError("time", f"your code took longer than {self.granted_s:.0f} s")
+
+    def gone(self) -> StudentError:
+        """Why the submission's process ended."""
+        self.alive = False
+        self.link.close()
+        status = self.zygote.end(b"reap")
+        if status == COULD_NOT_LOCK_IN:
+            raise GradingError("the sandbox could not lock itself in")
+        if status > 128:
+            how = KILLED.get(status - 128, f"ended by signal {status - 128}")
+            return StudentError("killed", f"the process that ran your code was {how}")
+        return StudentError("killed", "the process that ran your code ended itself")
+
+    def close(self) -> None:
+        if self.alive:
+            self.alive = False
+            self.link.close()
+            self.zygote.end(b"kill")

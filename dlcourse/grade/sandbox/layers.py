@@ -1,0 +1,241 @@
+"""The layers around student code: each is applied, then tried by the act that it forbids."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import resource
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dlcourse.grade.sandbox import kernel, seccomp
+
+__all__ = ["LAYERS", "Limits", "Report", "enter_namespaces", "lock_in", "missing"]
+
+BASELINE = 0  # bytes of address space before student code; see note_baseline
+READABLE: list[str] = []  # folders that Python itself reads from; the zygote fills it
+UID = 64_731  # no account has it; only root can take it
+REFUSED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENETUNREACH}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use; `memory_mb` is what it may add to torch."""
+
+    memory_mb: int = 1024
+    disk_mb: int = 32
+    files: int = 64
+    threads: int = 64
+    cpu_s: int = 600
+
+
+@dataclass(frozen=True)
+class Report:
+    """Whether a layer is in force, as seen by attempting what it forbids."""
+
+    layer: str
+    in_force: bool
+    note: str = ""
+
+    as_dict = asdict
+
+
+def refused(act: Callable[[], object]) -> bool:
+    """Whether the system refuses `act`."""
+    try:
+        act()
+    except OSError as error:
+        if error.errno in REFUSED:
+            return True
+        raise
+    return False
+
+
+# Before the fork: once for all submissions of a worker.
+
+
+def enter_namespaces(folders: list[str], hidden: list[str]) -> str:
+    """Give this process its own mounts, network and IPC, with only `folders` of the file system,
+    read-only, and nothing of `hidden` in them. Returns why not, or ""."""
+    try:
+        flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+        uid, gid = os.getuid(), os.getgid()
+        kernel.unshare(flags if uid == 0 else flags | kernel.CLONE_NEWUSER)
+        if uid != 0:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+            Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+        kernel.make_private()
+        build_root("/tmp", folders, hidden)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def build_root(at: str, folders: list[str], hidden: list[str]) -> None:
+    # The sources are opened before `at` is covered, for some may lie below it.
+    sources = {path: os.open(path, os.O_PATH) for path in outermost(folders)}
+    kernel.mount_tmpfs(at, 4)
+    for path, source in sources.items():
+        target = f"{at}{path}"
+        if os.path.isdir(path) or path == at or path.startswith(f"{at}/"):
+            os.makedirs(target, 0o755, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+            Path(target).touch()
+        kernel.bind(f"/proc/self/fd/{source}", target)
+        os.close(source)
+        if not path.startswith("/dev/"):
+            kernel.seal(target)
+    for link in ("/bin", "/lib", "/lib64", "/sbin"):
+        if os.path.islink(link):
+            os.symlink(os.readlink(link), f"{at}{link}")
+    for path in hidden:
+        if any(path == folder or path.startswith(f"{folder}/") for folder in sources):
+            kernel.mount_tmpfs(f"{at}{path}", 1)
+            kernel.seal(f"{at}{path}")
+    os.makedirs(f"{at}/tmp", 0o777, exist_ok=True)
+    os.chmod(at, 0o755)
+    kernel.move_root(at)
+    kernel.seal("/", recursive=False)
+
+
+def outermost(paths: list[str]) -> list[str]:
+    """The existing `paths` without those that lie in another of them."""
+    found = sorted({os.path.realpath(path) for path in paths if os.path.exists(path)}, key=len)
+    return [
+        path
+        for at, path in enumerate(found)
+        if not any(path.startswith(f"{outer}/") for outer in found[:at])
+    ]
+
+
+# After the fork, in this order: what needs privileges first.
+
+
+def own_tmpfs(limits: Limits) -> None:
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount_tmpfs("/tmp", limits.disk_mb)
+    os.chdir("/tmp")
+
+
+def other_uid(limits: Limits) -> None:
+    if os.getuid() != 0:
+        raise OSError(errno.EPERM, "only root can take another uid")
+    os.setgroups([])
+    os.setresgid(UID, UID, UID)
+    os.setresuid(UID, UID, UID)
+
+
+def bounds(limits: Limits) -> None:
+    for which, value in (
+        (resource.RLIMIT_AS, BASELINE + limits.memory_mb * 2**20),
+        (resource.RLIMIT_FSIZE, limits.disk_mb * 2**20),
+        (resource.RLIMIT_NOFILE, limits.files),
+        (resource.RLIMIT_NPROC, limits.threads),
+        (resource.RLIMIT_CPU, limits.cpu_s),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(which, (value, value))
+
+
+def note_baseline() -> None:
+    """Remember how much address space this process has, before /proc is out of reach."""
+    global BASELINE
+    BASELINE = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def no_privileges(limits: Limits) -> None:
+    kernel.drop_capabilities()
+    kernel.forbid_new_privileges()
+    # A change of user clears this wish; seccomp keeps student code from clearing it again.
+    kernel.die_with_parent()
+
+
+def landlock(limits: Limits) -> None:
+    kernel.landlock(
+        ["/usr", "/lib", "/lib64", "/dev", *READABLE], ["/tmp"] if os.getpid() == 1 else []
+    )
+
+
+def filtered(limits: Limits) -> None:
+    kernel.filter_calls(seccomp.program())
+
+
+def network_refused() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        return refused(lambda: sock.connect(("192.0.2.1", 9)))
+
+
+def too_much_memory_refused() -> bool:
+    try:
+        mmap.mmap(-1, 2**40).close()
+    except OSError as error:
+        return error.errno == errno.ENOMEM
+    return False
+
+
+def root_is_bare() -> bool:
+    there = any(map(os.path.exists, ("/etc/passwd", "/proc/self", "/home", "/root")))
+    return not there and refused(lambda: os.open("/usr/x", os.O_CREAT | os.O_WRONLY))
+
+
+def tmp_is_small() -> bool:
+    tmp = os.statvfs("/tmp")
+    return tmp.f_blocks * tmp.f_frsize <= 2**30 and not os.listdir("/tmp")
+
+
+def fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """`apply` is None where the layer was entered before the fork; `holds` tries to break it."""
+
+    name: str
+    apply: Callable[[Limits], None] | None
+    holds: Callable[[], bool]
+
+
+LAYERS = (
+    Layer("network namespace", None, network_refused),
+    Layer("pid namespace", None, lambda: os.getpid() == 1),
+    Layer("read-only root", None, root_is_bare),
+    Layer("own tmpfs", own_tmpfs, tmp_is_small),
+    Layer("separate uid", other_uid, lambda: os.getuid() == UID and refused(lambda: os.setuid(0))),
+    Layer("limits", bounds, too_much_memory_refused),
+    Layer("no_new_privs", no_privileges,
+          lambda: kernel.no_new_privileges() and refused(lambda: os.chroot("/"))),
+    Layer("landlock", landlock, lambda: refused(lambda: os.mkfifo("/tmp/fifo"))),
+    Layer("seccomp", filtered, lambda: refused(socket.socket) and refused(fork)),
+)  # fmt: skip
+
+
+def lock_in(limits: Limits, *, probing: bool) -> list[Report]:
+    """Apply every layer; with `probing`, try each by the act that it forbids right after."""
+    reports = []
+    for layer in LAYERS:
+        try:
+            if layer.apply is not None:
+                layer.apply(limits)
+            holds = not probing or layer.holds()
+            reports.append(Report(layer.name, holds, "" if holds else "the act was not refused"))
+        except OSError as error:
+            reports.append(Report(layer.name, False, str(error)))
+    return reports
+
+
+def missing(reports: list[Report]) -> list[str]:
+    """What lacks for grading untrusted code: [] where the layers in force suffice."""
+    there = {report.layer for report in reports if report.in_force}
+    needed = [name for name in ("limits", "no_new_privs", "seccomp") if name not in there]
+    if not there & {"read-only root", "landlock"}:
+        needed.append("read-only root or landlock")
+    if not there & {"separate uid", "pid namespace"}:
+        needed.append("separate uid or pid namespace")
+    return needed
