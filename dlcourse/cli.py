@@ -73,6 +73,24 @@ def check(args: argparse.Namespace) -> int:
     return record.exit_status
 
 
+def grade(args: argparse.Namespace) -> int:
+    from dlcourse import course
+    from dlcourse.grade import batch, late
+
+    lab = course.find_lab(args.lab)
+    graded = batch.grade_folder(
+        args.folder,
+        lab,
+        args.out,
+        args.jobs,
+        allow_unsandboxed=args.allow_unsandboxed,
+        days_late=late.read_days(args.late) if args.late else None,
+        per_day=args.per_day,
+    )
+    print(batch.as_text(graded, args.out))
+    return 3 if any(one.record.exit_status == 3 for one in graded) else 0
+
+
 def doctor(args: argparse.Namespace) -> int:
     from dlcourse import doctor
 
@@ -110,6 +128,22 @@ def add_check(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(call=check)
 
 
+def add_grade(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("grade", help="a folder of submissions, in the sandbox (Linux)")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder, zip or file a student")
+    parser.add_argument("--lab", required=True, metavar="LAB")
+    parser.add_argument("--out", required=True, type=Path, help="folder for records and reports")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--late", type=Path, metavar="CSV", help="columns student,days_late")
+    parser.add_argument(
+        "--per-day", type=float, default=0.1, help="lost a day late (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--allow-unsandboxed", action="store_true", help="for code that you trust as your own"
+    )
+    parser.set_defaults(call=grade)
+
+
 def add_doctor(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
     parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
@@ -126,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_labs(commands)
     add_run(commands)
     add_check(commands)
+    add_grade(commands)
     add_doctor(commands)
     return parser
 

@@ -127,7 +127,7 @@ class TestSession:
         elif (
             self.student_now is None
             or not self.student_now._asked
-            or isinstance(error, pytest.skip.Exception)
+            or isinstance(error, pytest.skip.Exception | GradingError)
         ):
             test.outcome = COULD_NOT
             test.reason = (

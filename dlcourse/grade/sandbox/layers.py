@@ -179,7 +179,7 @@ def too_much_memory_refused() -> bool:
 
 
 def root_is_bare() -> bool:
-    there = any(map(os.path.exists, ("/etc/passwd", "/proc/self", "/home", "/root")))
+    there = any(map(os.path.exists, ("/etc/passwd", "/proc/self", "/home", "/sys")))
     return not there and refused(lambda: os.open("/usr/x", os.O_CREAT | os.O_WRONLY))
 
 

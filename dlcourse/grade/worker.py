@@ -1,0 +1,208 @@
+"""One trusted worker: the tests collected once, a zygote beside them, a fork a submission.
+
+The functions at the end are what an Executor runs, in processes that live through many calls.
+"""
+
+from __future__ import annotations
+
+import ast
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from dlcourse.course import Lab
+from dlcourse.errors import GradingError
+from dlcourse.grade.in_process import stubs
+from dlcourse.grade.record import TestRecord
+from dlcourse.grade.sandbox import kernel
+from dlcourse.grade.sandbox.cell import Cell, Zygote
+from dlcourse.grade.sandbox.layers import Limits, missing
+from dlcourse.grade.session import TestSession, run_session
+from dlcourse.grade.student import Student, StudentError
+
+__all__ = ["Job", "Proof", "Setting", "die_with_batch", "grade_one", "prove"]
+
+FACTOR, LEAST_S, PROOF_S = 10.0, 2.0, 120.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a batch has in common. hidden: folders that no submission may see."""
+
+    lab: Lab
+    hidden: tuple[Path, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    allow_unsandboxed: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to grade; `limits_s` are seconds a test, "" those for loading."""
+
+    source: bytes
+    limits_s: dict[str, float] = field(default_factory=dict)
+    default_s: float = LEAST_S
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the grader showed of itself: time limits from the reference, the layers in force."""
+
+    limits_s: dict[str, float]
+    layers: list[dict]
+
+
+class Worker:
+    """Runs pytest in a thread of its own, for pytest's loop must not end between submissions."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.jobs: queue.SimpleQueue = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue = queue.SimpleQueue()
+        torch.set_num_threads(1)
+        self.zygote = self.start_zygote()
+        self.reports = self.zygote.probe()
+        lacking = missing(self.reports)
+        if lacking and not setting.allow_unsandboxed:
+            raise GradingError(
+                f"the sandbox lacks {', '.join(lacking)}; see `dlcourse doctor`, "
+                "or pass --allow-unsandboxed for code that you trust"
+            )
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def start_zygote(self) -> Zygote:
+        lab = self.setting.lab
+        source = lab.solution if lab.solution.is_file() else lab.student
+        return Zygote(imported(source.read_text(encoding="utf-8")), self.setting.hidden)
+
+    def grade(self, job: Job) -> list[TestRecord]:
+        self.jobs.put(job)
+        answer = self.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def serve(self) -> None:
+        lab = self.setting.lab
+
+        def work(session: TestSession) -> None:
+            while True:
+                job = self.jobs.get()
+                try:
+                    self.answers.put(self.grade_now(session, job))
+                except Exception as error:  # noqa: BLE001 (handed to the thread that asked)
+                    self.answers.put(error)
+
+        try:
+            run_session(lab.tests, lab.root, work)
+        except Exception as error:  # noqa: BLE001 (likewise)
+            self.answers.put(error)
+
+    def grade_now(self, session: TestSession, job: Job) -> list[TestRecord]:
+        if self.zygote.process.poll() is not None:
+            self.zygote = self.start_zygote()
+        visit = Visit(self.zygote, self.setting, job)
+        try:
+            return session.grade(
+                lambda item: visit.open(item.originalname),
+                stubs(job.source.decode("utf-8", "replace")),
+            )
+        finally:
+            visit.close()
+
+
+class Visit:
+    """One submission's stay: a cell, and another where a test has lost the one before."""
+
+    def __init__(self, zygote: Zygote, setting: Setting, job: Job) -> None:
+        self.zygote, self.setting, self.job = zygote, setting, job
+        self.cell: Cell | None = None
+        self.failure: StudentError | None = None
+
+    def open(self, test: str) -> Student:
+        if self.failure is not None:
+            raise self.failure
+        if self.cell is None or not self.cell.alive:
+            lab = self.setting.lab
+            self.cell = self.zygote.open(
+                self.job.source, f"{lab.name}.py", lab.name, self.setting.limits
+            )
+            self.cell.allow(self.job.limits_s.get("", PROOF_S))
+            try:
+                Student(self.cell)._ask("load")
+            except StudentError as error:
+                self.failure = error
+                raise
+        self.cell.allow(self.job.limits_s.get(test, self.job.default_s))
+        return Student(self.cell)
+
+    def close(self) -> None:
+        if self.cell is not None:
+            self.cell.close()
+
+
+def imported(source: str) -> list[str]:
+    """The modules that the top level of a trusted `source` imports."""
+    names = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+WORKERS: dict[Setting, Worker] = {}
+
+
+def die_with_batch() -> None:
+    """An Executor's initializer: no worker outlives a batch that was killed."""
+    kernel.die_with_parent()
+
+
+def worker(setting: Setting) -> Worker:
+    if setting not in WORKERS:
+        WORKERS[setting] = Worker(setting)
+    return WORKERS[setting]
+
+
+def prove(setting: Setting) -> Proof:
+    """Have the grader prove itself: the reference scores full, the stub 0.
+
+    Raises GradingError where it does not.
+    """
+    from dlcourse.grade.student_version import generate
+
+    lab = setting.lab
+    if not lab.solution.is_file():
+        raise GradingError(f"no solution {lab.solution}; the grader cannot prove itself without")
+    source = lab.solution.read_bytes()
+    mine = worker(setting)
+    start = time.perf_counter()
+    tests = mine.grade(Job(source, default_s=PROOF_S))
+    total_s = time.perf_counter() - start
+    for test in tests:
+        if not test.passed:
+            raise GradingError(
+                f"the reference fails {test.name}: {test.outcome}: {test.reason}; no batch was run"
+            )
+    stub = generate(source.decode("utf-8"), lab.solution.name).encode()
+    for test in mine.grade(Job(stub, default_s=PROOF_S)):
+        if test.score:
+            raise GradingError(
+                f"an unwritten lab gets {test.score:g} points from {test.name}; no batch was run"
+            )
+    limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
+    limits[""] = max(LEAST_S, FACTOR * total_s)
+    return Proof(limits, [report.as_dict() for report in mine.reports])
+
+
+def grade_one(setting: Setting, job: Job) -> tuple[list[TestRecord], float]:
+    """Grade one file; its tests' records, and the seconds that took."""
+    mine = worker(setting)
+    start = time.perf_counter()
+    return mine.grade(job), time.perf_counter() - start
