@@ -104,6 +104,7 @@ class Worker:
 
     def grade_now(self, session: TestSession, job: Job) -> list[TestRecord]:
         if self.zygote.process.poll() is not None:
+            self.zygote.close()
             self.zygote = self.start_zygote()
         visit = Visit(self.zygote, self.setting, job)
         try:

@@ -104,7 +104,7 @@ def inner(descriptor: int, order: dict) -> None:
         os.closerange(4, 4096)
         os.environ.clear()
         from dlcourse.grade.servant import Servant
-        from dlcourse.grade.wire import pack, unpack
+        from dlcourse.grade.wire import WireError, pack, unpack
 
         reports = layers.lock_in(layers.Limits(**order["limits"]), probing=order["probing"])
         write_frame(pack({"layers": [report.as_dict() for report in reports]}, []))
@@ -119,7 +119,11 @@ def inner(descriptor: int, order: dict) -> None:
         status = 0
         while True:
             reply, replies = servant.answer(*unpack(read_frame()))
-            write_frame(pack(reply, replies))
+            try:
+                frame = pack(reply, replies)
+            except WireError as error:
+                frame = pack({"error": {"kind": "output", "text": f"too large: {error}"}}, [])
+            write_frame(frame)
     except EOFError:
         pass
     finally:

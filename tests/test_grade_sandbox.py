@@ -1,0 +1,147 @@
+"""The sandbox: its layers hold, and no attack earns a point that the honest code does not."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if not sys.platform.startswith("linux"):
+    pytest.skip("the sandbox needs Linux", allow_module_level=True)
+
+from dlcourse.grade.sandbox.cell import Zygote
+from dlcourse.grade.sandbox.layers import missing
+from dlcourse.grade.worker import Job, Setting, Worker
+
+
+def load(name):
+    path = Path(__file__).parent / "grade" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"grade_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny, attacks = load("tiny"), load("attacks")
+UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("course")
+    out = tmp_path_factory.mktemp("out")
+    (out / "grades.csv").write_text("student,score\n")
+    return tiny.make_course(root), out
+
+
+@pytest.fixture(scope="module")
+def warm(place):
+    lab, out = place
+    made = Worker(Setting(lab, (lab.root, out)))
+    yield made
+    made.zygote.close()
+
+
+def grade(warm, source, seconds=1.0):
+    return warm.grade(Job(source, dict.fromkeys(UNHURT, seconds), seconds))
+
+
+def test_every_layer_needed_is_in_force(warm):
+    assert missing(warm.reports) == []
+
+
+def test_layers_hold_for_an_ordinary_user_too():
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        pytest.skip("needs unshare from util-linux")
+    code = (
+        "from dlcourse.grade.sandbox.cell import Zygote\n"
+        "print([r.layer for r in Zygote().probe() if not r.in_force])"
+    )
+    command = [unshare, "--user", "--map-user=1000", "--map-group=1000", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
+    assert done.stdout.strip() == "['separate uid']", done.stderr
+
+
+def test_honest_solution_scores_full(warm):
+    assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
+
+
+@pytest.mark.parametrize("name", attacks.ATTACKS)
+def test_attack_earns_nothing(warm, place, name):
+    lab, out = place
+    tests = grade(warm, attacks.source(name, str(lab.root), str(out)), seconds=0.6)
+    assert len(tests) == 4
+    assert {test.name: test.score for test in tests if test.score} == {}
+    assert "could not check" not in {test.outcome for test in tests}
+    assert (out / "grades.csv").read_text() == "student,score\n"
+
+
+def test_attacks_are_programs():
+    assert len(attacks.ATTACKS) >= 40
+    for name in attacks.ATTACKS:
+        compile(attacks.source(name, "/course", "/out"), name, "exec")
+
+
+def test_worker_is_unhurt_after_all_of_that(warm):
+    assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
+
+
+def test_won_attack_would_be_seen(warm):
+    source = (attacks.PRELUDE + attacks.won_if("x = 1") + attacks.WRONG).encode()
+    assert sum(test.score for test in grade(warm, source)) == 6
+
+
+@pytest.mark.parametrize(
+    ("prelude", "outcome", "reason"),
+    [
+        ("while True: pass", "time", "your code took longer than 1 s"),
+        ("x = bytearray(2**40)", "memory", None),
+        ("import os; os._exit(3)", "killed", "the process that ran your code ended itself"),
+        ("import ctypes; ctypes.string_at(0)", "killed",
+         "the process that ran your code was crashed (SIGSEGV)"),
+        ("print('x' * 10**7)", "output", None),
+    ],
+)  # fmt: skip
+def test_outcomes_are_told_apart(warm, prelude, outcome, reason):
+    tests = grade(warm, f"{prelude}\n{tiny.SOLUTION}".encode())
+    assert {test.outcome for test in tests} == {outcome}
+    assert reason is None or {test.reason for test in tests} == {reason}
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ("import socket; socket.socket()", "refused"),
+        ("return bytearray(2**34)", "memory"),
+        ("return torch.zeros(2**34)", "memory"),
+        ("return torch.zeros(2**24 + 1)", "output"),
+        ("print('x' * 10**7)", "output"),
+        ("import os; os._exit(0)", "killed"),
+        ("return -1", "wrong answer"),
+        ("return 1 / 0", "exception"),
+        ("while True: pass", "time"),
+    ],
+)
+def test_trouble_in_one_function_costs_its_task_alone(warm, body, outcome):
+    source = tiny.SOLUTION.replace("self.count = function(self.count)", body)
+    tests = grade(warm, source.encode())
+    assert {test.name: test.outcome for test in tests if not test.passed} == {
+        "test_counter": outcome
+    }
+
+
+def test_zygote_that_was_killed_is_started_again(warm):
+    warm.zygote.process.kill()
+    warm.zygote.process.wait()
+    assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
+
+
+def test_zygote_ends_with_its_control(place):
+    zygote = Zygote()
+    zygote.control.close()
+    assert zygote.process.wait(10) == 0
