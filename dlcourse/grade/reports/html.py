@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dlcourse.course import Lab
+from dlcourse.grade.record import TestRecord
 
 if TYPE_CHECKING:
     from dlcourse.grade.batch import Graded
@@ -130,6 +131,11 @@ def main_outcome(one: Graded) -> str:
 
 def feedback(one: Graded, lab: Lab) -> str:
     """What a student may see: of hidden tests the outcome and the hint, no more."""
+
+    def said(test: TestRecord) -> str:
+        return test.output(hidden_too=False).removeprefix(test.outcome).strip()
+
+    order = [verdict.task for verdict in one.record.verdicts()]
     names = {task.id: task.name for task in lab.tasks}
     rows = [
         [
@@ -137,9 +143,9 @@ def feedback(one: Graded, lab: Lab) -> str:
             escape(names.get(test.task, "")),
             f"{test.score:g} / {test.max_score:g}",
             f'<span class="{"passed" if test.passed else "failed"}">{escape(test.outcome)}</span>'
-            + (f"<pre>{escape(test.output(hidden_too=False))}</pre>" if not test.passed else ""),
+            + (f"<pre>{escape(said(test))}</pre>" if not test.passed else ""),
         ]
-        for test in one.record.tests
+        for test in sorted(one.record.tests, key=lambda test: order.index(test.task))
     ]
     late = f", after {one.days_late:g} days late" if one.days_late else ""
     body = (

@@ -1,0 +1,171 @@
+"""Right answers to lab 05 of another shape than the reference; each replaces the function."""
+
+# ruff: noqa: E501 (other shapes, other styles)
+
+IMPORTS = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
+
+ALTERNATIVES = {
+    "5.1 by counting": """
+def conv_output_size(size, kernel_size, stride=1, padding=0):
+    return len(range(0, size + 2 * padding - kernel_size + 1, stride))
+""",
+    "5.1 by rounding down": """
+def conv_output_size(size, kernel_size, stride=1, padding=0):
+    return math.floor((size + padding + padding - kernel_size) / stride) + 1
+""",
+    "5.1 by stepping": """
+def conv_output_size(size, kernel_size, stride=1, padding=0):
+    places, end = 0, kernel_size
+    while end <= size + 2 * padding:
+        places, end = places + 1, end + stride
+    return places
+""",
+    "5.2 by loops over places": """
+def conv2d(inputs, weight, bias=None, stride=1, padding=0):
+    x = F.pad(inputs, (padding,) * 4)
+    k = weight.shape[-1]
+    h, w = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
+    out = torch.zeros(len(x), len(weight), h, w, dtype=x.dtype)
+    for i in range(h):
+        for j in range(w):
+            patch = x[:, :, i * stride : i * stride + k, j * stride : j * stride + k]
+            out[:, :, i, j] = torch.einsum("ncuv,ocuv->no", patch, weight)
+    return out if bias is None else out + bias.view(1, -1, 1, 1)
+""",
+    "5.2 by views": """
+def conv2d(inputs, weight, bias=None, stride=1, padding=0):
+    k = weight.shape[-1]
+    x = F.pad(inputs, (padding,) * 4).unfold(2, k, stride).unfold(3, k, stride)
+    out = torch.tensordot(x, weight, dims=([1, 4, 5], [1, 2, 3])).permute(0, 3, 1, 2)
+    return out if bias is None else out + bias[:, None, None]
+""",
+    "5.2 by shifted sums": """
+def conv2d(inputs, weight, bias=None, stride=1, padding=0):
+    x = F.pad(inputs, (padding,) * 4)
+    k = weight.shape[-1]
+    h, w = x.shape[2] - k + 1, x.shape[3] - k + 1
+    out = sum(
+        torch.einsum("nchw,oc->nohw", x[:, :, u : u + h : stride, v : v + w : stride], weight[:, :, u, v])
+        for u in range(k)
+        for v in range(k)
+    )
+    return out if bias is None else out + bias[None, :, None, None]
+""",
+    "5.3 by unfolding": """
+def max_pool2d(inputs, kernel_size=2):
+    k = kernel_size
+    return inputs.unfold(2, k, k).unfold(3, k, k).flatten(-2).max(-1).values
+""",
+    "5.3 by loops": """
+def max_pool2d(inputs, kernel_size=2):
+    k = kernel_size
+    n, c, h, w = inputs.shape
+    out = torch.empty(n, c, h // k, w // k, dtype=inputs.dtype)
+    for i in range(h // k):
+        for j in range(w // k):
+            out[:, :, i, j] = inputs[:, :, i * k : i * k + k, j * k : j * k + k].amax((2, 3))
+    return out
+""",
+    "5.3 by slices": """
+def max_pool2d(inputs, kernel_size=2):
+    k = kernel_size
+    h, w = inputs.shape[2] // k * k, inputs.shape[3] // k * k
+    shifted = [inputs[:, :, u:h:k, v:w:k] for u in range(k) for v in range(k)]
+    return torch.stack(shifted).max(dim=0)[0]
+""",
+    "5.4 by two convolutions": """
+def sobel(images):
+    down = torch.tensor([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], dtype=images.dtype)
+    gy = conv2d(images, down[None, None], padding=1)
+    gx = conv2d(images, down.t()[None, None], padding=1)
+    return torch.sqrt(gx**2 + gy**2)
+""",
+    "5.4 by the norm": """
+def sobel(images):
+    side = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    return conv2d(images, torch.stack([side, side.T])[:, None], padding=1).norm(dim=1, keepdim=True)
+""",
+    "5.4 by slices": """
+def sobel(images):
+    x = F.pad(images, (1, 1, 1, 1))
+    rows = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]
+    columns = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
+    return torch.hypot(rows[..., 2:, :] - rows[..., :-2, :], columns[..., 2:] - columns[..., :-2])
+""",
+    "5.5 in another order, by modules": """
+class LeNet5(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.fc3 = nn.Linear(84, num_classes)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.conv1 = nn.Conv2d(1, 6, (5, 5), padding="same")
+
+    def forward(self, inputs):
+        relu, pool = nn.ReLU(), nn.MaxPool2d(2)
+        x = pool(relu(self.conv1(inputs)))
+        x = pool(relu(self.conv2(x)))
+        x = torch.flatten(x, 1)
+        return self.fc3(relu(self.fc2(relu(self.fc1(x)))))
+""",
+    "5.5 by its own pooling": """
+class LeNet5(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        for name, layer in {
+            "conv1": nn.Conv2d(1, 6, 5, padding=2), "conv2": nn.Conv2d(6, 16, 5),
+            "fc1": nn.Linear(400, 120), "fc2": nn.Linear(120, 84), "fc3": nn.Linear(84, num_classes),
+        }.items():
+            self.add_module(name, layer)
+
+    def forward(self, inputs):
+        for conv in (self.conv1, self.conv2):
+            inputs = max_pool2d(conv(inputs).clamp(min=0))
+        inputs = inputs.reshape(inputs.shape[0], -1)
+        for linear in (self.fc1, self.fc2):
+            inputs = linear(inputs).clamp(min=0)
+        return self.fc3(inputs)
+""",
+    "5.5 by its own convolution": """
+class LeNet5(nn.Module):
+    def __init__(self, num_classes: int = 10):
+        nn.Module.__init__(self)
+        self.conv1, self.conv2 = nn.LazyConv2d(6, 5, padding=2), nn.LazyConv2d(16, 5)
+        self.fc1, self.fc2, self.fc3 = (nn.LazyLinear(n) for n in (120, 84, num_classes))
+        self(torch.zeros(1, 1, 28, 28))
+
+    def forward(self, inputs):
+        x = F.max_pool2d(self.conv1(inputs), 2).relu()
+        x = F.max_pool2d(self.conv2(x), 2).relu().flatten(start_dim=1)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+""",
+    "5.6 by names": """
+def count_parameters(model):
+    counts = {name: 0 for name, _ in model.named_children()}
+    for name, parameter in model.named_parameters():
+        counts[name.split(".")[0]] += parameter.numel()
+    return counts
+""",
+    "5.6 by shapes": """
+def count_parameters(model):
+    counts = {}
+    for name, layer in model.named_children():
+        counts[name] = int(sum(np.prod(tuple(p.shape)) for p in layer.parameters()))
+    return counts
+""",
+    "5.6 by vectors": """
+def count_parameters(model):
+    return {
+        name: len(torch.nn.utils.parameters_to_vector(layer.parameters())) if list(layer.parameters()) else 0
+        for name, layer in dict(model.named_children()).items()
+    }
+""",
+}
+
+
+def source(name, solution):
+    """The solution with the answer called `name` in the place of its own."""
+    main = 'if __name__ == "__main__":'
+    before, _, _ = solution.partition(main)
+    return before + IMPORTS + ALTERNATIVES[name]
