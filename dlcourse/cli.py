@@ -91,6 +91,26 @@ def grade(args: argparse.Namespace) -> int:
     return 3 if any(one.record.exit_status == 3 for one in graded) else 0
 
 
+def release(args: argparse.Namespace) -> int:
+    from dlcourse import course
+    from dlcourse.grade.release import release
+
+    for path in release(course.find_course(), args.out):
+        print(path)
+    return 0
+
+
+def similar(args: argparse.Namespace) -> int:
+    from dlcourse import course
+    from dlcourse.grade import similar as likeness
+    from dlcourse.grade.submissions import find_submissions
+
+    lab = course.find_lab(args.lab)
+    there = find_submissions(args.folder, lab)
+    print(likeness.as_text(likeness.similar(there, lab.student.read_bytes(), args.least)))
+    return 0
+
+
 def doctor(args: argparse.Namespace) -> int:
     from dlcourse import doctor
 
@@ -131,8 +151,10 @@ def add_check(commands: argparse._SubParsersAction) -> None:
 def add_grade(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("grade", help="a folder of submissions, in the sandbox (Linux)")
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder, zip or file a student")
-    parser.add_argument("--lab", required=True, metavar="LAB")
-    parser.add_argument("--out", required=True, type=Path, help="folder for records and reports")
+    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab they answer")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for records and reports"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--late", type=Path, metavar="CSV", help="columns student,days_late")
     parser.add_argument(
@@ -142,6 +164,22 @@ def add_grade(commands: argparse._SubParsersAction) -> None:
         "--allow-unsandboxed", action="store_true", help="for code that you trust as your own"
     )
     parser.set_defaults(call=grade)
+
+
+def add_release(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("release", help="the student bundle, and a grader for Gradescope")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where they go")
+    parser.set_defaults(call=release)
+
+
+def add_similar(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("similar", help="submissions that share more than the task does")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="as for grade")
+    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab they answer")
+    parser.add_argument(
+        "--least", type=float, default=0.5, metavar="SHARE", help="0 to 1 (default: %(default)s)"
+    )
+    parser.set_defaults(call=similar)
 
 
 def add_doctor(commands: argparse._SubParsersAction) -> None:
@@ -161,6 +199,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_run(commands)
     add_check(commands)
     add_grade(commands)
+    add_release(commands)
+    add_similar(commands)
     add_doctor(commands)
     return parser
 

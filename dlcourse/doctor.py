@@ -44,13 +44,14 @@ class Report:
 
 
 def examine(data_dir: str | None = None) -> Report:
-    """Look at Python, torch, torchvision, the devices, the data folder. Raises nothing."""
+    """Look at Python, torch, torchvision, the devices, the data folder, the sandbox."""
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_torch,
         check_torchvision,
         check_devices,
         lambda: check_data(data_dir),
+        check_sandbox,
     ]
     return Report(tuple(check() for check in checks))
 
@@ -118,6 +119,28 @@ def check_data(data_dir: str | None) -> Finding:
         mend = "name a folder that you may read: --data-dir or DLCOURSE_DATA"
         return Finding("data", False, f"cannot read {folder}: {error.strerror}", mend)
     return Finding("data", True, f"{folder} holds {', '.join(entries) or 'nothing yet'}")
+
+
+def check_sandbox() -> Finding:
+    """Each layer around untrusted code, tried by the act that it forbids."""
+    if not sys.platform.startswith("linux"):
+        return Finding("sandbox", True, "`dlcourse grade` needs Linux; `dlcourse check` does not")
+    from dlcourse.errors import GradingError
+
+    try:
+        from dlcourse.grade.sandbox.cell import probe_layers
+        from dlcourse.grade.sandbox.layers import missing
+
+        reports = probe_layers()
+    except (GradingError, ImportError, OSError) as error:
+        return Finding("sandbox", True, f"none: {first_line(error)}; `dlcourse check` needs none")
+    found = "; ".join(
+        report.layer if report.in_force else f"no {report.layer} ({report.note})"
+        for report in reports
+    )
+    lacking = missing(reports)
+    verdict = f"not enough to grade untrusted code, lacks {', '.join(lacking)}: " if lacking else ""
+    return Finding("sandbox", True, verdict + found)
 
 
 def installed(package: str) -> str:

@@ -1,0 +1,166 @@
+"""What is handed out: the student bundle, and for each lab an autograder for Gradescope.
+
+Zip files that are the same byte for byte whenever they are made of the same course.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import zipfile
+from pathlib import Path
+
+from dlcourse import course
+from dlcourse.course import Lab
+from dlcourse.errors import UsageError
+from dlcourse.grade.student_version import generate, surviving_lines
+
+__all__ = ["release", "visible_tests"]
+
+MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
+BESIDE = ("README.md", "pyproject.toml", "environment.yml", "constraints.txt", "datasets/README.md")
+
+SETUP = """#!/usr/bin/env bash
+set -e
+apt-get update && apt-get install -y python3-venv
+python3 -m venv /autograder/venv
+/autograder/venv/bin/pip install /autograder/source/course
+"""
+RUN = """#!/usr/bin/env bash
+# Grades /autograder/submission in the sandbox; what the student may see goes to results.json.
+rm -rf /tmp/batch /tmp/graded && mkdir /tmp/batch
+cp -r /autograder/submission /tmp/batch/student
+cd /autograder/source/course
+/autograder/venv/bin/python -m dlcourse grade /tmp/batch --lab {lab} --out /tmp/graded
+cp /tmp/graded/students/student/results.json /autograder/results/results.json
+"""
+WORKFLOW = """# GitHub Classroom: every push is checked with the visible tests.
+name: check
+on: [push, workflow_dispatch]
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    strategy:
+      fail-fast: false
+      matrix:
+        lab: [{labs}]
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.12"
+          cache: pip
+      - run: pip install .
+      - run: dlcourse check ${{{{ matrix.lab }}}}
+"""
+
+
+def release(root: Path, out: Path) -> list[Path]:
+    """Write `course.zip` and one `gradescope_<lab>.zip` a lab to `out`; return them.
+
+    Raises UsageError, and writes nothing, where an answer or a hidden test would be handed out.
+    """
+    labs = [lab for lab in course.labs(root) if lab.solution.is_file()]
+    if not labs:
+        raise UsageError(f"no solutions in {root}; a release is made from the whole course")
+    bundle = package_files(root)
+    for lab in labs:
+        solution = lab.solution.read_text(encoding="utf-8")
+        bundle[f"labs/{lab.name}.py"] = generate(solution, lab.solution.name)
+        if lab.tests.is_file():
+            bundle[f"tests/labs/{lab.tests.name}"] = visible_tests(lab)
+    bundle[".github/workflows/check.yml"] = WORKFLOW.format(
+        labs=", ".join(lab.short for lab in labs)
+    )
+    for lab in labs:
+        refuse_leaks(lab, bundle)
+    archives = {"course.zip": bundle}
+    for lab in labs:
+        archives[f"gradescope_{lab.short}.zip"] = autograder(root, lab)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return [write_zip(out / name, files) for name, files in archives.items()]
+    except OSError as error:
+        raise UsageError(f"cannot write into --out {out}: {error.strerror}") from None
+
+
+def package_files(root: Path) -> dict[str, str]:
+    paths = [*sorted((root / "dlcourse").rglob("*.py")), *(root / name for name in BESIDE)]
+    return {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in paths
+        if path.is_file()
+    }
+
+
+def autograder(root: Path, lab: Lab) -> dict[str, str]:
+    """Gradescope's own layout around the course, for one lab; instructors only."""
+    files = package_files(root)
+    for path in (lab.solution, lab.tests):
+        files[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+    return {
+        "setup.sh": SETUP,
+        "run_autograder": RUN.format(lab=lab.short),
+        **{f"course/{name}": text for name, text in files.items()},
+    }
+
+
+def hidden_tests(source: str) -> list[ast.FunctionDef]:
+    """The test functions of `source` that its decorators call hidden."""
+    return [
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+        and any(
+            isinstance(decorator, ast.Call)
+            and any(
+                word.arg == "hidden"
+                and not (isinstance(word.value, ast.Constant) and not word.value.value)
+                for word in decorator.keywords
+            )
+            for decorator in node.decorator_list
+        )
+    ]
+
+
+def visible_tests(lab: Lab) -> str:
+    """The tests of `lab` without the hidden ones."""
+    source = lab.tests.read_text(encoding="utf-8")
+    lines = source.splitlines(keepends=True)
+    for node in reversed(hidden_tests(source)):
+        first = min(decorator.lineno for decorator in node.decorator_list) - 1
+        del lines[first : node.end_lineno]
+    text = "".join(lines)
+    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+
+
+def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
+    """Raise UsageError where a line of the answers, or a hidden test, is in labs or tests."""
+    solution = lab.solution.read_text(encoding="utf-8")
+    hidden = []
+    if lab.tests.is_file():
+        hidden = [node.name for node in hidden_tests(lab.tests.read_text(encoding="utf-8"))]
+    for name, text in bundle.items():
+        if not name.startswith(("labs/", "tests/")):
+            continue
+        if name == f"labs/{lab.name}.py" and (lines := surviving_lines(text, solution)):
+            raise UsageError(f"{name} would hand out the answer {lines[0]!r}; nothing was written")
+        for test in hidden:
+            if test in text:
+                raise UsageError(f"{name} would hand out the hidden {test}; nothing was written")
+        if "hidden=True" in text:
+            raise UsageError(f"{name} would hand out a hidden test; nothing was written")
+
+
+def write_zip(path: Path, files: dict[str, str]) -> Path:
+    part = path.with_name(f"{path.name}.part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, MOMENT)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whatever wrote it
+            executable = files[name].startswith("#!")
+            entry.external_attr = (0o100755 if executable else 0o100644) << 16
+            archive.writestr(entry, files[name].encode())
+    part.replace(path)
+    return path
