@@ -1,0 +1,291 @@
+"""A batch of submissions: layouts, records, reports, resuming, release and likeness."""
+
+import csv
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dlcourse.errors import GradingError, UnknownNameError, UsageError
+from dlcourse.grade import late
+from dlcourse.grade.journal import Journal
+from dlcourse.grade.record import Record, TestRecord
+from dlcourse.grade.release import release, visible_tests
+from dlcourse.grade.similar import similar
+from dlcourse.grade.submissions import Submission, find_submissions
+
+spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return tiny.make_course(tmp_path / "course")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "submissions"
+    made.mkdir()
+    return made
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+
+
+def command(folder, out, *more):
+    return [sys.executable, "-m", "dlcourse", "grade", str(folder), "--lab", "lab90",
+            "--out", str(out), *more]  # fmt: skip
+
+
+@linux
+def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp_path):
+    out = tmp_path / "out"
+    for name, source in {
+        "right": tiny.SOLUTION,
+        "wrong": tiny.SOLUTION.replace("a + b", "a - b"),
+        "hanging": "while True: pass",
+        "<b>&name": "raise ValueError('\x1b[2J\\ud800')",
+    }.items():
+        (folder / name).mkdir()
+        (folder / name / "lab90_sums.py").write_text(source)
+        (folder / name / "conftest.py").write_text("raise SystemExit(0)")
+    zipped(folder / "evil.zip", {"../lab90_sums.py": tiny.SOLUTION})
+    (tmp_path / "late.csv").write_text("student,days_late\nright,1.5\n")
+    done = subprocess.run(
+        command(folder, out, "--late", str(tmp_path / "late.csv")),
+        cwd=lab.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("5 submissions, median 0 of 6 points\n")
+    with (out / "grades.csv").open(newline="") as file:
+        rows = {row["Student"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["raw score"]) for name, row in rows.items()} == {
+        "right": 6, "wrong": 1.5, "hanging": 0, "<b>&name": 0, "evil": 0,
+    }  # fmt: skip
+    assert float(rows["right"]["lab90_sums"]) == 4.8
+    journal = [
+        json.loads(line)["record"] for line in (out / "journal.jsonl").read_text().splitlines()
+    ]
+    outcomes = {r["extra_data"]["student"]: {t["outcome"] for t in r["tests"]} for r in journal}
+    assert outcomes["hanging"] == {"time"}
+    assert outcomes["evil"] == {"missing"}
+    assert all(layer["in_force"] for layer in journal[-1]["extra_data"]["layers"][-3:])
+    suites = ET.parse(out / "junit.xml").getroot()
+    assert len(suites) == 5
+    shown = json.loads((out / "students" / "wrong" / "results.json").read_text())
+    assert "19 of 20 values" not in json.dumps(shown)
+    assert shown["score"] == 1.5
+    page = (out / "report.html").read_text()
+    assert "&lt;b&gt;&amp;name" in page
+    assert "<b>&name" not in page
+    before = (out / "journal.jsonl").read_bytes()
+    subprocess.run(command(folder, out), cwd=lab.root, capture_output=True, check=True)
+    assert (out / "journal.jsonl").read_bytes() == before
+
+
+@linux
+def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, folder, tmp_path):
+    out = tmp_path / "out"
+    for number in range(8):
+        body = tiny.SOLUTION if number % 2 else tiny.SOLUTION.replace("return a + b", "pass")
+        slow = "import time\ntime.sleep(0.2)\n"
+        (folder / f"s{number}.py").write_text(f"# {number}\n{slow}{body}")
+    process = subprocess.Popen(command(folder, out), cwd=lab.root, stderr=subprocess.DEVNULL)
+    journal = out / "journal.jsonl"
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with journal.open("ab") as file:
+        file.write(b'{"key": "torn')
+    subprocess.run(command(folder, out), cwd=lab.root, capture_output=True, check=True)
+    keys = [json.loads(line)["key"] for line in journal.read_text().splitlines()]
+    assert len(keys) == len(set(keys)) == 8
+    with (out / "grades.csv").open(newline="") as file:
+        scores = [float(row["raw score"]) for row in csv.DictReader(file)]
+    assert scores == [1.0, 6.0] * 4
+
+
+@linux
+def test_grader_that_cannot_prove_itself_grades_nobody(lab, folder, tmp_path):
+    (folder / "s.py").write_text(tiny.SOLUTION)
+    lab.tests.write_text(tiny.TESTS.replace("== 20\n", "== 21\n", 1))
+    done = subprocess.run(
+        command(folder, tmp_path / "out"), cwd=lab.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert done.stderr == (
+        "dlcourse: the reference fails test_counter: wrong answer: expected 21, got 20; "
+        "no batch was run\n"
+    )
+
+
+def test_layouts_of_gradescope_moodle_and_canvas(lab, folder):
+    (folder / "submission_77").mkdir()
+    (folder / "submission_77" / "lab90_sums.py").write_text("g")
+    (folder / "submission_metadata.yml").write_text(
+        "submission_77:\n  :submitters:\n  - :name: Ada L\n    :email: a@b.c\n"
+    )
+    moodle = folder / "Ben M_4711_assignsubmission_file_"
+    moodle.mkdir()
+    zipped(moodle / "work.zip", {"work/lab90_sums.py": "m", "work/notes.txt": ""})
+    (folder / "cyd_LATE_12_345_lab90_sums.py").write_text("c")
+    zipped(folder / "dan.zip", {"main.py": "z", "__MACOSX/main.py": "junk"})
+    found = {s.student: (s.id, s.source) for s in find_submissions(folder, lab)}
+    assert found == {
+        "Ada L": ("77", b"g"),
+        "Ben M": ("4711", b"m"),
+        "cyd": ("12", b"c"),
+        "dan": ("dan", b"z"),
+    }
+
+
+def test_submission_that_cannot_be_read_has_a_problem(lab, folder):
+    zipped(folder / "climbs.zip", {"../lab90_sums.py": ""})
+    zipped(folder / "bomb.zip", {"lab90_sums.py": "0" * 10**8})
+    zipped(folder / "empty.zip", {"notes.txt": ""})
+    (folder / "torn.zip").write_bytes(b"PK\x03\x04")
+    (folder / "two").mkdir()
+    (folder / "two" / "a.py").touch()
+    (folder / "two" / "b.py").touch()
+    assert {s.student: s.problem for s in find_submissions(folder, lab)} == {
+        "climbs": "a zip with the path '../lab90_sums.py'",
+        "bomb": "lab90_sums.py is larger than 1,048,576 bytes",
+        "empty": "no Python file in it; expected lab90_sums.py",
+        "torn": "File is not a zip file",
+        "two": "2 files could be lab90_sums.py: a.py, b.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder, out: folder.rmdir(), "no folder"),
+        (lambda folder, out: None, "no submission in"),
+        (lambda folder, out: ((folder / "s.py").touch(), out.mkdir(),
+                              (out / "batch.json").write_text('{"lab": "lab91"}')),
+         "holds the grades of lab91; name another folder"),
+        (lambda folder, out: ((folder / "s.py").touch(), out.mkdir(), (out / "thesis").touch()),
+         "holds other files; name an empty or a new folder"),
+    ],
+)  # fmt: skip
+@linux
+def test_bad_folders_are_one_line(lab, folder, tmp_path, change, message):
+    from dlcourse.grade.batch import grade_folder
+
+    change(folder, tmp_path / "out")
+    with pytest.raises(UsageError, match=message):
+        grade_folder(folder, lab, tmp_path / "out")
+
+
+def test_plain_names_for_files():
+    assert Submission("ada.l", "1").slug == "ada.l"
+    assert Submission("../x", "1").slug.startswith("x-")
+    assert Submission("a b", "1").slug != Submission("a_b", "1").slug
+
+
+def test_journal_keeps_whole_lines_only_and_says_when_the_disk_is_full(tmp_path):
+    record = Record("lab90", [TestRecord("90.1", "t", 1.0, 2.0, "partial")], 0.5)
+    journal = Journal(tmp_path / "journal")
+    journal.add("a", record)
+    journal.close()
+    with (tmp_path / "journal").open("ab") as file:
+        file.write(b'{"key": "b", "rec')
+    again = Journal(tmp_path / "journal")
+    again.close()
+    assert again.records == {"a": record}
+    if os.path.exists("/dev/full"):
+        full = Journal(tmp_path / "journal")
+        full.close()
+        full.file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+        with pytest.raises(GradingError, match="No space left on device; mend that and run"):
+            full.add("c", record)
+        full.close()
+
+
+def test_late_penalty_applies_to_raw_scores(tmp_path):
+    assert late.penalized(10, 0) == 10
+    assert late.penalized(10, 0.1, per_day=0.2) == 8
+    assert late.penalized(10, 99) == 0
+    (tmp_path / "late.csv").write_text("who,when\n")
+    (tmp_path / "bad.csv").write_text("student,days_late\nada,soon\n")
+    with pytest.raises(UsageError, match="expected columns student,days_late"):
+        late.read_days(tmp_path / "bad.csv")
+
+
+def test_release_is_the_same_twice_and_holds_no_answer_or_hidden_test(lab, tmp_path):
+    first = release(lab.root, tmp_path / "a")
+    second = release(lab.root, tmp_path / "b")
+    assert [path.name for path in first] == ["course.zip", "gradescope_lab90.zip"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    with zipfile.ZipFile(first[0]) as archive:
+        text = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert set(text) == {
+        ".github/workflows/check.yml", "labs/lab90_sums.py", "tests/labs/test_lab90_sums.py",
+    }  # fmt: skip
+    assert "result = add(result, value)" not in "".join(text.values())
+    assert "hidden" not in "".join(text.values())
+    assert "test_total" in text["tests/labs/test_lab90_sums.py"]
+    with zipfile.ZipFile(first[1]) as archive:
+        assert {"setup.sh", "run_autograder", "course/solutions/lab90_sums.py"} <= set(
+            archive.namelist()
+        )
+        assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
+
+
+def test_release_refuses_to_hand_out_a_hidden_test(lab, tmp_path):
+    lab.tests.write_text(tiny.TESTS + "\n# as test_add_tensors has it\n")
+    with pytest.raises(UsageError, match="would hand out the hidden test_add_tensors; nothing was"):
+        release(lab.root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_visible_tests_run_on_their_own(lab):
+    text = visible_tests(lab)
+    compile(text, "tests", "exec")
+    assert "test_add_tensors" not in text
+    assert "def test_counter" in text
+
+
+def test_copies_are_found_through_renaming_and_honest_work_is_not(lab):
+    copied = tiny.SOLUTION.replace("result", "x").replace("value", "item").replace("count", "c")
+    other = tiny.SOLUTION.replace(
+        "    result = 0\n    for value in values:\n        result = add(result, value)\n"
+        "    return result\n",
+        "    if not values:\n        return 0\n    head, *tail = values\n"
+        "    return head if not tail else add(head, total(tail))\n",
+    )
+    submissions = [
+        Submission("ada", "1", tiny.SOLUTION.encode()),
+        Submission("bob", "2", f"# mine\n{copied}".encode()),
+        Submission("cyd", "3", other.encode()),
+        Submission("dan", "4", lab.student.read_bytes()),
+        Submission("eve", "5", b"def broken(:"),
+    ]
+    pairs = similar(submissions, lab.student.read_bytes())
+    assert (pairs[0].first, pairs[0].second, pairs[0].share) == ("ada", "bob", 1.0)
+    assert all(pair.share <= 0.5 for pair in pairs[1:])
+    assert {pair.first for pair in pairs} | {pair.second for pair in pairs} <= {"ada", "bob", "cyd"}
+
+
+def test_unknown_lab_is_named_before_anything_is_read(lab, monkeypatch, capsys):
+    from dlcourse import course
+
+    with pytest.raises(UnknownNameError, match="unknown lab 'lab99'; did you mean 'lab90'"):
+        course.find_lab("lab99", lab.root)
