@@ -1,0 +1,25 @@
+"""Data sets by name, in memory: found, fetched, or replaced by a synthetic stand-in.
+
+Names are taken from their modules when they are first used, so that listing the catalog does not
+import torch.
+"""
+
+from importlib import import_module
+
+HOME = {
+    "Batches": "batches",
+    "ImageData": "images",
+    "load": "images",
+}
+
+__all__ = sorted(HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *HOME])

