@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import queue
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Worker:
                 f"the sandbox lacks {', '.join(lacking)}; see `dlcourse doctor`, "
                 "or pass --allow-unsandboxed for code that you trust"
             )
+        if "read-only root" not in {report.layer for report in self.reports if report.in_force}:
+            refuse_exposed(setting)
         threading.Thread(target=self.serve, daemon=True).start()
 
     def start_zygote(self) -> Zygote:
@@ -114,6 +117,17 @@ class Worker:
             )
         finally:
             visit.close()
+
+
+def refuse_exposed(setting: Setting) -> None:
+    """Landlock alone cannot hide what lies below a folder that Python must read."""
+    for secret in setting.hidden:
+        for readable in map(Path, ("/usr", sys.prefix, sys.base_prefix)):
+            if secret.resolve().is_relative_to(readable.resolve()):
+                raise GradingError(
+                    f"{secret} lies below {readable}, which submissions can read here; move it, "
+                    "or grade where mount namespaces are to be had"
+                )
 
 
 class Visit:

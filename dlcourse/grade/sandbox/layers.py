@@ -17,6 +17,7 @@ __all__ = ["LAYERS", "Limits", "Report", "enter_namespaces", "lock_in", "missing
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
 READABLE: list[str] = []  # folders that Python itself reads from; the zygote fills it
+DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
 UID = 64_731  # no account has it; only root can take it
 REFUSED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENETUNREACH}
 
@@ -156,9 +157,9 @@ def no_privileges(limits: Limits) -> None:
 
 
 def landlock(limits: Limits) -> None:
-    kernel.landlock(
-        ["/usr", "/lib", "/lib64", "/dev", *READABLE], ["/tmp"] if os.getpid() == 1 else []
-    )
+    # Without a root of its own a submission has no place to write.
+    writable = ["/tmp"] if os.getpid() == 1 else []
+    kernel.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
 
 
 def filtered(limits: Limits) -> None:

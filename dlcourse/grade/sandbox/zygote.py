@@ -31,7 +31,9 @@ def main(descriptor: int) -> None:
     warm_up(setup["modules"])
     layers.note_baseline()
     layers.READABLE[:] = setup["folders"]
-    problem = layers.enter_namespaces(["/usr", *DEVICES, *setup["folders"]], setup["hidden"])
+    problem = layers.enter_namespaces(
+        ["/usr", "/lib", "/lib64", *layers.DEVICES, *setup["folders"]], setup["hidden"]
+    )
     control.send(json.dumps({"namespaces": problem}).encode())
     while True:
         line, descriptors, _, _ = socket.recv_fds(control, 2**16, 1)
@@ -47,9 +49,6 @@ def main(descriptor: int) -> None:
         # The next word says that the fork is done with: by itself, or to be ended.
         patience_s = 1.0 if control.recv(16) == b"reap" else 0.0
         control.send(json.dumps({"status": reap(pid, patience_s)}).encode())
-
-
-DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom", "/lib", "/lib64"]
 
 
 def warm_up(modules: list[str]) -> None:
