@@ -161,6 +161,7 @@ def test_submission_that_cannot_be_read_has_a_problem(lab, folder):
     zipped(folder / "bomb.zip", {"lab90_sums.py": "0" * 10**8})
     zipped(folder / "empty.zip", {"notes.txt": ""})
     (folder / "torn.zip").write_bytes(b"PK\x03\x04")
+    (folder / "linked.py").symlink_to(lab.solution)
     (folder / "two").mkdir()
     (folder / "two" / "a.py").touch()
     (folder / "two" / "b.py").touch()

@@ -134,6 +134,11 @@ def test_code_that_leaves_prints_or_asks_fails_its_task_alone(check, new, outcom
         assert record.tests[2].reason == reason
 
 
+def test_interrupted_check_is_no_verdict(check):
+    with pytest.raises(KeyboardInterrupt):
+        check("return a + b", "raise KeyboardInterrupt")
+
+
 def test_missing_function_is_named(check):
     record = check("def total", "def totals")
     assert record.tests[1].outcome == "missing"

@@ -41,7 +41,7 @@ class TestSession:
     ) -> None:
         self.tests, self.work, self.task = tests, work, task
         self.items: list[pytest.Function] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.open_student: Callable[[pytest.Function], Student] | None = None
         self.student_now: Student | None = None
         self.compared: tuple | None = None
@@ -51,6 +51,11 @@ class TestSession:
     def student(self, request: pytest.FixtureRequest) -> Student:
         self.student_now = self.open_student(request.node)
         return self.student_now
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        # pytest's own explanation compares what student code made character by character.
+        own = config.pluginmanager.get_plugin("assertion")
+        config.hook.pytest_assertrepr_compare._remove_plugin(own)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
         items[:] = [item for item in items if isinstance(worth(item), Points)]
@@ -69,7 +74,7 @@ class TestSession:
             # pytest would take an exception here for an error of its own.
             try:
                 self.work(self)
-            except Exception as error:  # noqa: BLE001 (raised again by run_session)
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (raised again below)
                 self.error = error
         return True
 

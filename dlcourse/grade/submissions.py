@@ -59,9 +59,9 @@ def find_submissions(folder: Path, lab: Lab) -> list[Submission]:
     names = gradescope_names(folder / "submission_metadata.yml")
     grouped: dict[tuple[str, str], list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "__MACOSX")) or not (
-            path.is_dir() or path.suffix in (".zip", ".py")
-        ):
+        plain = path.is_dir() or path.suffix in (".zip", ".py")
+        # A link could pass somebody else's file, or the solution, for a submission.
+        if path.name.startswith((".", "__MACOSX")) or path.is_symlink() or not plain:
             continue
         grouped.setdefault(owner(path, names), []).append(path)
     if not grouped:

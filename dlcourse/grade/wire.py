@@ -19,6 +19,7 @@ __all__ = ["WireError", "clean_text", "decode", "encode", "pack", "unpack"]
 MAX_JSON = 4 * 2**20  # bytes
 MAX_FRAME = 64 * 2**20  # bytes
 MAX_DEPTH = 50
+MAX_KEYS = 10_000  # chosen keys that all hash alike cost the square of their number
 HEADER = struct.Struct("<I")  # length of the JSON part
 
 DTYPES = {
@@ -133,6 +134,8 @@ def decode(
         raise WireError(f"no value: {type(node).__name__}")
     try:
         kind, value = node.get("t"), node.get("v")
+        if kind in ("dict", "set", "frozenset") and len(value) > MAX_KEYS:
+            raise WireError(f"a {kind} of {len(value):,} items")
         if kind in ("tensor", "array"):
             return decode_tensor(node, take(buffers), strided)
         if kind == "tuple":

@@ -82,6 +82,7 @@ ATTACKS = {
     "not a number": "WRONG_SUM = float('nan')\n",
     # Leaving.
     "exit with 0": "import sys\nsys.exit(0)\n",
+    "exit as the sandbox would": "import os\nos._exit(70)\n",
     "exit hard with 0": "import os\nos._exit(0)\n",
     "atexit": "import atexit, os\natexit.register(lambda: os._exit(0))\n",
     "raise SystemExit in a call": "class E:\n    def __radd__(s, o): raise SystemExit(0)\nWRONG_SUM = E()\n",
@@ -139,6 +140,7 @@ ATTACKS = {
     "files": won_if("files = [open(f'/tmp/{i}', 'w') for i in range(200)]"),
     "print": "print('x' * 10**8)\n",
     "print lines": "while True: print('spam')\n",
+    "keys that collide": "WRONG_SUM = {k * (2**61 - 1): 0 for k in range(120_000)}\n",
     "handles": "WRONG_SUM = [object() for _ in range(200_000)]\n",
     "deep value": "WRONG_SUM = []\nfor _ in range(500): WRONG_SUM = [WRONG_SUM]\n",
     "endless iterator": "import itertools\nWRONG_SUM = itertools.repeat(0)\n",

@@ -20,8 +20,8 @@ ALLOWED = {
         32, 33, 292, 72, 73, 77, 293,  # dup dup2 dup3 fcntl flock ftruncate pipe2
         35, 96, 100, 201, 228, 229, 230,  # nanosleep gettimeofday times time clock_*
         39, 110, 186, 102, 104, 107, 108,  # getpid getppid gettid getuid getgid geteuid getegid
-        60, 231, 234,  # exit exit_group tgkill (abort)
-        63, 97, 98, 99, 302, 204, 309,  # uname getrlimit getrusage sysinfo prlimit affinity getcpu
+        60, 231,  # exit exit_group
+        63, 97, 98, 99, 204, 309,  # uname getrlimit getrusage sysinfo sched_getaffinity getcpu
         79, 80, 82, 83, 84, 85, 87, 89,  # getcwd chdir rename mkdir rmdir creat unlink readlink
         217, 257, 258, 262, 263, 264, 316, 267, 269, 439, 280, 332,  # getdents64 and the *at calls
         202, 218, 273, 334, 324,  # futex set_tid_address set_robust_list rseq membarrier
