@@ -7,9 +7,25 @@ import torch.
 from importlib import import_module
 
 HOME = {
+    "CATALOG": "catalog",
     "Batches": "batches",
+    "Compose": "augment",
+    "Crop": "augment",
+    "Cutout": "augment",
+    "Flip": "augment",
+    "Grammar": "grammar",
     "ImageData": "images",
+    "Noise": "augment",
+    "Shift": "augment",
+    "TextBatches": "text",
+    "TextData": "text",
+    "Vocabulary": "vocabulary",
+    "build_grammar": "grammar",
+    "draw_digits": "digits",
+    "draw_shapes": "shapes",
     "load": "images",
+    "load_text": "text",
+    "tokenize": "text",
 }
 
 __all__ = sorted(HOME)

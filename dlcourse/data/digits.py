@@ -12,32 +12,20 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["digits"]
+__all__ = ["draw_digits"]
 
-FONTS = [
-    "DejaVuSans",
-    "DejaVuSans-Bold",
-    "DejaVuSans-Oblique",
-    "DejaVuSansMono",
-    "DejaVuSansMono-Bold",
-    "DejaVuSerif",
-    "DejaVuSerif-Bold",
-    "DejaVuSerif-Italic",
-    "STIXGeneral",
-    "STIXGeneralBol",
-    "STIXGeneralItalic",
-    "STIXGeneralBolIta",
-    "cmr10",
-    "cmss10",
-    "cmtt10",
-]
+FONTS = (
+    "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold",
+    "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol",
+    "STIXGeneralItalic", "STIXGeneralBolIta", "cmr10", "cmss10", "cmtt10",
+)  # fmt: skip
 STROKES = (0, 1, 2, 3)
 GLYPH = 48  # pixels a side of a glyph before it is warped
 SIZE = 28
 CHUNK = 5000
 
 
-def digits(
+def draw_digits(
     num_train: int = 60_000, num_test: int = 10_000, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """train_images uint8 (num_train, 1, 28, 28), train_labels int64, test_images, test_labels.
@@ -51,11 +39,11 @@ def digits(
     images = torch.empty(total, 1, SIZE, SIZE, dtype=torch.uint8)
     for start in range(0, total, CHUNK):
         part = labels[start : start + CHUNK]
-        images[start : start + CHUNK] = draw(part, generator)
+        images[start : start + CHUNK] = draw_part(part, generator)
     return images[:num_train], labels[:num_train], images[num_train:], labels[num_train:]
 
 
-def draw(labels: Tensor, generator: torch.Generator) -> Tensor:
+def draw_part(labels: Tensor, generator: torch.Generator) -> Tensor:
     """An image uint8 (B, 1, 28, 28) for each label (B,)."""
     shapes = glyphs()  # (fonts * strokes, 10, GLYPH, GLYPH)
     B = len(labels)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlcourse.data import catalog
 from dlcourse.data.batches import Augment, Batches
-from dlcourse.data.digits import digits
+from dlcourse.data.digits import draw_digits
 from dlcourse.data.folder import data_folder
 from dlcourse.data.npz import check_arrays, read_npz
 from dlcourse.data.split import stratified_split, stratified_subset
@@ -182,7 +182,7 @@ def stand_in(entry: catalog.DataSet, folder: Path, why: str) -> ImageData:
 @functools.lru_cache(maxsize=1)
 def draw(kind: str, num_classes: int) -> tuple[tuple[str, ...], tuple[Tensor, ...]]:
     if kind == "digits":
-        return tuple("0123456789"), digits()
-    from dlcourse.data.shapes import class_names, shapes
+        return tuple("0123456789"), draw_digits()
+    from dlcourse.data.shapes import class_names, draw_shapes
 
-    return class_names(num_classes), shapes(num_classes=num_classes)
+    return class_names(num_classes), draw_shapes(num_classes=num_classes)
