@@ -6,6 +6,8 @@ The functions at the end are what an Executor runs, in processes that live throu
 from __future__ import annotations
 
 import ast
+import multiprocessing
+import os
 import queue
 import sys
 import threading
@@ -177,6 +179,9 @@ WORKERS: dict[Setting, Worker] = {}
 def die_with_batch() -> None:
     """An Executor's initializer: no worker outlives a batch that was killed."""
     kernel.die_with_parent()
+    # The batch may have gone while this process was still importing.
+    if os.getppid() != multiprocessing.parent_process().pid:
+        os._exit(1)
 
 
 def worker(setting: Setting) -> Worker:
