@@ -119,6 +119,52 @@ def doctor(args: argparse.Namespace) -> int:
     return 0 if report.healthy else 1
 
 
+def data_list(args: argparse.Namespace) -> int:
+    from dlcourse.data import library
+
+    statuses = library.library(args.data_dir)
+    print_data(library, statuses, args.json)
+    return 0
+
+
+def data_get(args: argparse.Namespace) -> int:
+    from dlcourse.data import library
+
+    for name in args.names:
+        print(library.get(name, args.data_dir))
+    return 0
+
+
+def data_verify(args: argparse.Namespace) -> int:
+    from dlcourse.data import library
+
+    statuses = library.verify(args.data_dir, args.names)
+    print_data(library, statuses, args.json)
+    return 0 if all(status.ok for status in statuses) else 1
+
+
+def data_import(args: argparse.Namespace) -> int:
+    from dlcourse.data.importer import import_images
+
+    path, counts = import_images(
+        args.name,
+        args.path,
+        args.data_dir,
+        size=args.size,
+        gray=args.gray,
+        skip_bad=args.skip_bad,
+        seed=args.seed,
+    )
+    print(f"{path}: {sum(counts.values())} images in {len(counts)} classes")
+    return 0
+
+
+def print_data(library, statuses: list, as_json: bool) -> None:
+    print(
+        json.dumps(library.as_dicts(statuses), indent=2) if as_json else library.as_text(statuses)
+    )
+
+
 def add_run(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("run", help="run a lab script; what follows LAB goes to the lab")
     parser.add_argument("lab", metavar="LAB")
@@ -182,6 +228,37 @@ def add_similar(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(call=similar)
 
 
+def add_data(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("data", help="data sets: list, get, verify, import")
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    shared = Parser(add_help=False)
+    shared.add_argument(
+        "--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)"
+    )
+    listing = actions.add_parser("list", parents=[shared], help="what is here, size, licence")
+    listing.add_argument("--json", action="store_true", help="for machines")
+    listing.set_defaults(call=data_list)
+    fetching = actions.add_parser("get", parents=[shared], help="fetch, with the hash checked")
+    fetching.add_argument("names", nargs="+", metavar="NAME")
+    fetching.set_defaults(call=data_get)
+    checking = actions.add_parser("verify", parents=[shared], help="re-check what is here")
+    checking.add_argument("names", nargs="*", metavar="NAME", help="these alone (default: all)")
+    checking.add_argument("--json", action="store_true", help="for machines")
+    checking.set_defaults(call=data_verify)
+    importing = actions.add_parser(
+        "import", parents=[shared], help="a folder, zip or tar of class/name.png into NAME.npz"
+    )
+    importing.add_argument("name", metavar="NAME")
+    importing.add_argument("path", type=Path, metavar="PATH")
+    importing.add_argument("--size", type=int, default=32, help="pixels a side (default: 32)")
+    importing.add_argument("--gray", action="store_true", help="one channel instead of three")
+    importing.add_argument("--seed", type=int, default=0, help="of the test split (default: 0)")
+    importing.add_argument(
+        "--skip-bad", action="store_true", help="leave out images that do not decode"
+    )
+    importing.set_defaults(call=data_import)
+
+
 def add_doctor(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
     parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
@@ -201,6 +278,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_grade(commands)
     add_release(commands)
     add_similar(commands)
+    add_data(commands)
     add_doctor(commands)
     return parser
 

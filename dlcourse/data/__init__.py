@@ -23,9 +23,12 @@ HOME = {
     "build_grammar": "grammar",
     "draw_digits": "digits",
     "draw_shapes": "shapes",
+    "get": "library",
+    "import_images": "importer",
     "load": "images",
     "load_text": "text",
     "tokenize": "text",
+    "verify": "library",
 }
 
 __all__ = sorted(HOME)
