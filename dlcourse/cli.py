@@ -75,7 +75,7 @@ def check(args: argparse.Namespace) -> int:
 
 def grade(args: argparse.Namespace) -> int:
     from dlcourse import course
-    from dlcourse.grade import batch, late
+    from dlcourse.grade import batch, executors, late
 
     lab = course.find_lab(args.lab)
     graded = batch.grade_folder(
@@ -84,6 +84,7 @@ def grade(args: argparse.Namespace) -> int:
         args.out,
         args.jobs,
         allow_unsandboxed=args.allow_unsandboxed,
+        executor=executors.connect(args.executor) if args.executor else None,
         days_late=late.read_days(args.late) if args.late else None,
         per_day=args.per_day,
     )
@@ -202,6 +203,7 @@ def add_grade(commands: argparse._SubParsersAction) -> None:
         "--out", required=True, type=Path, metavar="DIR", help="folder for records and reports"
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--executor", metavar="NAME", help="a cluster's: dask:ADDRESS")
     parser.add_argument("--late", type=Path, metavar="CSV", help="columns student,days_late")
     parser.add_argument(
         "--per-day", type=float, default=0.1, help="lost a day late (default: %(default)s)"

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import types
 import xml.etree.ElementTree as ET
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,27 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
     before = (out / "journal.jsonl").read_bytes()
     subprocess.run(command(folder, out), cwd=lab.root, capture_output=True, check=True)
     assert (out / "journal.jsonl").read_bytes() == before
+
+
+@linux
+def test_batch_runs_over_any_executor(lab, folder, tmp_path, monkeypatch):
+    from dlcourse.grade import executors, worker
+    from dlcourse.grade.batch import grade_folder
+
+    for number in range(4):
+        (folder / f"s{number}.py").write_text(f"# {number}\n{tiny.SOLUTION}")
+    engine = types.ModuleType("distributed")
+    with ThreadPoolExecutor(2) as pool:
+        engine.Client = lambda address: types.SimpleNamespace(get_executor=lambda: pool)
+        monkeypatch.setitem(sys.modules, "distributed", engine)
+        found = executors.connect("dask:tcp://host:8786")
+        graded = grade_folder(folder, lab, tmp_path / "out", executor=found)
+    assert [one.record.score for one in graded] == [6.0] * 4
+    for made in worker.WORKERS.values():
+        made.zygote.close()
+    worker.WORKERS.clear()
+    with pytest.raises(UsageError, match="unknown executor 'slurm'; expected dask:ADDRESS"):
+        executors.connect("slurm")
 
 
 @linux

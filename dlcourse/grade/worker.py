@@ -66,6 +66,7 @@ class Worker:
         self.setting = setting
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
+        self.turn = threading.Lock()
         torch.set_num_threads(1)
         self.zygote = self.start_zygote()
         self.reports = self.zygote.probe()
@@ -85,8 +86,10 @@ class Worker:
         return Zygote(imported(source.read_text(encoding="utf-8")), self.setting.hidden)
 
     def grade(self, job: Job) -> list[TestRecord]:
-        self.jobs.put(job)
-        answer = self.answers.get()
+        # An engine's worker may run several of its tasks in threads of one process.
+        with self.turn:
+            self.jobs.put(job)
+            answer = self.answers.get()
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -174,6 +177,7 @@ def imported(source: str) -> list[str]:
 
 
 WORKERS: dict[Setting, Worker] = {}
+STARTING = threading.Lock()
 
 
 def die_with_batch() -> None:
@@ -185,9 +189,10 @@ def die_with_batch() -> None:
 
 
 def worker(setting: Setting) -> Worker:
-    if setting not in WORKERS:
-        WORKERS[setting] = Worker(setting)
-    return WORKERS[setting]
+    with STARTING:
+        if setting not in WORKERS:
+            WORKERS[setting] = Worker(setting)
+        return WORKERS[setting]
 
 
 def prove(setting: Setting) -> Proof:
