@@ -23,10 +23,19 @@ REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of `path`, checked. Raises DataError, naming the file, for anything else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since np.load leaves a file open that turns out to be no zip.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             wanted = [name for name in (*REQUIRED, "class_names") if name in file.files]
             arrays = {name: file[name] for name in wanted}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        AttributeError,
+        TypeError,
+    ) as error:
         why = "it holds pickled objects" if "allow_pickle" in str(error) else str(error)
         raise DataError(f"cannot read {str(path)!r}: {why}; delete it or fetch it again") from None
     check_arrays(arrays, str(path))
