@@ -230,7 +230,7 @@ def test_journal_keeps_whole_lines_only_and_says_when_the_disk_is_full(tmp_path)
     journal.add("a", record)
     journal.close()
     with (tmp_path / "journal").open("ab") as file:
-        file.write(b'{"key": "b", "rec')
+        file.write(b'{"key": "old", "record": {}}\n{"key": "b", "rec')
     again = Journal(tmp_path / "journal")
     again.close()
     assert again.records == {"a": record}

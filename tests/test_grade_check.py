@@ -193,6 +193,14 @@ def test_hidden_failure_keeps_its_values_from_a_student(check):
     assert "380" in record.as_dict()["tests"][-1]["output"]
 
 
+def test_code_that_repeats_all_it_saw_carries_no_hidden_input_out(check):
+    spy = "SEEN.append(str(a))\n    print(SEEN)\n    raise ValueError(SEEN)"
+    lab_code = f"{spy}\n\n\nSEEN = []"
+    record = check("return a + b", lab_code)
+    assert "tensor(" in json.dumps(record.as_dict())
+    assert "tensor(" not in json.dumps(record.as_dict(hidden_too=False))
+
+
 def test_missing_file_is_misuse(lab):
     with pytest.raises(UsageError, match=r"^no file nothing.py; `dlcourse labs` lists"):
         grade.check(lab, "nothing.py")

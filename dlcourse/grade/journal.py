@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -21,15 +22,13 @@ class Journal:
         whole = 0
         if path.is_file():
             for line in path.read_bytes().splitlines(keepends=True):
-                try:
-                    entry = json.loads(line)
-                    record = Record.from_journal(entry["record"])
-                except (ValueError, KeyError, TypeError):
-                    break
                 if not line.endswith(b"\n"):
                     break
-                self.records[entry["key"]] = record
                 whole += len(line)
+                # A line of another version's is passed over: what it graded is graded again.
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    self.records[entry["key"]] = Record.from_journal(entry["record"])
         try:
             self.file = path.open("ab")
             # A torn last line goes, so that the next one does not hang on it.

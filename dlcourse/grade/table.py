@@ -15,7 +15,7 @@ def as_text(record: Record, lab: Lab) -> str:
     """One row a task, with reason and hint below those that did not pass, then the total."""
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     names = {task.id: task.name for task in lab.tasks}
-    lines = [f"{lab.short}  {lab.title}", "", f"{'task':<6}{'points':>11}  {'verdict':<16}", ""]
+    lines = [f"{lab.short}  {lab.title}", "", f"{'task':<6}{'points':>11}  verdict", ""]
     broken = {test.reason for test in record.tests if test.outcome == "import failure"}
     lines[2:2] = [line for reason in sorted(broken) for line in [reason, ""]]
     for verdict in record.verdicts():
