@@ -155,7 +155,7 @@ def test_crop_gives_windows_of_the_padded_image_each_its_own(size):
     assert size < 300 or len(offsets) == 25
 
 
-def test_windows_by_views_equal_the_gather_that_other_devices_take():
+def test_windows_equal_a_gather_also_of_what_is_not_contiguous():
     x = images(20).transpose(2, 3)  # not contiguous
     top, left = torch.randint(3, (2, 20))
     every = x.unfold(2, 8, 1).unfold(3, 6, 1)

@@ -23,25 +23,24 @@ def read_idx(path: Path, num_dims: int) -> np.ndarray:
     Raises DataError where the file is unreadable, truncated, too long or of another kind.
     """
     try:
-        content = path.read_bytes()
         if path.suffix == ".gz":
-            content = gzip.decompress(content)
+            content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
+        else:
+            content = np.fromfile(path, np.uint8)
     except (OSError, EOFError, zlib.error) as error:
         raise damaged(path, f"cannot be read: {error}") from None
     start = 4 + 4 * num_dims
-    if content[:4] != bytes([0, 0, UNSIGNED_BYTE, num_dims]) or len(content) < start:
-        raise damaged(
-            path, f"begins with {content[:4].hex() or 'nothing'}, not 000008{num_dims:02x}"
-        )
-    shape = struct.unpack(f">{num_dims}I", content[4:start])
+    head = content[:start].tobytes()
+    if head[:4] != bytes([0, 0, UNSIGNED_BYTE, num_dims]) or len(head) < start:
+        raise damaged(path, f"begins with {head[:4].hex() or 'nothing'}, not 000008{num_dims:02x}")
+    shape = struct.unpack(f">{num_dims}I", head[4:])
     if len(content) - start != math.prod(shape):
         raise damaged(
             path,
             f"holds {len(content) - start:,} bytes of data where its header "
             f"says {math.prod(shape):,}",
         )
-    # A copy, so that the array can be written to: torch warns about those that cannot.
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    return content[start:].reshape(shape)
 
 
 def damaged(path: Path, what: str) -> DataError:

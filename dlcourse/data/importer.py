@@ -76,11 +76,10 @@ def import_images(
     counts = np.bincount(labels, minlength=len(names))
     if not counts.all():
         raise DataError(f"class {names[counts.argmin()]!r} in {str(path)!r} has no image")
-    splits = np.array([split for split, _, _ in kept])
-    if not any(splits):
+    splits = np.array([split or "train" for split, _, _ in kept])
+    if not any(split for split, _, _ in kept):
         generator = torch.Generator().manual_seed(seed)
         _, cut = stratified_split(torch.from_numpy(labels), TEST_FRACTION, generator)
-        splits[:] = "train"
         splits[cut.numpy()] = "test"
     stacked = np.stack(pixels)
     arrays = {"class_names": np.array(names)}
@@ -99,10 +98,8 @@ def members(path: Path) -> Iterator[Item]:
     try:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
-                yield (
-                    PurePosixPath(file.relative_to(path).as_posix()),
-                    (file.read_bytes if file.is_file() else None),
-                )
+                where = safe(file.relative_to(path).as_posix(), file.is_symlink(), path)
+                yield where, file.read_bytes if file.is_file() else None
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for info in sorted(archive.infolist(), key=lambda info: info.filename):
@@ -130,7 +127,7 @@ def safe(name: str, is_link: bool, path: Path) -> PurePosixPath:
     where = PurePosixPath(name.replace("\\", "/"))
     if is_link or where.is_absolute() or ".." in where.parts or ":" in where.parts[0]:
         what = "a link or device" if is_link else "a path that leads outside"
-        raise DataError(f"archive {str(path)!r} holds {what}: {name!r}; nothing was imported")
+        raise DataError(f"{str(path)!r} holds {what}: {name!r}; nothing was imported")
     return where
 
 

@@ -12,7 +12,7 @@ from dlcourse.errors import UnknownNameError
 __all__ = ["WHITENINGS", "Whitening"]
 
 WHITENINGS = ("channel", "pixel", "none")
-CHUNK = 2000
+CHUNK = 250
 # A pixel that hardly ever varies (MNIST's corners) is centered, not blown up.
 MIN_STD = 1.0
 
@@ -46,7 +46,7 @@ class Whitening:
         squares = total.clone()
         for chosen in indices.to(images.device).split(CHUNK):
             part = images.index_select(0, chosen).float()
-            # Sums of up to 2000 whole numbers below 2**16 lose nothing that matters in float32.
+            # Sums of so few whole numbers below 2**16 lose nothing that matters in float32.
             total += part.sum(0).cpu()
             squares += part.square_().sum(0).cpu()
         n = len(indices)

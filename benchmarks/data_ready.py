@@ -1,0 +1,61 @@
+"""From files to the first batch: seconds, and the most memory held on the way.
+
+    DLCOURSE_DATA=DIR python benchmarks/data_ready.py
+
+cifar10.npz, and MNIST's IDX files. Each time is of a process of its own, torch already imported;
+memory is the growth of the process's peak over that before loading, over the size of the arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import common
+
+CHILD = """
+import json, resource, sys, time
+import torch
+from dlcourse import data
+from dlcourse.data import batches, images, npz, torchvision_files, whiten
+torch.set_num_threads(2)
+torch.zeros(2).float().sum()
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before, start = peak(), time.perf_counter()
+loaded = data.load(sys.argv[1], offline=True)
+next(iter(loaded.batches(64)[0]))
+seconds = time.perf_counter() - start
+size = sum(t.nbytes for t in (loaded.train_images, loaded.train_labels,
+                              loaded.test_images, loaded.test_labels))
+assert not loaded.synthetic, "needs real data: set DLCOURSE_DATA"
+print(json.dumps({"seconds": seconds, "times_size": (peak() - before) / size,
+                  "source": loaded.source}))
+"""
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    names = ("cifar10", "mnist")
+    runs = {name: [] for name in names}
+    for _ in range(args.rounds + 1):
+        for name in names:
+            done = subprocess.run(
+                [sys.executable, "-c", CHILD, name], check=True, capture_output=True, text=True
+            )
+            runs[name].append(json.loads(done.stdout))
+    result = {
+        name: {
+            "source": each[0]["source"],
+            "seconds": common.spread([run["seconds"] for run in each[1:]]),
+            "memory_over_size": common.spread([run["times_size"] for run in each[1:]], 2),
+        }
+        for name, each in runs.items()
+    }
+    common.record("data_ready", result, args.out)
+
+
+if __name__ == "__main__":
+    main()
