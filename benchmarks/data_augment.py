@@ -17,6 +17,7 @@ from PIL import Image
 from torchvision import transforms
 
 from dlcourse import data
+from dlcourse.data.folder import data_folder
 
 BATCH, SAMPLES = 512, 5000
 
@@ -62,7 +63,7 @@ def main() -> None:
     common.record(
         "data_augment",
         {
-            "data": cifar.source,
+            "data": cifar.source.replace(str(data_folder()), "DLCOURSE_DATA"),
             "batch_size": BATCH,
             "images_a_second": {name: common.spread(each, 0) for name, each in rates.items()},
             "times_as_fast": round(medians["batches"] / best, 2),

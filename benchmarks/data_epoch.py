@@ -55,7 +55,7 @@ def main() -> None:
         [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
     )
     samples = datasets.MNIST(str(data_folder()), transform=transform)
-    result = {"data": mnist.source}
+    result = {"data": mnist.source.replace(str(data_folder()), "DLCOURSE_DATA")}
     for name, build, batch_size in (("lenet5", lenet5, 64), ("mlp", mlp, 512)):
         loaders, alone = {}, {}
         for workers in (0, 1, 2):

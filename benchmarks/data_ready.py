@@ -14,6 +14,8 @@ import sys
 
 import common
 
+from dlcourse.data.folder import data_folder
+
 CHILD = """
 import json, resource, sys, time
 import torch
@@ -48,7 +50,7 @@ def main() -> None:
             runs[name].append(json.loads(done.stdout))
     result = {
         name: {
-            "source": each[0]["source"],
+            "source": each[0]["source"].replace(str(data_folder()), "DLCOURSE_DATA"),
             "seconds": common.spread([run["seconds"] for run in each[1:]]),
             "memory_over_size": common.spread([run["times_size"] for run in each[1:]], 2),
         }
