@@ -1,0 +1,55 @@
+"""The multilayer perceptron."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from dlcourse.errors import UnknownNameError, UsageError
+
+__all__ = ["MLP"]
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU}
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them (Rumelhart, Hinton & Williams 1986).
+
+    hidden_sizes: the width of each hidden layer; empty gives a linear classifier.
+    activation: "relu", "tanh", "sigmoid" or "gelu". dropout: the share of hidden units dropped.
+    batch_norm: whether each hidden layer is normalized before its activation.
+
+    Shape: inputs (N, *), in_features numbers each -> logits (N, num_classes).
+    """
+
+    def __init__(
+        self,
+        in_features: int = 784,
+        hidden_sizes: Sequence[int] = (128,),
+        num_classes: int = 10,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        sizes = [in_features, *hidden_sizes]
+        if min(*sizes, num_classes) < 1:
+            raise UsageError(f"sizes must be at least 1, got {sizes} and num_classes {num_classes}")
+        if activation not in ACTIVATIONS:
+            raise UnknownNameError("activation", activation, ACTIVATIONS)
+        if not 0 <= dropout < 1:
+            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        layers: list[nn.Module] = [nn.Flatten()]
+        for fan_in, fan_out in itertools.pairwise(sizes):
+            layers.append(nn.Linear(fan_in, fan_out, bias=not batch_norm))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(fan_out))
+            layers.append(ACTIVATIONS[activation]())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.layers(inputs)

@@ -1,0 +1,288 @@
+# %% [markdown]
+"""Lab 05: convolution and LeNet-5.
+
+With the same number of weights, does a network that slides small filters over the image beat one
+that connects everything with everything?
+
+You write convolution and max-pooling by hand, find edges with Sobel's filters, and build LeNet-5
+(LeCun et al. 1998). The experiment then trains it beside a multilayer perceptron of the same size.
+
+    dlcourse check lab05              what is right so far, in seconds
+    dlcourse check lab05 --task 5.2   one task
+    dlcourse run lab05 --tiny         the whole experiment on 2,000 images, in seconds
+    dlcourse run lab05                the whole experiment, about a minute on a laptop
+"""
+
+# %%
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, models, plots
+from dlcourse.train import evaluate, fit
+
+# %% [markdown]
+# ## 1. Convolution
+# One small filter is laid on every place of the image; each place gives one number. The filter has
+# few weights and uses them everywhere: local connections, shared parameters.
+
+
+# %%
+def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: int = 0) -> int:
+    """How many places a filter has along one side of the image.
+
+    size: pixels along that side. padding: zeros added at each of its two ends.
+    stride: pixels from one place to the next.
+
+    >>> conv_output_size(28, kernel_size=5)
+    24
+    >>> conv_output_size(28, kernel_size=5, padding=2)
+    28
+    >>> conv_output_size(7, kernel_size=2, stride=2)
+    3
+    """
+    # Task 5.1 (1 point). Hint: after the first place, how often does a whole stride still fit?
+    # BEGIN SOLUTION
+    return (size + 2 * padding - kernel_size) // stride + 1
+    # END SOLUTION
+
+
+# %%
+def conv2d(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0
+) -> Tensor:
+    """Slide the filters in `weight` over `inputs` (as every framework, without flipping them).
+
+    outputs[n, o, i, j] = bias[o] + sum over c, u, v of
+                          weight[o, c, u, v] * inputs[n, c, i * stride + u, j * stride + v]
+    where inputs has `padding` rows and columns of zeros around it.
+
+    Shape: inputs (N, C, H, W), weight (O, C, K, K), bias (O,) -> (N, O, H_out, W_out).
+    Not to be called: torch.nn.functional.conv2d, torch.nn.Conv2d.
+
+    >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> conv2d(image, torch.ones(1, 1, 2, 2))
+    tensor([[[[ 8., 12.],
+              [20., 24.]]]])
+    """
+    # Task 5.2 (3 points). Hint: torch.nn.functional.unfold lays the patches out as columns
+    # (N, C*K*K, places), so that one matrix product does it; or loop over the places i, j.
+    # BEGIN SOLUTION
+    out_channels, _, kernel_size, _ = weight.shape
+    height, width = (conv_output_size(s, kernel_size, stride, padding) for s in inputs.shape[2:])
+    columns = F.unfold(inputs, kernel_size, stride=stride, padding=padding)  # (N, C*K*K, places)
+    outputs = weight.flatten(1) @ columns  # (N, O, places)
+    if bias is not None:
+        outputs = outputs + bias[:, None]
+    return outputs.reshape(len(inputs), out_channels, height, width)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 2. Pooling
+# Keep the largest response in each neighborhood: a quarter of the numbers, and a small shift of
+# the image changes little.
+
+
+# %%
+def max_pool2d(inputs: Tensor, kernel_size: int = 2) -> Tensor:
+    """The largest value of each `kernel_size` x `kernel_size` block; blocks do not overlap.
+
+    Rows and columns at the end that fill no whole block are left out.
+    Shape: inputs (N, C, H, W) -> (N, C, H // kernel_size, W // kernel_size).
+    Not to be called: torch's own pooling (max_pool2d, MaxPool2d, adaptive_max_pool2d).
+
+    >>> max_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4))
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+    # Task 5.3 (2 points). Hint: cut the sides to a multiple of kernel_size, reshape each side to
+    # (blocks, kernel_size), then take the maximum over both kernel_size dimensions with amax.
+    # BEGIN SOLUTION
+    n, c, height, width = inputs.shape
+    rows, columns = height // kernel_size, width // kernel_size
+    whole = inputs[:, :, : rows * kernel_size, : columns * kernel_size]
+    blocks = whole.reshape(n, c, rows, kernel_size, columns, kernel_size)
+    return blocks.amax(dim=(3, 5))
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 3. Edges
+# A filter need not be learned to be useful. Sobel's two answer to brightness that changes from top
+# to bottom, and from left to right.
+
+
+# %%
+def sobel(images: Tensor) -> Tensor:
+    """The strength of the edge at each pixel: sqrt(gy^2 + gx^2), gy and gx Sobel's two responses.
+
+    The filter for gy is [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]; the one for gx is its transpose.
+    Uses your conv2d with padding 1, so that the size stays.
+    Shape: images (N, 1, H, W) -> (N, 1, H, W).
+
+    >>> sobel(torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]]))[0, 0, 1]
+    tensor([0., 4., 4., 4.])
+    """
+    # Task 5.4 (2 points). Hint: stack the two filters to a weight of shape (2, 1, 3, 3); the two
+    # output channels are then gy and gx.
+    # BEGIN SOLUTION
+    vertical = torch.tensor([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])
+    weight = torch.stack([vertical, vertical.T])[:, None].to(images)  # (2, 1, 3, 3)
+    return conv2d(images, weight, padding=1).square().sum(dim=1, keepdim=True).sqrt()
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 4. LeNet-5
+# Two stages of convolution, ReLU and pooling find features; three linear layers classify.
+#
+# | layer | what                                       | output         |
+# |-------|--------------------------------------------|----------------|
+# | conv1 | 6 filters 5x5, padding 2; ReLU; pool by 2  | (N, 6, 14, 14) |
+# | conv2 | 16 filters 5x5; ReLU; pool by 2            | (N, 16, 5, 5)  |
+# | fc1   | 400 -> 120; ReLU                           | (N, 120)       |
+# | fc2   | 120 -> 84; ReLU                            | (N, 84)        |
+# | fc3   | 84 -> num_classes                          | (N, num_classes) |
+
+
+# %%
+class LeNet5(nn.Module):
+    """LeNet-5 for 28x28 images, with ReLU and max-pooling.
+
+    Its layers are called conv1, conv2, fc1, fc2 and fc3, as in the table above.
+    Shape: inputs (N, 1, 28, 28) -> logits (N, num_classes), no softmax.
+
+    >>> LeNet5()(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        # Task 5.5 (3 points). Hint: nn.Conv2d and nn.Linear; five layers, five lines.
+        # BEGIN SOLUTION
+        self.conv1 = nn.Conv2d(1, 6, kernel_size=5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
+        self.fc1 = nn.Linear(400, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
+        # END SOLUTION
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        # Task 5.5, continued. Hint: F.relu, F.max_pool2d (quicker than yours), flatten(1).
+        # BEGIN SOLUTION
+        x = F.relu(F.max_pool2d(self.conv1(inputs), 2))  # (N, 6, 14, 14)
+        x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 16, 5, 5)
+        x = F.relu(self.fc1(x.flatten(1)))  # (N, 120)
+        x = F.relu(self.fc2(x))  # (N, 84)
+        return self.fc3(x)
+        # END SOLUTION
+
+
+# %%
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """The number of parameters, weights and biases, of each layer of `model`, by its name.
+
+    >>> count_parameters(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)))
+    {'0': 8, '1': 0, '2': 3}
+    """
+    # Task 5.6 (1 point). Hint: model.named_children(), parameters(), numel().
+    # BEGIN SOLUTION
+    return {
+        name: sum(parameter.numel() for parameter in layer.parameters())
+        for name, layer in model.named_children()
+    }
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 5. The experiment
+# LeNet-5 against a multilayer perceptron with as many weights, on the same images. The epoch whose
+# weights are kept is chosen on validation images; the test images are looked at once, at the end.
+
+
+# %%
+def draw_edges(images: Tensor, path: str) -> None:
+    """Digits above, their Sobel edges below. Shape: images uint8 (8, 1, 28, 28)."""
+    edges = sobel(images.float() / 255)
+    plots.image_grid(torch.cat([images.float(), edges]), path=path, title="Digits and their edges")
+
+
+def draw_features(model: LeNet5, image: Tensor, path: str) -> None:
+    """The six filters that conv1 learned, and below each what it sees in `image` (1, 28, 28)."""
+    filters = model.conv1.weight.detach()  # (6, 1, 5, 5)
+    with torch.inference_mode():
+        maps = model.conv1(image[None])[0]  # (6, 28, 28)
+    plots.image_grid(
+        [*filters[:, 0], *maps], columns=6, path=path, title="conv1: its filters, what each sees"
+    )
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, batches: data.Batches) -> tuple[Tensor, Tensor]:
+    """The predicted and the true class of every image, on the CPU, each int64 (N,)."""
+    model.eval()
+    pairs = [(model(inputs).argmax(1), targets) for inputs, targets in batches]
+    predictions, targets = zip(*pairs, strict=True)
+    return torch.cat(predictions).cpu(), torch.cat(targets).cpu()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab05", __doc__, argv, epochs=8, full_epochs=20)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    train, val, test = mnist.batches(
+        batch_size=64, seed=args.seed, device=args.device, limit=args.limit
+    )
+    print(f"data: {mnist.source}; {train.num_samples:,} training images")
+
+    contestants = {
+        "LeNet-5": LeNet5(),
+        "MLP": models.build("mlp", hidden_sizes=(78,)),
+    }
+    print(f"LeNet-5 parameters: {count_parameters(contestants['LeNet-5'])}")
+    histories = {}
+    for name, model in contestants.items():
+        histories[name] = fit(
+            model,
+            train,
+            val,
+            epochs=args.epochs,
+            lr=2e-3,
+            patience=3,
+            seed=args.seed,
+            device=args.device,
+        )
+        histories[name].save(args.out / f"history_{name}.json")
+
+    print(f"\n{'model':<10}{'parameters':>12}{'val':>9}{'test':>9}{'training':>11}")
+    for name, model in contestants.items():
+        history = histories[name]
+        print(
+            f"{name:<10}{history.config['parameters']:>12,}"
+            f"{history.best['val_accuracy']:>9.2%}{evaluate(model, test)['accuracy']:>9.2%}"
+            f"{sum(history['seconds']):>9.0f} s"
+        )
+
+    if args.plot:
+        draw_edges(mnist.test_images[:8], args.out / "edges.png")
+        plots.learning_curves(histories, args.out / "learning_curves.png")
+        inputs, _ = next(iter(test))
+        draw_features(contestants["LeNet-5"], inputs[0], args.out / "features.png")
+        plots.confusion_matrix(
+            *predict(contestants["LeNet-5"], test), mnist.class_names, args.out / "confusion.png"
+        )
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. fc1 holds 48,120 of the 61,706 weights. Why so many, and what could replace it?
+# 2. Shuffle the pixels of every image with one fixed permutation. Which of the two networks would
+#    notice?

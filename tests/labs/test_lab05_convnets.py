@@ -1,0 +1,180 @@
+"""Tests of lab 05, with their points. `student` is the lab under test: a solution or a submission.
+
+The oracles are torch's own layers and numbers worked out by hand.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from dlcourse.grade import points
+
+
+def randn(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+@points(0.5, task="5.1", hint="work the docstring's three examples out with pencil and paper")
+def test_output_size_of_the_examples(student):
+    assert student.conv_output_size(28, kernel_size=5) == 24
+    assert student.conv_output_size(28, kernel_size=5, padding=2) == 28
+    assert student.conv_output_size(7, kernel_size=2, stride=2) == 3
+
+
+@points(0.5, task="5.1", hint="a place that sticks out at the end does not count", hidden=True)
+def test_output_size_is_that_of_torch(student):
+    for size, kernel_size, stride, padding in [
+        (5, 5, 1, 0),
+        (224, 11, 4, 2),
+        (9, 2, 3, 0),
+        (10, 3, 2, 1),
+        (1, 1, 1, 0),
+        (11, 4, 5, 3),
+    ]:
+        image = torch.zeros(1, 1, size, size)
+        weight = torch.zeros(1, 1, kernel_size, kernel_size)
+        expected = F.conv2d(image, weight, stride=stride, padding=padding).shape[-1]
+        got = student.conv_output_size(size, kernel_size, stride, padding)
+        assert got == expected, (
+            f"conv_output_size({size}, {kernel_size}, {stride}, {padding}): "
+            f"expected {expected}, got {got}"
+        )
+
+
+@points(1, task="5.2", hint="no flipping: the filter's first weight meets the patch's first pixel")
+def test_conv2d_of_one_filter_by_hand(student):
+    image = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]])
+    weight = torch.tensor([[[[1.0, 0.0], [0.0, -2.0]]]])
+    # 1 * 1 - 2 * 5 = -9 at the first place, 2 - 2 * 6 = -10 at the next, 4 - 16, 5 - 18
+    expected = torch.tensor([[[[-9.0, -10.0], [-12.0, -13.0]]]])
+    assert_close(student.conv2d(image, weight), expected)
+
+
+@points(1, task="5.2", hint="sum over all input channels; add bias[o] to output channel o")
+def test_conv2d_of_many_channels_is_that_of_torch(student):
+    inputs, weight, bias = randn(2, 3, 8, 6), randn(4, 3, 3, 3, seed=1), randn(4, seed=2)
+    assert_close(student.conv2d(inputs, weight, bias), F.conv2d(inputs, weight, bias))
+    assert_close(student.conv2d(inputs, weight), F.conv2d(inputs, weight))
+
+
+@points(1, task="5.2", hint="stride and padding; check the output's shape first", hidden=True)
+def test_conv2d_with_stride_and_padding_is_that_of_torch(student):
+    for seed, (stride, padding, kernel_size) in enumerate([(2, 0, 3), (1, 2, 5), (3, 1, 2)]):
+        # Every second column of a wider tensor: not contiguous in memory.
+        inputs = randn(1, 2, 9, 22, seed=seed)[..., ::2]
+        weight = randn(3, 2, kernel_size, kernel_size, seed=seed + 10)
+        bias = randn(3, seed=seed + 20)
+        expected = F.conv2d(inputs, weight, bias, stride=stride, padding=padding)
+        assert_close(student.conv2d(inputs, weight, bias, stride, padding), expected)
+
+
+@points(1, task="5.3", hint="blocks of kernel_size x kernel_size, side by side, one maximum each")
+def test_max_pool_of_the_example(student):
+    inputs = torch.arange(16.0).reshape(1, 1, 4, 4)
+    assert_close(student.max_pool2d(inputs), torch.tensor([[[[5.0, 7.0], [13.0, 15.0]]]]))
+
+
+@points(1, task="5.3", hint="negative values; sides that kernel_size does not divide", hidden=True)
+def test_max_pool_is_that_of_torch(student):
+    for kernel_size, height, width in [(2, 7, 5), (3, 9, 11), (4, 4, 4), (1, 3, 2)]:
+        inputs = randn(2, 3, height, width, seed=kernel_size) - 10
+        expected = F.max_pool2d(inputs, kernel_size)
+        assert_close(student.max_pool2d(inputs, kernel_size), expected)
+
+
+@points(1, task="5.4", needs=("5.2",), hint="gx answers to a step from left to right, with 4")
+def test_sobel_finds_both_edges_of_a_step(student):
+    step = torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]])
+    row = student.sobel(step)[0, 0, 1]
+    assert_close(row, torch.tensor([0.0, 4.0, 4.0, 4.0]))
+    column = student.sobel(step.transpose(2, 3).contiguous())[0, 0, :, 1]
+    assert_close(column, torch.tensor([0.0, 4.0, 4.0, 4.0]))
+
+
+@points(1, task="5.4", needs=("5.2",), hint="square, add, then the root", hidden=True)
+def test_sobel_is_the_length_of_the_gradient(student):
+    images = randn(3, 1, 6, 9, dtype=torch.float32)
+    down = torch.tensor([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])
+    gy = F.conv2d(images, down[None, None], padding=1)
+    gx = F.conv2d(images, down.T[None, None], padding=1)
+    assert_close(student.sobel(images), torch.hypot(gy, gx))
+
+
+LENET5_SHAPES = {
+    "conv1.weight": (6, 1, 5, 5),
+    "conv1.bias": (6,),
+    "conv2.weight": (16, 6, 5, 5),
+    "conv2.bias": (16,),
+    "fc1.weight": (120, 400),
+    "fc1.bias": (120,),
+    "fc2.weight": (84, 120),
+    "fc2.bias": (84,),
+    "fc3.weight": (10, 84),
+    "fc3.bias": (10,),
+}
+
+
+def lenet5(weights, inputs):
+    """LeNet-5 written out over its weights. Shape: inputs (N, 1, 28, 28) -> logits (N, 10)."""
+    x = F.conv2d(inputs, weights["conv1.weight"], weights["conv1.bias"], padding=2)
+    x = F.max_pool2d(x.relu(), 2)
+    x = F.conv2d(x, weights["conv2.weight"], weights["conv2.bias"])
+    x = F.max_pool2d(x.relu(), 2).flatten(1)
+    x = F.linear(x, weights["fc1.weight"], weights["fc1.bias"]).relu()
+    x = F.linear(x, weights["fc2.weight"], weights["fc2.bias"]).relu()
+    return F.linear(x, weights["fc3.weight"], weights["fc3.bias"])
+
+
+@points(1, task="5.5", hint="compare with the table: which layer has another shape or name?")
+def test_lenet5_has_the_layers_of_the_table(student):
+    weights = student.LeNet5().state_dict()
+    assert {name: tuple(weight.shape) for name, weight in weights.items()} == LENET5_SHAPES
+
+
+def loaded(model, num_classes=10):
+    """Give `model` weights drawn here, so that it cannot choose them; return these weights."""
+    shapes = LENET5_SHAPES | {"fc3.weight": (num_classes, 84), "fc3.bias": (num_classes,)}
+    weights = {
+        name: randn(*shape, seed=seed, dtype=torch.float32) / 10
+        for seed, (name, shape) in enumerate(shapes.items())
+    }
+    model.load_state_dict(weights)
+    return weights
+
+
+@points(1, task="5.5", hint="conv, ReLU, pool, twice; then three linear layers, no ReLU at the end")
+def test_lenet5_computes_its_logits(student):
+    model = student.LeNet5()
+    weights = loaded(model)
+    for batch_size in (1, 2):
+        inputs = randn(batch_size, 1, 28, 28, seed=batch_size, dtype=torch.float32)
+        assert_close(model(inputs), lenet5(weights, inputs))
+
+
+@points(1, task="5.5", hint="num_classes is the width of fc3; logits, no softmax", hidden=True)
+def test_lenet5_takes_the_number_of_classes(student):
+    model = student.LeNet5(num_classes=26)
+    weights = loaded(model, num_classes=26)
+    inputs = 3 * randn(5, 1, 28, 28, seed=7, dtype=torch.float32)
+    logits = model(inputs)
+    assert tuple(logits.shape) == (5, 26)
+    assert_close(logits, lenet5(weights, inputs))
+
+
+def counts_of(student, **settings):
+    """What the student counts in LeNet-5; layers without parameters (a ReLU) are left out."""
+    counts = student.count_parameters(student.LeNet5(**settings))
+    return {name: count for name, count in counts.items() if count}
+
+
+@points(0.5, task="5.6", needs=("5.5",), hint="weights and biases: conv1 has 6 * 25 + 6")
+def test_parameters_of_lenet5(student):
+    counts = counts_of(student)
+    assert counts == {"conv1": 156, "conv2": 2416, "fc1": 48120, "fc2": 10164, "fc3": 850}
+    assert sum(counts.values()) == 61706
+
+
+@points(0.5, task="5.6", needs=("5.5",), hint="count, do not write the numbers down", hidden=True)
+def test_parameters_of_another_lenet5(student):
+    counts = counts_of(student, num_classes=3)
+    assert counts == {"conv1": 156, "conv2": 2416, "fc1": 48120, "fc2": 10164, "fc3": 255}

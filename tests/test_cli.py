@@ -1,0 +1,86 @@
+"""The command line as its users meet it: help, misuse, exit status, what it imports."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlcourse.cli import build_parser, main
+
+ROOT = Path(__file__).parents[1]
+
+
+def commands():
+    actions = build_parser()._actions
+    return next(action.choices for action in actions if action.dest == "command")
+
+
+def test_help_imports_no_torch():
+    code = (
+        "import sys, dlcourse.cli\n"
+        "try: dlcourse.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'pytest'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_is_documented_in_the_readme(name):
+    assert re.search(rf"dlcourse {name}\b", (ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_and_flag_has_help(name):
+    parser = commands()[name]
+    silent = [a.dest for a in parser._actions if not a.help and a.option_strings]
+    assert not silent
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["rnu", "lab05"], "unknown COMMAND 'rnu'; did you mean 'run'?"),
+        (["run", "lab55"], "unknown lab 'lab55'; did you mean 'lab05'?"),
+        (["run", "lab05", "--solution", "--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["run", "lab05", "--solution", "--device", "tpu"], "unknown device 'tpu'"),
+        (["run", "lab05", "--solution", "--seed", "-1"], "seed must be between 0 and 2**32 - 1"),
+        (["run", "lab05", "--solution", "--threads", "0"], "threads must be at least 1, got 0"),
+        (
+            ["run", "lab05", "--solution", "--epochs", "x"],
+            "--epochs: invalid int value: 'x' (see --help)",
+        ),
+        (["run", "lab05", "--solution", "--tiny", "--full"], "not allowed with argument --tiny"),
+        (["doctor", "--jsn"], "unrecognized arguments: --jsn (see dlcourse --help)"),
+        ([], "the following arguments are required: COMMAND (see dlcourse --help)"),
+    ],
+)
+def test_misuse_is_one_line_and_exit_status_2(argv, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main([*argv, "--out", str(tmp_path)] if "--solution" in argv else argv) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_a_device_that_is_not_here_is_named_with_those_that_are(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.chdir(ROOT)
+    argv = ["run", "lab05", "--solution", "--device", "cuda", "--out", str(tmp_path)]
+    assert main(argv) == 2
+    assert re.search(r"no cuda device here; there is: .*cpu", capsys.readouterr().err)
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_training(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "file").touch()
+    argv = ["run", "lab05", "--solution", "--out", str(tmp_path / "file" / "out")]
+    assert main(argv) == 2
+    assert "cannot write into --out" in capsys.readouterr().err
