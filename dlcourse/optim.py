@@ -1,4 +1,4 @@
-"""Named optimizers, each with its update rule and its source.
+"""Named optimizers and schedules, each with its rule and its source.
 
 In the formulas w are the weights, g the gradient, t the step (from 1), products elementwise.
 """
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim import lr_scheduler
 
 from dlcourse.errors import UnknownNameError, UsageError
 
-__all__ = ["OPTIMIZERS", "build"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "build", "build_schedule"]
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,34 @@ def build(
         )
     except (TypeError, ValueError) as error:
         raise UsageError(f"optimizer {name!r}: {error}") from None
+
+
+def linear(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
+    """The learning rate falls on a straight line to zero."""
+    return lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps))
+
+
+def cosine(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
+    """The learning rate falls on half a cosine to zero (Loshchilov & Hutter 2017)."""
+    return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+
+
+def onecycle(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
+    """The learning rate rises to lr over 30 % of the steps, then falls to zero (Smith 2018)."""
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    return lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps + 1, cycle_momentum=False)
+
+
+SCHEDULES = {"linear": linear, "cosine": cosine, "onecycle": onecycle}
+
+
+def build_schedule(
+    name: str, optimizer: torch.optim.Optimizer, steps: int
+) -> lr_scheduler.LRScheduler:
+    """The schedule called `name` over `steps` optimizer steps; its step() follows each of theirs.
+
+    Raises UnknownNameError for a name not in SCHEDULES.
+    """
+    if name not in SCHEDULES:
+        raise UnknownNameError("schedule", name, SCHEDULES)
+    return SCHEDULES[name](optimizer, steps)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dlcourse import optim
 from dlcourse.errors import DataError, NonFiniteLossError, UnknownNameError, UsageError
 from dlcourse.train import History, evaluate, fit
 
@@ -52,6 +53,39 @@ def test_fit_learns_and_writes_down_how(model):
     assert history.config["parameters"] == 2 * 16 + 16 + 16 * 3 + 3
     assert history.versions["torch"] == torch.__version__
     assert all(seconds > 0 for seconds in history["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("linear", [1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [(1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]),
+    ],
+)
+def test_schedule_is_stepped_after_every_batch(model, name, rates):
+    seen = []
+
+    class Watched(torch.optim.SGD):
+        def step(self, closure=None):
+            seen.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    optimizer = Watched(model.parameters(), lr=1.0)
+    fit(model, blobs(64), epochs=2, optimizer=optimizer, schedule=name, device="cpu")
+    assert seen == pytest.approx(rates)
+
+
+def test_onecycle_rises_to_lr_and_falls_towards_zero(model):
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    scheduler = optim.build_schedule("onecycle", optimizer, steps=100)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert 0.99 < max(rates) <= 1.0  # the peak lies between two steps
+    assert 25 <= rates.index(max(rates)) <= 35
+    assert rates[-1] < 0.01
 
 
 def test_source_of_the_data_is_recorded(model):
@@ -139,6 +173,7 @@ def test_nan_loss_stops_names_the_step_and_keeps_the_best_weights(model):
         ({"metrics": ("f1",), "monitor": "loss"}, UnknownNameError, "unknown metric 'f1'"),
         ({"optimizer": "adm"}, UnknownNameError, "did you mean 'adam'"),
         ({"lr": -1.0}, UsageError, "optimizer 'adam': Invalid learning rate: -1.0"),
+        ({"schedule": "cosin"}, UnknownNameError, "did you mean 'cosine'?"),
         ({"device": "tpu9"}, UsageError, "unknown device 'tpu9'; here there is: "),
     ],
 )

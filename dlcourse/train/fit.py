@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from dlcourse import optim
@@ -37,6 +38,7 @@ def fit(
     optimizer: str | torch.optim.Optimizer = "adam",
     lr: float | None = None,
     weight_decay: float = 0.0,
+    schedule: str | None = None,
     loss: Loss = cross_entropy,
     metrics: Sequence[str] = ("accuracy",),
     monitor: str = "accuracy",
@@ -51,6 +53,7 @@ def fit(
 
     train, val: iterables with a length over (inputs, targets); `dlcourse.data` makes them, a
         DataLoader will do. Without `val` the last weights stay.
+    schedule: a name from optim.SCHEDULES, stepped after each batch over all `epochs`.
     loss(outputs, targets): the mean over the batch, a scalar tensor.
     metrics, monitor, mode: names from METRICS to measure on `val`; the one ("loss" too) that
         decides which epoch is best, and whether "max" or "min" is better.
@@ -80,6 +83,7 @@ def fit(
             "optimizer": optimizer if isinstance(optimizer, str) else type(optimizer).__name__,
             "lr": lr,
             "weight_decay": weight_decay,
+            "schedule": schedule,
             "loss": getattr(loss, "__name__", type(loss).__name__),
             "monitor": monitor,
             "mode": mode,
@@ -95,6 +99,7 @@ def fit(
     )
     if isinstance(optimizer, str):
         optimizer = optim.build(optimizer, model.parameters(), lr, weight_decay=weight_decay)
+    scheduler = schedule and optim.build_schedule(schedule, optimizer, epochs * len(train))
     stopping = EarlyStopping(patience, min_delta, mode)
     best_weights = copy.deepcopy(model.state_dict())
     hide = None if progress is None else not progress
@@ -103,7 +108,7 @@ def fit(
         for epoch in range(1, epochs + 1):
             start = time.perf_counter()
             bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
-            train_loss = train_epoch(model, train, optimizer, loss, epoch, bar)
+            train_loss = train_epoch(model, train, optimizer, scheduler, loss, epoch, bar)
             row = {"epoch": epoch, "train_loss": train_loss}
             if val is not None:
                 scores = evaluate(model, val, loss=loss, metrics=metrics)
@@ -132,6 +137,7 @@ def train_epoch(
     model: nn.Module,
     batches: Batches,
     optimizer: torch.optim.Optimizer,
+    scheduler: LRScheduler | None,
     loss: Loss,
     epoch: int,
     bar: tqdm,
@@ -146,6 +152,8 @@ def train_epoch(
         optimizer.zero_grad()
         batch_loss.backward()
         optimizer.step()
+        if scheduler:
+            scheduler.step()
         losses.append(batch_loss.detach())
         bar.update()
         if step % LOOK_EVERY == 0:
