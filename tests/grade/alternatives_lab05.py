@@ -101,13 +101,13 @@ class LeNet5(nn.Module):
         self.fc1 = nn.Linear(16 * 5 * 5, 120)
         self.conv2 = nn.Conv2d(6, 16, 5)
         self.conv1 = nn.Conv2d(1, 6, (5, 5), padding="same")
+        self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
 
     def forward(self, inputs):
-        relu, pool = nn.ReLU(), nn.MaxPool2d(2)
-        x = pool(relu(self.conv1(inputs)))
-        x = pool(relu(self.conv2(x)))
+        x = self.pool(self.relu(self.conv1(inputs)))
+        x = self.pool(self.relu(self.conv2(x)))
         x = torch.flatten(x, 1)
-        return self.fc3(relu(self.fc2(relu(self.fc1(x)))))
+        return self.fc3(self.relu(self.fc2(self.relu(self.fc1(x)))))
 """,
     "5.5 by its own pooling": """
 class LeNet5(nn.Module):
