@@ -32,9 +32,7 @@ def main() -> None:
             seed_everything(seed)
             model = models.build(name, **settings)
             train, val, test = mnist.batches(batch_size=BATCH_SIZE, seed=seed)
-            history = fit(
-                model, train, val, schedule="onecycle", seed=seed, device="cpu", **training
-            )
+            history = fit(model, train, val, seed=seed, device="cpu", **training)
             accuracies.append(evaluate(model, test)["accuracy"])
             seconds.append(sum(history["seconds"]))
         result[name] = {
