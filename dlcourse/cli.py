@@ -62,6 +62,13 @@ def labs(args: argparse.Namespace) -> int:
     return 0
 
 
+def notebook(args: argparse.Namespace) -> int:
+    from dlcourse import course, notebook
+
+    print(notebook.write(course.find_lab(args.lab), args.out, solution=args.solution))
+    return 0
+
+
 def check(args: argparse.Namespace) -> int:
     from dlcourse import course
 
@@ -184,6 +191,18 @@ def add_labs(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(call=labs)
 
 
+def add_notebook(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("notebook", help="a lab as a Jupyter notebook")
+    parser.add_argument("lab", metavar="LAB")
+    parser.add_argument(
+        "--out", type=Path, metavar="F", help="the notebook's path (default: LAB.ipynb here)"
+    )
+    parser.add_argument(
+        "--solution", action="store_true", help="of the complete script, not the student's"
+    )
+    parser.set_defaults(call=notebook)
+
+
 def add_check(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("check", help="what is right so far, in seconds, on this machine")
     parser.add_argument("lab", metavar="LAB")
@@ -276,6 +295,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     add_labs(commands)
     add_run(commands)
+    add_notebook(commands)
     add_check(commands)
     add_grade(commands)
     add_release(commands)

@@ -11,6 +11,16 @@ You write convolution and max-pooling by hand, find edges with Sobel's filters, 
     dlcourse check lab05 --task 5.2   one task
     dlcourse run lab05 --tiny         the whole experiment on 2,000 images, in seconds
     dlcourse run lab05                the whole experiment, about a minute on a laptop
+
+A recorded run of the solution (`dlcourse run lab05`, real MNIST, 2 cores):
+
+    data: MNIST from datasets/MNIST/raw; 54,000 training images
+    LeNet-5 parameters: {'conv1': 156, 'conv2': 2416, 'fc1': 48120, 'fc2': 10164, 'fc3': 850}
+
+    model       parameters      val     test   training
+    LeNet-5         61,706   99.13%   99.17%       70 s
+    MLP             62,020   97.55%   98.02%       13 s
+    figures: results/lab05
 """
 
 # %%

@@ -64,6 +64,16 @@ def test_block_becomes_the_task_and_the_name():
     assert '"""Sum."""' in text
 
 
+def test_block_of_comments_answers_a_question_and_goes_without_a_trace():
+    question, answer = "# Why does it add?\n", "# It was asked to.\n"
+    source = f"{SOLUTION}\n# %% [markdown]\n{question}# BEGIN SOLUTION\n{answer}# END SOLUTION\n"
+    text = generate(source)
+    assert text.endswith(question)
+    assert answer not in text
+    assert text.count("raise NotImplementedError") == SOLUTION.count("BEGIN")
+    assert surviving_lines(source, source)[-1] == answer.strip()
+
+
 def test_surviving_line_is_found():
     assert surviving_lines(SOLUTION, SOLUTION) == [
         "total = a + b",

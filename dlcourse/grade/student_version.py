@@ -1,7 +1,8 @@
 """Student versions: a solution whose answers are cut out.
 
 The lines between `# BEGIN SOLUTION` and `# END SOLUTION` become one
-`raise NotImplementedError("task 5.2: conv2d")`; all else stays as it is.
+`raise NotImplementedError("task 5.2: conv2d")`; all else stays as it is. A block of nothing but
+comments answers a question, not a task, and goes without a trace.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def generate(source: str, filename: str = "solution") -> str:
         raise UsageError(
             f"{filename}:{error.lineno}: the solution does not parse: {error.msg}"
         ) from None
-    kept, task, opened = [], None, None
+    kept, block, task, opened = [], [], None, None
     for number, line in enumerate(source.splitlines(), start=1):
         if match := TASK.match(line):
             task = match["id"]
@@ -40,20 +41,25 @@ def generate(source: str, filename: str = "solution") -> str:
                 raise UsageError(
                     f"{filename}:{number}: BEGIN SOLUTION inside the block opened at line {opened}"
                 )
-            name = names.get(number, "").removesuffix(".__init__")
-            if not name:
-                raise UsageError(f"{filename}:{number}: a solution block must stand in a function")
-            if task is None:
-                raise UsageError(f"{filename}:{number}: no '# Task N.N (P points).' comment above")
-            opened = number
-            indent = line[: len(line) - len(line.lstrip())]
-            kept.append(f'{indent}raise NotImplementedError("task {task}: {name}")')
+            opened, block = number, []
         elif marker == END:
             if not opened:
                 raise UsageError(f"{filename}:{number}: END SOLUTION without a BEGIN SOLUTION")
+            if not all(is_comment(inside) for inside in block):
+                name = names.get(opened, "").removesuffix(".__init__")
+                if not name:
+                    raise UsageError(
+                        f"{filename}:{opened}: a solution block must stand in a function"
+                    )
+                if task is None:
+                    raise UsageError(
+                        f"{filename}:{opened}: no '# Task N.N (P points).' comment above"
+                    )
+                indent = line[: len(line) - len(line.lstrip())]
+                kept.append(f'{indent}raise NotImplementedError("task {task}: {name}")')
             opened = None
-        elif not opened:
-            kept.append(line)
+        else:
+            (block if opened else kept).append(line)
     if opened:
         raise UsageError(f"{filename}:{opened}: BEGIN SOLUTION without an END SOLUTION")
     text = "\n".join(kept) + "\n"
@@ -66,8 +72,12 @@ def generate(source: str, filename: str = "solution") -> str:
     return text
 
 
+def is_comment(line: str) -> bool:
+    return not line.strip() or line.strip().startswith("#")
+
+
 def solution_lines(source: str) -> list[str]:
-    """The stripped lines of code between the markers of `source` that stand nowhere else in it."""
+    """The stripped lines between the markers of `source` that stand nowhere else in it."""
     inside, outside, opened = [], set(), False
     for line in map(str.strip, source.splitlines()):
         if line in (BEGIN, END):
@@ -76,7 +86,7 @@ def solution_lines(source: str) -> list[str]:
             inside.append(line)
         else:
             outside.add(line)
-    return [line for line in inside if line and not line.startswith("#") and line not in outside]
+    return [line for line in inside if line.strip("# ") and line not in outside]
 
 
 def surviving_lines(text: str, source: str) -> list[str]:

@@ -1,0 +1,95 @@
+"""Run the labs' solutions on real data; write what they print into their docstrings.
+
+    DLCOURSE_DATA=DIR python benchmarks/labs.py lab05 [--full]
+
+The lines below "A recorded run" in the docstring are replaced by the run's own, its figures are
+shrunk into handouts/, and output and seconds go to results/labs/. `--full` records the long run
+and leaves docstring and handout alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import RESULTS, parser, record
+from PIL import Image
+
+from dlcourse import course
+from dlcourse.data.folder import data_folder
+from dlcourse.grade import student_version
+
+HEADING = re.compile(r'^(A recorded run.*:\n)(?:\n(?:    .*\n)*)*(?="""|^\S)', re.MULTILINE)
+FIGURE_WIDTH = 700  # pixels, as wide as a page of text
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("labs", nargs="+", metavar="LAB")
+    made.add_argument("--full", action="store_true", help="the long run")
+    args = made.parse_args()
+    for name in args.labs:
+        lab = course.find_lab(name)
+        with tempfile.TemporaryDirectory() as folder:
+            stdout, seconds = run(lab, ["--full"] if args.full else [], folder)
+            if not args.full:
+                write_recorded_run(lab, stdout)
+                shrink_figures(lab, Path(folder) / "results" / lab.short)
+        result = {
+            "flags": "--full" if args.full else "",
+            "seconds": round(seconds),
+            "stdout": stdout,
+        }
+        file = f"{lab.short}_full.json" if args.full else f"{lab.short}.json"
+        record(lab.name, result, args.out or RESULTS / "labs" / file)
+
+
+def run(lab: course.Lab, flags: list[str], folder: str) -> tuple[list[str], float]:
+    """The lines that the solution prints, run in `folder`, and the seconds it takes."""
+    # The lab names the files that it reads: by a link, not by where they lie on this machine.
+    (Path(folder) / "datasets").symlink_to(data_folder().resolve())
+    environment = os.environ | {"DLCOURSE_DATA": "datasets"}
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "dlcourse", "run", lab.name, "--solution", "--offline", *flags],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines(), time.perf_counter() - start
+
+
+def write_recorded_run(lab: course.Lab, stdout: list[str]) -> None:
+    """Put `stdout` below "A recorded run" of the lab's docstring, and generate the lab anew."""
+    source = lab.solution.read_text(encoding="utf-8")
+    block = "".join(f"    {line}".rstrip() + "\n" for line in stdout)
+    text, count = HEADING.subn(lambda match: f"{match[1]}\n{block}", source, count=1)
+    if not count:
+        raise SystemExit(f"{lab.solution.name}: no line 'A recorded run ...:' in the docstring")
+    lab.solution.write_text(text, encoding="utf-8", newline="\n")
+    student_version.write([lab])
+
+
+def shrink_figures(lab: course.Lab, results: Path) -> None:
+    """The run's figures, small, as handouts/<lab>_<figure>.png."""
+    folder = lab.root / "handouts"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob(f"{lab.short}_*.png"):
+        old.unlink()
+    for path in sorted(results.glob("*.png")):
+        with Image.open(path) as image:
+            image = image.convert("RGB")
+            image.thumbnail((FIGURE_WIDTH, FIGURE_WIDTH), Image.Resampling.LANCZOS)
+            image = image.quantize(64)
+            image.save(folder / f"{lab.short}_{path.name}", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
