@@ -1,6 +1,7 @@
 """Finding and reading image data: IDX, npz, CIFAR's batches, stand-ins, and what damages them."""
 
 import gzip
+import hashlib
 import pickle
 import struct
 import subprocess
@@ -11,8 +12,7 @@ import pytest
 import torch
 
 from dlcourse import data
-from dlcourse.data import library
-from dlcourse.data.catalog import CATALOG
+from dlcourse.data import catalog, library
 from dlcourse.data.digits import draw_digits
 from dlcourse.data.npz import write_npz
 from dlcourse.data.shapes import class_names, draw_shapes
@@ -121,6 +121,21 @@ def test_bit_flip_or_cut_in_packed_idx_is_refused(tmp_path, at):
     content[at] ^= 4
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"train-images.* cannot be read"):
+        data.load("mnist", tmp_path, offline=True)
+
+
+def test_unpacked_file_of_the_originals_size_must_be_the_original(tmp_path, monkeypatch):
+    path = write_idx(tmp_path, arrays()) / "train-images-idx3-ubyte"
+    content = bytearray(path.read_bytes())
+    md5 = hashlib.md5(content).hexdigest()
+    known = catalog.RawFile(len(content), md5)
+    monkeypatch.setitem(catalog.RAW_FILES, ("mnist", path.name), known)
+    data.load("mnist", tmp_path, offline=True)
+    content[5000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=rf"is damaged: its MD5 is \w+, the original's {md5}; delete"
+    ):
         data.load("mnist", tmp_path, offline=True)
 
 
@@ -253,7 +268,7 @@ def test_shapes_say_nothing_by_their_mean_color(num_classes):
 def test_catalog_lists_without_torch_and_knows_its_classes():
     code = "import sys; from dlcourse.data import library; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-    counts = {entry.name: len(entry.classes) for entry in CATALOG.values() if entry.classes}
+    counts = {entry.name: len(entry.classes) for entry in catalog.CATALOG.values() if entry.classes}
     assert counts == {
         "mnist": 10,
         "fashion_mnist": 10,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dlcourse.errors import UnknownNameError
 
-__all__ = ["CATALOG", "DataSet", "RemoteFile", "find"]
+__all__ = ["CATALOG", "RAW_FILES", "DataSet", "RawFile", "RemoteFile", "find"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,14 @@ class RemoteFile:
     path: str
     hash: str
     urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """An unpacked original: its size in bytes and its MD5."""
+
+    bytes: int
+    md5: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,14 @@ PTB_MIRRORS = (
 SHAKESPEARE_URL = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 )
+
+# The files that torchvision leaves unpacked, where the originals are known: no gzip guards them.
+RAW_FILES: dict[tuple[str, str], RawFile] = {
+    ("mnist", "train-images-idx3-ubyte"): RawFile(47040016, "6bbc9ace898e44ae57da46a324031adb"),
+    ("mnist", "train-labels-idx1-ubyte"): RawFile(60008, "a25bea736e30d166cdddb491f175f624"),
+    ("mnist", "t10k-images-idx3-ubyte"): RawFile(7840016, "2646ac647ad5339dbf082846283269ea"),
+    ("mnist", "t10k-labels-idx1-ubyte"): RawFile(10008, "27ae3e4e09519cfbb04c329615203637"),
+}
 
 CATALOG: dict[str, DataSet] = {
     entry.name: entry

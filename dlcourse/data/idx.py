@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import struct
 import zlib
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcourse.data.catalog import RawFile
 from dlcourse.errors import DataError
 
 __all__ = ["read_idx"]
@@ -17,10 +19,12 @@ __all__ = ["read_idx"]
 UNSIGNED_BYTE = 0x08
 
 
-def read_idx(path: Path, num_dims: int) -> np.ndarray:
+def read_idx(path: Path, num_dims: int, original: RawFile | None = None) -> np.ndarray:
     """The uint8 array of `num_dims` dimensions in an IDX file.
 
-    Raises DataError where the file is unreadable, truncated, too long or of another kind.
+    original: what an unpacked file of that size must be; a smaller set in its place is taken as
+    it is. Raises DataError where the file is unreadable, truncated, too long, of another kind, or
+    not the original.
     """
     try:
         if path.suffix == ".gz":
@@ -40,6 +44,10 @@ def read_idx(path: Path, num_dims: int) -> np.ndarray:
             f"holds {len(content) - start:,} bytes of data where its header "
             f"says {math.prod(shape):,}",
         )
+    if original and len(content) == original.bytes:
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 != original.md5:
+            raise damaged(path, f"is damaged: its MD5 is {md5}, the original's {original.md5}")
     return content[start:].reshape(shape)
 
 

@@ -15,14 +15,6 @@ from dlcourse.errors import DataError, UnknownNameError
 
 __all__ = ["Status", "as_dicts", "as_text", "get", "library", "verify"]
 
-# Of the unpacked files that torchvision leaves behind, where the originals' are known.
-RAW_HASHES = {
-    ("mnist", "train-images-idx3-ubyte"): "md5:6bbc9ace898e44ae57da46a324031adb",
-    ("mnist", "train-labels-idx1-ubyte"): "md5:a25bea736e30d166cdddb491f175f624",
-    ("mnist", "t10k-images-idx3-ubyte"): "md5:2646ac647ad5339dbf082846283269ea",
-    ("mnist", "t10k-labels-idx1-ubyte"): "md5:27ae3e4e09519cfbb04c329615203637",
-}
-
 
 @dataclass(frozen=True)
 class Status:
@@ -92,7 +84,8 @@ def check(name: str, path: Path) -> None:
     for file in entry.files:
         if entry.layout == "idx":
             there = idx_path(path, file.path)
-            known = file.hash if there.suffix == ".gz" else RAW_HASHES.get((name, there.name))
+            raw = catalog.RAW_FILES.get((name, there.name))
+            known = file.hash if there.suffix == ".gz" else raw and f"md5:{raw.md5}"
         elif entry.layout == "cifar":
             there, known = path, None if path.is_dir() else file.hash
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcourse.data.catalog import DataSet
+from dlcourse.data.catalog import RAW_FILES, DataSet
 from dlcourse.data.idx import read_idx
 from dlcourse.errors import DataError
 
@@ -46,11 +46,16 @@ def idx_path(folder: Path, name: str) -> Path | None:
 
 def read_mnist(entry: DataSet, folder: Path) -> dict[str, np.ndarray]:
     paths = [idx_path(folder, file.path) for file in entry.files]
-    arrays = {}
-    for split, images, labels in (("train", *paths[:2]), ("test", *paths[2:])):
-        arrays[f"{split}_images"] = read_idx(images, 3)[:, None]
-        arrays[f"{split}_labels"] = read_idx(labels, 1).astype(np.int64)
-    return arrays
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(path, num_dims, RAW_FILES.get((entry.name, path.name)))
+        for path, num_dims in zip(paths, (3, 1, 3, 1), strict=True)
+    )
+    return {
+        "train_images": train_images[:, None],
+        "train_labels": train_labels.astype(np.int64),
+        "test_images": test_images[:, None],
+        "test_labels": test_labels.astype(np.int64),
+    }
 
 
 def read_cifar(entry: DataSet, path: Path) -> dict[str, np.ndarray]:
