@@ -81,8 +81,8 @@ def check(args: argparse.Namespace) -> int:
 
 
 def grade(args: argparse.Namespace) -> int:
-    from dlcourse import course
-    from dlcourse.grade import batch, executors, late
+    from dlcourse import course, executors
+    from dlcourse.grade import batch, late
 
     lab = course.find_lab(args.lab)
     graded = batch.grade_folder(

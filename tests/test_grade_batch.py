@@ -102,7 +102,8 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
 
 @linux
 def test_batch_runs_over_any_executor(lab, folder, tmp_path, monkeypatch):
-    from dlcourse.grade import executors, worker
+    from dlcourse import executors
+    from dlcourse.grade import worker
     from dlcourse.grade.batch import grade_folder
 
     for number in range(4):

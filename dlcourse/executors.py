@@ -1,4 +1,4 @@
-"""Where a batch runs beside this machine's own processes: an engine that is already there."""
+"""Where work that fans out runs beside this machine's own processes: an engine already there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["connect"]
 def connect(name: str) -> Executor:
     """The Executor that `name` stands for: `dask:ADDRESS` is a running Dask scheduler's.
 
-    Its workers need this package, Linux, and the course's folder at the same path. Raises
+    Its workers need this package, and what the work reads at the same paths. Raises
     UsageError for another name, or where the engine cannot be reached.
     """
     kind, _, address = name.partition(":")
