@@ -1,0 +1,104 @@
+"""GLO: a generator without a discriminator, each training image with a latent of its own."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse.errors import UsageError
+from dlcourse.models.dcgan import SMALLEST, draw_weights, generator
+
+__all__ = ["GLO", "laplacian_loss"]
+
+BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # the binomial weights of Burt & Adelson 1983
+
+
+class GLO(nn.Module):
+    """Generative latent optimization (Bojanowski, Joulin, Lopez-Paz & Szlam, arXiv:1707.05776).
+
+    Latents and generator are learned together: image i is to be what the generator makes of
+    latent i. After each step `project` pulls the latents back into the unit ball. New images come
+    from a Gaussian fitted to the learned latents.
+
+    num_images: training images. image_size, channels, latent_dim, width: as in DCGAN, whose
+    generator it is. Train with `laplacian_loss`, as the paper does, or a plain squared error,
+    which blurs more.
+
+    Departs from the paper: latents begin random on the sphere, not as principal components.
+
+    Shape: indices int64 (N,) of training images -> images (N, channels, image_size, image_size).
+    """
+
+    def __init__(
+        self,
+        num_images: int = 32,
+        image_size: int = 28,
+        channels: int = 1,
+        latent_dim: int = 32,
+        width: int = 32,
+    ) -> None:
+        super().__init__()
+        if min(num_images, channels, latent_dim, width) < 1:
+            raise UsageError(
+                "num_images, channels, latent_dim and width must be at least 1, got "
+                f"{num_images}, {channels}, {latent_dim} and {width}"
+            )
+        if image_size not in SMALLEST:
+            raise UsageError(f"image_size must be 28, 32 or 64, got {image_size}")
+        self.latents = nn.Parameter(F.normalize(torch.randn(num_images, latent_dim)))
+        self.generator = generator(image_size, channels, latent_dim, width)
+        self.generator.apply(draw_weights)
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """What the generator makes of the latents of these training images."""
+        return self.generator(self.latents[indices])
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Pull every latent that left the unit ball back onto its surface, in place."""
+        self.latents /= self.latents.norm(dim=1, keepdim=True).clamp(min=1)
+
+    @torch.no_grad()
+    def sample(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """New images (num_samples, C, H, W), from a Gaussian with the latents' mean and covariance.
+
+        Batch normalization is in eval mode.
+        """
+        latents = self.latents.detach()
+        centered = latents - latents.mean(0)
+        # Rows of noise @ centered / sqrt(n) have the covariance of `centered`, whatever its rank.
+        noise = torch.randn(num_samples, len(latents), generator=generator).to(latents)
+        drawn = latents.mean(0) + noise @ centered / len(latents) ** 0.5
+        training = self.training
+        self.eval()
+        images = self.generator(drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1))
+        self.train(training)
+        return images
+
+
+def laplacian_loss(outputs: Tensor, targets: Tensor, levels: int = 3) -> Tensor:
+    """Lap1: sum over the levels j of the Laplacian pyramid of 4^j |L_j(outputs) - L_j(targets)|.
+
+    L_j is what is left of level j when its blurred half-size copy is taken away; the last level is
+    the copy itself. Absolute values are summed over pixels; the mean is over images (Bojanowski et
+    al. 2017, equation 3; Ling & Okada 2006).
+
+    Shape: outputs and targets (N, C, H, W) -> ().
+    """
+    difference = outputs - targets  # the pyramid is linear: one of the difference is enough
+    loss = outputs.new_zeros(())
+    for level in range(levels - 1):
+        small = blur(difference)[:, :, ::2, ::2]
+        large = F.interpolate(small, difference.shape[2:], mode="bilinear", align_corners=False)
+        loss = loss + 4**level * (difference - large).abs().sum()
+        difference = small
+    return (loss + 4 ** (levels - 1) * difference.abs().sum()) / len(outputs)
+
+
+def blur(images: Tensor) -> Tensor:
+    """`images` (N, C, H, W) under the 5x5 binomial filter, the border repeated outward."""
+    C = images.shape[1]
+    weights = torch.tensor(BLUR).to(images)
+    kernel = torch.outer(weights, weights).expand(C, 1, 5, 5)
+    return F.conv2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), kernel, groups=C)
