@@ -21,7 +21,7 @@ from dlcourse import runtime
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
 from dlcourse.grade import worker
-from dlcourse.grade.journal import Journal, cannot_write
+from dlcourse.grade.journal import Journal
 from dlcourse.grade.record import Record, TestRecord
 from dlcourse.grade.reports import write_reports
 from dlcourse.grade.submissions import Submission, find_submissions
@@ -134,7 +134,7 @@ def run(
     try:
         write_reports(graded, lab, out)
     except OSError as error:
-        raise cannot_write(out, error) from None
+        raise Journal.cannot_write(out, error) from None
     return graded
 
 
