@@ -9,7 +9,7 @@ import pytest
 from dlcourse import course, grade
 from dlcourse.cli import main
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
-from dlcourse.grade import table
+from dlcourse.grade import student, table
 
 spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
 tiny = importlib.util.module_from_spec(spec)
@@ -134,9 +134,24 @@ def test_code_that_leaves_prints_or_asks_fails_its_task_alone(check, new, outcom
         assert record.tests[2].reason == reason
 
 
-def test_interrupted_check_is_no_verdict(check):
+def test_ctrl_c_stops_one_test_and_the_others_go_on(check):
+    record = check("self.count = function(self.count)", "raise KeyboardInterrupt")
+    assert record.score == 5
+    stopped = record.tests[2]
+    assert stopped.outcome == "time"
+    assert stopped.reason == "stopped by Ctrl-C after 0 s; does a loop never end?"
+    assert "raise KeyboardInterrupt" in stopped.traceback
+
+
+def test_second_ctrl_c_at_once_ends_the_check_without_a_verdict(check):
     with pytest.raises(KeyboardInterrupt):
         check("return a + b", "raise KeyboardInterrupt")
+
+
+def test_code_that_runs_for_long_is_said_to_be_stoppable(check, monkeypatch, capsys):
+    monkeypatch.setattr(student, "SLOW_S", 0.01)
+    check("return a + b", "import time; time.sleep(0.1); return a + b")
+    assert "Ctrl-C stops it and goes on with the next test" in capsys.readouterr().err
 
 
 def test_missing_function_is_named(check):

@@ -8,6 +8,9 @@ or class of torch's crosses by name; objects that are no plain data stay there, 
 from __future__ import annotations
 
 import importlib
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +24,11 @@ KINDS = {
     "exception", "import failure", "killed", "malformed reply", "memory", "missing",
     "not written", "output", "refused", "time",
 }  # fmt: skip
+
+# A call in process has no time limit: after this long the student is told what can be done, ...
+SLOW_S = 10.0
+# ... and a Ctrl-C stops one test, unless a second follows within this time.
+AGAIN_S = 1.0
 
 CallBack = Callable[[int, dict, list[bytes]], tuple[dict, list[bytes]]]
 
@@ -48,13 +56,36 @@ class InProcess:
     def __init__(self, path: Path, name: str, shown: str | None = None) -> None:
         self.servant = Servant(path.read_bytes(), shown or str(path), name, self.call_back)
         self.current: CallBack | None = None
+        self.interrupted = -AGAIN_S
 
     def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple:
         self.current = call_back
-        return self.servant.answer(message, buffers)
+        start = time.monotonic()
+        told = threading.Timer(SLOW_S, tell_slow)
+        told.daemon = True
+        told.start()
+        try:
+            return self.servant.answer(message, buffers)
+        except KeyboardInterrupt as error:
+            if time.monotonic() - self.interrupted < AGAIN_S:
+                raise
+            self.interrupted = time.monotonic()
+            seconds = self.interrupted - start
+            text = f"stopped by Ctrl-C after {seconds:.0f} s; does a loop never end?"
+            return {"error": self.servant.explain(error) | {"kind": "time", "text": text}}, []
+        finally:
+            told.cancel()
 
     def call_back(self, number: int, message: dict, buffers: list[bytes]) -> tuple:
         return self.current(number, message, buffers)
+
+
+def tell_slow() -> None:
+    print(
+        f"your code has been running for {SLOW_S:.0f} s; "
+        "Ctrl-C stops it and goes on with the next test",
+        file=sys.stderr,
+    )
 
 
 class Student:

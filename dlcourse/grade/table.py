@@ -23,11 +23,14 @@ def as_text(record: Record, lab: Lab) -> str:
         name = names.get(verdict.task, "")
         lines.append(f"{verdict.task:<6}{points:>11}  {verdict.outcome:<16}{name}".rstrip())
         if (test := verdict.worst) and test.outcome != "import failure":
-            body = [test.reason, test.traceback.rstrip(), test.where and f"in: {test.where}"]
-            body += [
-                test.printed and f"printed: {test.printed}",
-                test.hint and f"hint: {test.hint}",
-            ]
+            body = [test.reason]
+            if test.outcome != "not reached":
+                body += [
+                    test.traceback.rstrip(),
+                    test.where and f"in: {test.where}",
+                    test.printed and f"printed: {test.printed}",
+                    test.hint and f"hint: {test.hint}",
+                ]
             lines += [wrapped for part in body if part for wrapped in indent(part, width)]
     points = f"{record.score:g} / {record.max_score:g}"
     lines += ["", f"{'total':<6}{points:>11}   {record.execution_time:.1f} s"]
