@@ -3,12 +3,14 @@
     DLCOURSE_DATA=DIR python benchmarks/labs.py lab05 [--full]
 
 The lines below "A recorded run" in the docstring are replaced by the run's own, its figures are
-shrunk into handouts/, and output and seconds go to results/labs/. `--full` records the long run
-and leaves docstring and handout alone.
+shrunk into handouts/, where a page shows them with the question and the tasks, and output and
+seconds go to results/labs/. `--full` records the long run and leaves docstring and handout alone;
+`--page` writes the page alone and runs nothing.
 """
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -32,14 +34,19 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("labs", nargs="+", metavar="LAB")
     made.add_argument("--full", action="store_true", help="the long run")
+    made.add_argument("--page", action="store_true", help="write the handout's page alone")
     args = made.parse_args()
     for name in args.labs:
         lab = course.find_lab(name)
+        if args.page:
+            write_page(lab)
+            continue
         with tempfile.TemporaryDirectory() as folder:
             stdout, seconds = run(lab, ["--full"] if args.full else [], folder)
             if not args.full:
                 write_recorded_run(lab, stdout)
                 shrink_figures(lab, Path(folder) / "results" / lab.short)
+                write_page(lab)
         result = {
             "flags": "--full" if args.full else "",
             "seconds": round(seconds),
@@ -89,6 +96,23 @@ def shrink_figures(lab: course.Lab, results: Path) -> None:
             image.thumbnail((FIGURE_WIDTH, FIGURE_WIDTH), Image.Resampling.LANCZOS)
             image = image.quantize(64)
             image.save(folder / f"{lab.short}_{path.name}", optimize=True)
+
+
+def write_page(lab: course.Lab) -> None:
+    """handouts/<lab>.md: what the lab asks, its tasks, what it prints, its figures."""
+    doc = ast.get_docstring(ast.parse(lab.solution.read_text(encoding="utf-8")))
+    title, _, body = doc.partition("\n\n")  # its indented lines are code to Markdown too
+    tasks = [f"| {task.id} | `{task.name}` | {task.points:g} |" for task in lab.tasks]
+    figures = sorted((lab.root / "handouts").glob(f"{lab.short}_*.png"))
+    page = [
+        f"# {title.rstrip('.')}",
+        body,
+        f"The tasks stand in [`labs/{lab.name}.py`](../labs/{lab.name}.py).",
+        "\n".join(["| task | what | points |", "|---|---|---|", *tasks]),
+        *(f"![{figure.stem}]({figure.name})" for figure in figures),
+    ]
+    path = lab.root / "handouts" / f"{lab.short}.md"
+    path.write_text("\n\n".join(page) + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ that connects everything with everything?
 You write convolution and max-pooling by hand, find edges with Sobel's filters, and build LeNet-5
 (LeCun et al. 1998). The experiment then trains it beside a multilayer perceptron of the same size.
 
+Lectures: T (convolutional networks), C (convolution), K (LeNet-5).
+
     dlcourse check lab05              what is right so far, in seconds
     dlcourse check lab05 --task 5.2   one task
     dlcourse run lab05 --tiny         the whole experiment on 2,000 images, in seconds
