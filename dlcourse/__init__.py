@@ -4,4 +4,10 @@ A thin PyTorch package that the lab scripts call into. Importing it imports noth
 part is a module of its own (`dlcourse.data`, `dlcourse.models`, `dlcourse.train`, ...).
 """
 
+import os
+
+# OpenMP workers that spin while they wait starve everyone on a busy machine. libgomp reads this
+# when torch is imported, and a lab imports torch before anything of ours but this file.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 __version__ = "0.1.0"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import random
-
-# A spinning OpenMP worker starves every other process on a shared machine; it must be told
-# before torch is imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import numpy as np
 import torch

@@ -1,5 +1,6 @@
 """The command line as its users meet it: help, misuse, exit status, what it imports."""
 
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,15 @@ def test_help_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_openmp_is_told_not_to_spin_before_any_lab_imports_torch():
+    code = (
+        "import dlcourse.cli, os, sys\n"
+        "sys.exit(os.environ.get('GOMP_SPINCOUNT') != '1000' or 'torch' in sys.modules)"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
 
 
 @pytest.mark.parametrize("name", commands())
