@@ -110,9 +110,11 @@ def check_devices() -> Finding:
 
 def check_data(data_dir: str | None) -> Finding:
     """Whether the data folder can be read, and what lies in it."""
+    # As dlcourse.data.folder has it, which cannot be asked: it imports a torch that may be broken.
     folder = Path(data_dir or os.environ.get("DLCOURSE_DATA") or "datasets")
     try:
-        entries = sorted(path.name for path in folder.iterdir() if path.name != "README.md")
+        names = sorted(path.name for path in folder.iterdir())
+        entries = [name for name in names if not name.endswith((".md", ".png"))]
     except FileNotFoundError:
         return Finding("data", True, f"{folder} is not there yet; it is made on the first download")
     except OSError as error:
