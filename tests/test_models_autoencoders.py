@@ -88,13 +88,17 @@ def test_deep_autoencoder_has_the_papers_layers():
     assert num_parameters(model) == 2_837_314
 
 
-def test_deep_autoencoder_is_relu_inside_linear_at_the_code_and_logistic_at_the_pixels():
+def test_deep_autoencoder_is_silu_inside_linear_at_the_code_and_logistic_at_the_pixels():
     model = DeepAutoencoder((2, 3, 3), hidden_sizes=(7, 5), latent_dim=4).double()
     inputs = rand(3, 2, 3, 3)
     w = list(model.parameters())
-    h = (inputs.flatten(1) @ w[0].T + w[1]).relu()
-    codes = (h @ w[2].T + w[3]).relu() @ w[4].T + w[5]
-    h = ((codes @ w[6].T + w[7]).relu() @ w[8].T + w[9]).relu()
+
+    def silu(x):
+        return x / (1 + (-x).exp())
+
+    h = silu(inputs.flatten(1) @ w[0].T + w[1])
+    codes = silu(h @ w[2].T + w[3]) @ w[4].T + w[5]
+    h = silu(silu(codes @ w[6].T + w[7]) @ w[8].T + w[9])
     assert_close(model.encode(inputs), codes)
     assert_close(model(inputs), torch.sigmoid(h @ w[10].T + w[11]).reshape(3, 2, 3, 3))
 
