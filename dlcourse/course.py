@@ -81,6 +81,11 @@ class Lab:
     def tasks(self) -> list[Task]:
         return read_tasks(self._source())
 
+    @property
+    def functions(self) -> dict[str, list[str]]:
+        """By task id, the functions that hold it: "conv2d", "LeNet5.__init__"."""
+        return read_functions(self._source())
+
     def unwritten(self) -> set[str]:
         """Ids of the tasks whose stub still stands in the student's file."""
         if not self.student.is_file():
@@ -131,6 +136,19 @@ def read_tasks(source: str) -> list[Task]:
         name = names.get(number, "").removesuffix(".__init__")
         tasks.append(Task(match["id"], float(match["points"]), name, hint))
     return tasks
+
+
+def read_functions(source: str) -> dict[str, list[str]]:
+    """By task id, the functions in which its comments stand, in order; none if it is broken."""
+    try:
+        names = enclosing_names(source)
+    except SyntaxError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(source.splitlines(), start=1):
+        if (match := TASK.match(line)) and number in names:
+            found.setdefault(match["id"], []).append(names[number])
+    return found
 
 
 def find_course(start: Path | None = None) -> Path:

@@ -38,7 +38,8 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
     tests = []
 
     def work(session: TestSession) -> None:
-        tests.extend(session.grade(lambda item: Student(channel), unwritten))
+        offences = Student(channel)._offences(session.rules(lab.functions))
+        tests.extend(session.grade(lambda item: Student(channel), unwritten, offences))
 
     run_session(lab.tests, lab.root, work, task)
     extra = {

@@ -3,7 +3,8 @@
     @points(3, task="5.2", hint="stride and padding", hidden=True, needs=("5.1",))
     def test_conv2d_is_that_of_torch(student): ...
 
-The points of a task's tests add up; a parametrized test shares its points among its cases.
+The points of a task's tests add up; a parametrized test shares its points among its cases. What
+one test of a task bans is banned for the task.
 """
 
 from __future__ import annotations
@@ -28,19 +29,32 @@ class Points:
     hint: str
     hidden: bool
     needs: tuple[str, ...]
+    banned: tuple[str, ...] = ()
 
 
 def points(
-    points: float, *, task: str, hint: str = "", hidden: bool = False, needs: Sequence[str] = ()
+    points: float,
+    *,
+    task: str,
+    hint: str = "",
+    hidden: bool = False,
+    needs: Sequence[str] = (),
+    banned: Sequence[str] = (),
 ) -> Callable[[Test], Test]:
     """Decorate a test with the `points` it gives to `task`.
 
     hint: the next step, shown when it fails. hidden: not handed out, and neither its inputs nor its
     values are shown to a student. needs: ids of tasks without which a failure here says nothing.
+    banned: names of torch's that the task's functions must not use, as ("conv2d", "*Conv2d"), or
+    whole paths in any package, as "dlcourse.models*"; using one costs the task. `grade.banned`
+    says how far the reading goes.
     """
     if not points > 0:
         raise UsageError(f"points of task {task} must be above 0, got {points!r}")
-    worth = Points(float(points), str(task), hint, hidden, tuple(needs))
+    for name, value in (("needs", needs), ("banned", banned)):
+        if isinstance(value, str):
+            raise UsageError(f"{name} of task {task} must be a tuple of strings, got {value!r}")
+    worth = Points(float(points), str(task), hint, hidden, tuple(needs), tuple(banned))
 
     def decorate(test: Test) -> Test:
         test.points = worth

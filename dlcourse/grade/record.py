@@ -13,6 +13,8 @@ from dlcourse.errors import GradingError
 __all__ = ["Record", "TestRecord", "Verdict"]
 
 COULD_NOT = "could not check"
+# Outcomes whose reason tells of the submission alone, nothing of a test.
+SPOKEN = {"not written", "not reached", "not allowed", "import failure", "missing"}
 
 
 @dataclass
@@ -45,8 +47,8 @@ class TestRecord:
         if self.passed:
             return ""
         lines = [self.outcome]
-        if self.outcome in ("not written", "not reached", "import failure", "missing"):
-            lines.append(self.reason)
+        if self.outcome in SPOKEN:
+            lines += [self.reason, self.where]
         elif not self.hidden or hidden_too:
             lines += [self.reason, self.traceback, self.where and f"in: {self.where}"]
             lines.append(self.printed and f"printed: {self.printed}")

@@ -18,6 +18,7 @@ import traceback
 import types
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 
+from dlcourse.grade.banned import offences
 from dlcourse.grade.probes import PROBES
 from dlcourse.grade.wire import WireError, clean_text, decode, encode
 
@@ -103,9 +104,12 @@ class Servant:
         return reply, replies
 
     def do(self, message: dict, buffers: list[bytes]) -> object:
+        what = message["do"]
+        if what == "read":
+            # Asked first, while no student code has run here that could change the answer.
+            return offences(self.source, decode(message["args"], buffers, self.find)[0])
         if self.module is None:
             self.load()
-        what = message["do"]
         if what == "load":
             return None
         target = self.module if message.get("of") is None else self.objects[message["of"]]

@@ -87,22 +87,30 @@ class TestSession:
             self.failure = call.excinfo
         return (yield)
 
+    def rules(self, functions: dict[str, list[str]]) -> dict[str, tuple]:
+        """By task that bans names: the functions that hold it, and these names."""
+        banned: dict[str, list[str]] = {}
+        for item in self.items:
+            banned.setdefault(worth(item).task, []).extend(worth(item).banned)
+        return {task: (functions.get(task, []), names) for task, names in banned.items() if names}
+
     def grade(
         self,
         open_student: Callable[[pytest.Function], Student],
         unwritten: dict[str, str],
+        offences: dict[str, tuple[str, str]],
     ) -> list[TestRecord]:
         """Run every test against the students that `open_student` opens; one record a function.
 
         unwritten: the tasks whose stub stands in the file, and the name each asks for; that says
-        more than a test that failed.
+        more than a test that failed. offences: the tasks that use what they ban, and where.
         """
         self.open_student = open_student
         cases: dict[str, list[TestRecord]] = {}
         for item, following in zip(self.items, [*self.items[1:], None], strict=True):
             cases.setdefault(item.originalname, []).append(self.run(item, following))
         tests = [merge(several) for several in cases.values()]
-        settle(tests, unwritten)
+        settle(tests, unwritten, offences)
         return tests
 
     def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
@@ -170,8 +178,17 @@ def merge(cases: list[TestRecord]) -> TestRecord:
     return merged
 
 
-def settle(tests: list[TestRecord], unwritten: dict[str, str]) -> None:
-    """What tests say together: a stub voids its task, a failed task excuses those that need it."""
+def settle(
+    tests: list[TestRecord], unwritten: dict[str, str], offences: dict[str, tuple[str, str]]
+) -> None:
+    """What tests say together: a stub or an offence voids its task, a failed task excuses those
+    that need it."""
+    for test in tests:
+        if test.task in offences and test.outcome not in (
+            COULD_NOT, "import failure", "not written",
+        ):  # fmt: skip
+            test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
+            test.reason, test.where = offences[test.task]
     stubs = {test.task: test.reason for test in tests if test.outcome == "not written"}
     passed = {test.task: True for test in tests}
     for test in tests:
@@ -180,7 +197,7 @@ def settle(tests: list[TestRecord], unwritten: dict[str, str]) -> None:
         lacking = [task for task in test.needs if not passed.get(task, True)]
         if test.task in stubs:
             test.score, test.outcome, test.reason = 0.0, "not written", stubs[test.task]
-        elif test.passed or test.outcome in (COULD_NOT, "import failure"):
+        elif test.passed or test.outcome in (COULD_NOT, "import failure", "not allowed"):
             continue
         elif test.task in unwritten:
             test.outcome, test.reason = (

@@ -106,6 +106,24 @@ class Student:
         """Run the probe called `name` (see `dlcourse.grade.probes`) beside student code."""
         return self._ask("probe", args=args, kwargs=kwargs, name=name)
 
+    def _offences(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
+        """By task, what its answer uses against `rules` and where; see `banned.offences`.
+
+        To be asked before anything else. A file that cannot be read breaks every rule.
+        """
+        if not rules:
+            return {}
+        try:
+            found = self._ask("read", args=(rules,))
+            return {
+                task: (clean_text(text, 500), f"line {int(line)}")
+                for task, (text, line) in found.items()
+            }
+        except StudentError as error:
+            return {
+                task: (f"task {task}: your file cannot be read: {error.text}", "") for task in rules
+            }
+
     def _ask(
         self,
         what: str,

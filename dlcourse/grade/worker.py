@@ -67,6 +67,7 @@ class Worker:
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
         self.turn = threading.Lock()
+        self.functions = setting.lab.functions
         torch.set_num_threads(1)
         self.zygote = self.start_zygote()
         self.reports = self.zygote.probe()
@@ -119,6 +120,7 @@ class Worker:
             return session.grade(
                 lambda item: visit.open(item.originalname),
                 stubs(job.source.decode("utf-8", "replace")),
+                visit.offences(session.rules(self.functions)),
             )
         finally:
             visit.close()
@@ -141,17 +143,30 @@ class Visit:
     def __init__(self, zygote: Zygote, setting: Setting, job: Job) -> None:
         self.zygote, self.setting, self.job = zygote, setting, job
         self.cell: Cell | None = None
+        self.loaded = False
         self.failure: StudentError | None = None
+
+    def enter(self) -> None:
+        lab = self.setting.lab
+        self.cell = self.zygote.open(
+            self.job.source, f"{lab.name}.py", lab.name, self.setting.limits
+        )
+        self.loaded = False
+
+    def offences(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
+        """What the file uses against `rules`, read before any of it runs."""
+        self.enter()
+        self.cell.allow(self.job.limits_s.get("", PROOF_S))
+        return Student(self.cell)._offences(rules)
 
     def open(self, test: str) -> Student:
         if self.failure is not None:
             raise self.failure
-        if self.cell is None or not self.cell.alive:
-            lab = self.setting.lab
-            self.cell = self.zygote.open(
-                self.job.source, f"{lab.name}.py", lab.name, self.setting.limits
-            )
+        if not self.cell.alive:
+            self.enter()
+        if not self.loaded:
             self.cell.allow(self.job.limits_s.get("", PROOF_S))
+            self.loaded = True
             try:
                 Student(self.cell)._ask("load")
             except StudentError as error:

@@ -41,7 +41,12 @@ def test_output_size_is_that_of_torch(student):
         )
 
 
-@points(1, task="5.2", hint="no flipping: the filter's first weight meets the patch's first pixel")
+@points(
+    1,
+    task="5.2",
+    hint="no flipping: the filter's first weight meets the patch's first pixel",
+    banned=("*conv*", "*Conv*"),
+)
 def test_conv2d_of_one_filter_by_hand(student):
     image = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]])
     weight = torch.tensor([[[[1.0, 0.0], [0.0, -2.0]]]])
@@ -68,7 +73,12 @@ def test_conv2d_with_stride_and_padding_is_that_of_torch(student):
         assert_close(student.conv2d(inputs, weight, bias, stride, padding), expected)
 
 
-@points(1, task="5.3", hint="blocks of kernel_size x kernel_size, side by side, one maximum each")
+@points(
+    1,
+    task="5.3",
+    hint="blocks of kernel_size x kernel_size, side by side, one maximum each",
+    banned=("*max_pool*", "*MaxPool*"),
+)
 def test_max_pool_of_the_example(student):
     inputs = torch.arange(16.0).reshape(1, 1, 4, 4)
     assert_close(student.max_pool2d(inputs), torch.tensor([[[[5.0, 7.0], [13.0, 15.0]]]]))

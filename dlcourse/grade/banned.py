@@ -1,0 +1,296 @@
+"""What a task asks to be written by hand, found where a submission uses torch's instead.
+
+The submission's text is read by its syntax tree, in a process where none of its code has run yet.
+From a task's functions the reading follows names that imports and plain assignments give (also
+`getattr` with the name written out), the functions, classes and variables of the file that they
+refer to, and methods and attributes of their own class. Out of reach is a name that is only put
+together while the code runs: `getattr(F, "con" + "v2d")`, `exec`, `vars(F)`, `globals()`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import fnmatch
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+
+__all__ = ["offences"]
+
+PACKAGES = ("torch", "torchvision")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+LOOPS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)
+HERE = ""  # what stands for a name of the function's own
+
+# What a name stands for: a path such as "torch.nn.functional", or HERE.
+Names = dict[str, str]
+
+
+def offences(
+    source: bytes, rules: dict[str, tuple[Sequence[str], Sequence[str]]]
+) -> dict[str, tuple[str, int]]:
+    """By task, the first use against `rules`: what to tell the student, and its line.
+
+    rules: by task, the functions that hold it ("conv2d", "LeNet5.forward") and the names that are
+    banned there. A name with a dot is a whole path in any package, one without is the last part
+    of one of torch's; both may hold `*`. Raises whatever Python's parser raises.
+    """
+    file = Scope(ast.parse(source).body, {})
+    found = {}
+    for task, (functions, banned) in rules.items():
+        for function in functions:
+            use = next(Search(file, banned).uses(function), None)
+            if use and task not in found:
+                path, line = use
+                said = f"{function.removesuffix('.__init__')} uses {path}"
+                text = f"task {task}: {said}, which this task asks you to write yourself"
+                found[task] = text, line
+    return found
+
+
+class Scope:
+    """What the statements of a file or of a class bind: parts by name, and paths by name."""
+
+    def __init__(self, body: Iterable[ast.stmt], names: Names) -> None:
+        self.parts: dict[str, list[ast.AST]] = {}
+        self.names = dict(names)
+        self.stars: list[str] = []
+        self.add(body, certain=True)
+
+    def add(self, body: Iterable[ast.stmt], *, certain: bool) -> None:
+        """certain: whether `body` runs in any case, so that it replaces what stood before."""
+        for statement in body:
+            definition = isinstance(statement, (*FUNCTIONS, ast.ClassDef))
+            paths = {} if definition else paths_in(statement, self.names)
+            for name in bound_by(statement):
+                if certain:
+                    self.parts.pop(name, None)
+                    self.names.pop(name, None)
+                self.parts.setdefault(name, []).append(statement)
+            for name in changed_by(statement):
+                self.parts.setdefault(name, []).append(statement)
+            if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+                self.stars.append(statement.module or "")
+            self.names.update(paths)
+            if not definition:
+                self.add(blocks(statement), certain=False)
+
+
+class Search:
+    """One walk from a task's function through all that it refers to."""
+
+    def __init__(self, file: Scope, banned: Sequence[str]) -> None:
+        self.file, self.banned = file, banned
+        self.todo: deque[tuple[ast.AST, Owner | None]] = deque()
+        self.seen: set[int] = set()
+
+    def uses(self, function: str) -> Iterator[tuple[str, int]]:
+        """Paths and lines of banned uses that start at `function`, or "Class.method"."""
+        name, _, method = function.partition(".")
+        for part in self.file.parts.get(name, []):
+            if method and isinstance(part, ast.ClassDef):
+                owner = Owner(part, self.file.names)
+                self.follow([*part.bases, *part.decorator_list])
+                self.follow(owner.scope.parts.get(method, []), owner)
+            else:
+                self.follow([part])
+        while self.todo:
+            part, owner = self.todo.popleft()
+            yield from self.within(part, self.file.names, owner)
+
+    def follow(self, parts: Iterable[ast.AST], owner: Owner | None = None) -> None:
+        for part in parts:
+            if id(part) not in self.seen:
+                self.seen.add(id(part))
+                self.todo.append((part, owner))
+
+    def within(self, node: ast.AST, names: Names, owner: Owner | None) -> Iterator[tuple[str, int]]:
+        if isinstance(node, (*FUNCTIONS, *LOOPS)):
+            names = names | dict.fromkeys(own_names(node), HERE)
+            names |= paths_in(node, names)
+        path = self.path_of(node, names)
+        if path and self.is_banned(path):
+            yield path, node.lineno
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if owner is not None and node.id == owner.name:
+                self.follow(owner.parts("__new__", "__init__"), owner)
+            elif names.get(node.id) != HERE:
+                self.follow(self.file.parts.get(node.id, []))
+        elif isinstance(node, ast.Attribute) and owner is not None:
+            base = node.value.id if isinstance(node.value, ast.Name) else ""
+            if base in owner.called:
+                self.follow(owner.parts(node.attr), owner)
+        for child in ast.iter_child_nodes(node):
+            yield from self.within(child, names, owner)
+
+    def path_of(self, node: ast.AST, names: Names) -> str | None:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            return dotted(node, names) or self.method_of_tensor(node.func, names)
+        if isinstance(node, ast.Name) and not (
+            node.id in names or node.id in self.file.parts or hasattr(builtins, node.id)
+        ):
+            # Nothing in the file gives this name; a star import may.
+            return next((f"{star}.{node.id}" for star in self.file.stars), None)
+        return dotted(node, names)
+
+    def method_of_tensor(self, called: ast.Attribute, names: Names) -> str | None:
+        """`x.softmax(1)`, where x may be a tensor: no module, no class of the file, not `self`."""
+        base = called.value.id if isinstance(called.value, ast.Name) else ""
+        parts = self.file.parts.get(base, [])
+        if base in ("self", "cls") or any(isinstance(part, ast.ClassDef) for part in parts):
+            return None
+        if dotted(called.value, names) or not hasattr(torch.Tensor, called.attr):
+            return None
+        return f"torch.Tensor.{called.attr}"
+
+    def is_banned(self, path: str) -> bool:
+        by_torch = path.partition(".")[0] in PACKAGES
+        last = path.rpartition(".")[2]
+        return any(
+            fnmatch.fnmatchcase(path, name)
+            if "." in name
+            else by_torch and fnmatch.fnmatchcase(last, name)
+            for name in self.banned
+        )
+
+
+class Owner:
+    """The class of the method that is read, with its methods and what is kept in `self`."""
+
+    def __init__(self, node: ast.ClassDef, names: Names) -> None:
+        self.name = node.name
+        self.scope = Scope(node.body, names)
+        self.called = {node.name, "self", "cls"}
+        for part in ast.walk(node):
+            if isinstance(part, ASSIGNMENTS) and part.value is not None:
+                for place in places_of(part):
+                    if isinstance(place, ast.Attribute):
+                        self.scope.parts.setdefault(place.attr, []).append(part.value)
+
+    def parts(self, *names: str) -> list[ast.AST]:
+        return [part for name in names for part in self.scope.parts.get(name, [])]
+
+
+def dotted(node: ast.AST, names: Names) -> str | None:
+    """The path that an expression stands for, where the text alone tells."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id) or None
+    if isinstance(node, ast.Attribute):
+        base, last = node.value, node.attr
+    elif isinstance(node, ast.NamedExpr):
+        return dotted(node.value, names)
+    elif isinstance(node, ast.Call):
+        words = [word.value for word in node.args if isinstance(word, ast.Constant)]
+        called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        if called in ("import_module", "__import__") and words and isinstance(words[0], str):
+            return words[0] if called == "import_module" else words[0].partition(".")[0]
+        if called != "getattr" or not words or not isinstance(words[0], str):
+            return None
+        base, last = node.args[0], words[0]
+    else:
+        return None
+    path = dotted(base, names)
+    return f"{path}.{last}" if path else None
+
+
+def paths_in(node: ast.AST, names: Names) -> Names:
+    """The paths that imports and plain assignments in `node` give to names."""
+    found: Names = {}
+    for part in inside(node):
+        if isinstance(part, ast.Import):
+            for alias in part.names:
+                path = alias.name if alias.asname else alias.name.partition(".")[0]
+                found[alias.asname or path] = path
+        elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
+            for alias in part.names:
+                found[alias.asname or alias.name] = f"{part.module}.{alias.name}"
+        elif isinstance(part, ASSIGNMENTS) and part.value is not None:
+            path = dotted(part.value, names | found)
+            for target in targets_of(part):
+                if path and isinstance(target, ast.Name):
+                    found[target.id] = path
+    return found
+
+
+def own_names(node: ast.AST) -> set[str]:
+    """Names that are a function's, lambda's or comprehension's own."""
+    if isinstance(node, LOOPS):
+        places = [place for loop in node.generators for place in ast.walk(loop.target)]
+        return {place.id for place in places if isinstance(place, ast.Name)}
+    arguments = node.args
+    own = {
+        argument.arg
+        for argument in (
+            *arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs,
+            arguments.vararg, arguments.kwarg,
+        )
+        if argument is not None
+    }  # fmt: skip
+    elsewhere = set()
+    for part in inside(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            own.add(part.id)
+        elif isinstance(part, (*FUNCTIONS[:2], ast.ClassDef)) and part is not node:
+            own.add(part.name)
+        elif isinstance(part, ast.Global | ast.Nonlocal):
+            elsewhere.update(part.names)
+    return own - elsewhere
+
+
+def inside(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and what lies in it, down to functions, classes and comprehensions, not into them."""
+    todo = deque([node])
+    while todo:
+        part = todo.popleft()
+        yield part
+        if part is node or not isinstance(part, (*FUNCTIONS, *LOOPS, ast.ClassDef)):
+            todo.extend(ast.iter_child_nodes(part))
+
+
+def blocks(statement: ast.AST) -> Iterator[ast.stmt]:
+    """The statements nested in an `if`, a loop, a `try`; those of functions and classes are not."""
+    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+        return
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.stmt):
+            yield child
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from child.body
+
+
+def bound_by(statement: ast.stmt) -> set[str]:
+    """Names that a statement binds itself; those of its nested statements are left out."""
+    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
+    return {
+        part.id
+        for child in ast.iter_child_nodes(statement)
+        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case)
+        for part in inside(child)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+
+
+def changed_by(statement: ast.stmt) -> set[str]:
+    """Names whose attributes or items a statement sets: `ops.conv = ...`, `ops["conv"] = ...`."""
+    if not isinstance(statement, ASSIGNMENTS):
+        return set()
+    return {
+        place.value.id
+        for place in places_of(statement)
+        if isinstance(place, ast.Attribute | ast.Subscript) and isinstance(place.value, ast.Name)
+    }
+
+
+def places_of(assignment: ast.AST) -> list[ast.AST]:
+    """Every expression on the left of an assignment, at any depth."""
+    return [place for target in targets_of(assignment) for place in ast.walk(target)]
+
+
+def targets_of(assignment: ast.AST) -> list[ast.expr]:
+    return assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
