@@ -1,0 +1,78 @@
+"""One worker for many wrong or right answers to one lab: each runs until its first lost point."""
+
+import importlib.util
+from pathlib import Path
+
+from dlcourse import course
+from dlcourse.course import TASK
+from dlcourse.grade.session import worth
+from dlcourse.grade.worker import FACTOR, LEAST_S, Job, Setting, Worker
+
+HERE = Path(__file__).parent
+# "lab05", ...: every lab that has right answers of another shape
+LABS = sorted(path.stem.removeprefix("alternatives_") for path in HERE.glob("alternatives_*.py"))
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"grade_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Lost(Exception):  # noqa: N818 (no error: it ends a run that has said enough)
+    """A test that did not pass; its record is `args[0]`."""
+
+
+class Sweep(Worker):
+    """`lab` "lab05": its solution is graded once, which gives the time limits."""
+
+    def __init__(self, lab):
+        self.lab = course.find_lab(lab)
+        self.solution = self.lab.solution.read_text(encoding="utf-8")
+        self.task = self.alone = None
+        super().__init__(Setting(self.lab))
+        tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0))
+        self.failed = [(test.name, test.outcome, test.reason) for test in tests if not test.passed]
+        self.limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
+
+    def first_lost(self, source, task, *, alone=False):
+        """The first test that `source` does not pass, or None. Those of `task` run first; with
+        `alone`, no others do."""
+        self.task, self.alone = task, alone
+        return self.grade(Job(source.encode(), {"": 5.0, **self.limits}, LEAST_S))
+
+    def grade_now(self, session, job):
+        if self.task is None:
+            return super().grade_now(session, job)
+        items = list(session.items)
+        session.items.sort(key=lambda item: worth(item).task != self.task)
+        if self.alone:
+            session.items = [item for item in session.items if worth(item).task == self.task]
+        session.run = lambda item, following: stop_at_loss(session, item, following)
+        try:
+            tests = super().grade_now(session, job)
+            # A name that is banned shows when all has run.
+            return next((test for test in tests if not test.passed), None)
+        except Lost as lost:
+            return lost.args[0]
+        finally:
+            session.items = items
+            del session.run
+
+    def mutants(self):
+        """(label, source, task) of every mutant of the solution."""
+        tasks, task = {}, None
+        for number, line in enumerate(self.solution.splitlines(), start=1):
+            if match := TASK.match(line):
+                task = match["id"]
+            tasks[number] = task
+        for label, source in dict(load("mutants").mutants(self.solution)).items():
+            yield label, source, tasks[int(label.split(":")[0].removeprefix("line "))]
+
+
+def stop_at_loss(session, item, following):
+    test = type(session).run(session, item, following)
+    if not test.passed:
+        raise Lost(test)
+    return test
