@@ -1,4 +1,4 @@
-"""A batch of submissions: layouts, records, reports, resuming, release and likeness."""
+"""A batch of submissions: layouts, records, reports, resuming and likeness."""
 
 import csv
 import importlib.util
@@ -20,7 +20,6 @@ from dlcourse.errors import GradingError, UnknownNameError, UsageError
 from dlcourse.grade import late
 from dlcourse.grade.journal import Journal
 from dlcourse.grade.record import Record, TestRecord
-from dlcourse.grade.release import release, visible_tests
 from dlcourse.grade.similar import similar
 from dlcourse.grade.submissions import Submission, find_submissions
 
@@ -252,40 +251,6 @@ def test_late_penalty_applies_to_raw_scores(tmp_path):
     (tmp_path / "bad.csv").write_text("student,days_late\nada,soon\n")
     with pytest.raises(UsageError, match="expected columns student,days_late"):
         late.read_days(tmp_path / "bad.csv")
-
-
-def test_release_is_the_same_twice_and_holds_no_answer_or_hidden_test(lab, tmp_path):
-    first = release(lab.root, tmp_path / "a")
-    second = release(lab.root, tmp_path / "b")
-    assert [path.name for path in first] == ["course.zip", "gradescope_lab90.zip"]
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    with zipfile.ZipFile(first[0]) as archive:
-        text = {name: archive.read(name).decode() for name in archive.namelist()}
-    assert set(text) == {
-        ".github/workflows/check.yml", "labs/lab90_sums.py", "tests/labs/test_lab90_sums.py",
-    }  # fmt: skip
-    assert "result = add(result, value)" not in "".join(text.values())
-    assert "hidden" not in "".join(text.values())
-    assert "test_total" in text["tests/labs/test_lab90_sums.py"]
-    with zipfile.ZipFile(first[1]) as archive:
-        assert {"setup.sh", "run_autograder", "course/solutions/lab90_sums.py"} <= set(
-            archive.namelist()
-        )
-        assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
-
-
-def test_release_refuses_to_hand_out_a_hidden_test(lab, tmp_path):
-    lab.tests.write_text(tiny.TESTS + "\n# as test_add_tensors has it\n")
-    with pytest.raises(UsageError, match="would hand out the hidden test_add_tensors; nothing was"):
-        release(lab.root, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_visible_tests_run_on_their_own(lab):
-    text = visible_tests(lab)
-    compile(text, "tests", "exec")
-    assert "test_add_tensors" not in text
-    assert "def test_counter" in text
 
 
 def test_copies_are_found_through_renaming_and_honest_work_is_not(lab):

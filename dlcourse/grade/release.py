@@ -1,22 +1,31 @@
 """What is handed out: the student bundle, and for each lab an autograder for Gradescope.
 
 Zip files that are the same byte for byte whenever they are made of the same course.
+
+Nothing is handed out that holds a line of an answer in its lab, a hidden test anywhere, or a whole
+answer anywhere. The package is the exception that a test has to name: the labs import it, so a
+student holds it and may read it, as one reads torch. Where it holds a task's answer word for word
+(the reference LeNet-5), the task must ban it, `banned=("dlcourse.models*",)`; then it can be read,
+not called. What a visible test needs for an oracle is to be read too: write it otherwise than the
+answer, or hide the test.
 """
 
 from __future__ import annotations
 
 import ast
+import fnmatch
 import re
 import zipfile
 from pathlib import Path
 
 from dlcourse import course
-from dlcourse.course import Lab
+from dlcourse.course import TASK, Lab
 from dlcourse.errors import UsageError
-from dlcourse.grade.student_version import generate, surviving_lines
+from dlcourse.grade.student_version import BEGIN, END, generate, surviving_lines
 
 __all__ = ["release", "visible_tests"]
 
+LEAST = 40  # characters; what is shorter is idiom, not an answer
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 BESIDE = ("README.md", "pyproject.toml", "environment.yml", "constraints.txt", "datasets/README.md")
 
@@ -134,22 +143,67 @@ def visible_tests(lab: Lab) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
 
 
+def answers(source: str) -> list[tuple[str, list[str]]]:
+    """(task id, lines of code) of every answer in a solution that is longer than idiom."""
+    found, task, block = [], "", None
+    for line in source.splitlines():
+        if match := TASK.match(line):
+            task = match["id"]
+        if line.strip() == BEGIN:
+            block = []
+        elif line.strip() == END:
+            if len("".join(code := code_lines("\n".join(block)))) >= LEAST:
+                found.append((task, code))
+            block = None
+        elif block is not None:
+            block.append(line)
+    return found
+
+
+def code_lines(text: str) -> list[str]:
+    """The lines of `text` without indentation, blank lines, and comments (a `#` after space)."""
+    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def bans(tests: str) -> dict[str, list[str]]:
+    """By task, what the decorators of `tests` ban, as far as they write it out."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(ast.parse(tests)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points":
+            words = {word.arg: word.value for word in node.keywords}
+            if "banned" in words and "task" in words:
+                task, names = map(ast.literal_eval, (words["task"], words["banned"]))
+                found.setdefault(task, []).extend(names)
+    return found
+
+
 def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
-    """Raise UsageError where a line of the answers, or a hidden test, is in labs or tests."""
+    """Raise UsageError where `bundle` holds an answer to `lab`, or one of its hidden tests."""
     solution = lab.solution.read_text(encoding="utf-8")
-    hidden = []
-    if lab.tests.is_file():
-        hidden = [node.name for node in hidden_tests(lab.tests.read_text(encoding="utf-8"))]
+    tests = lab.tests.read_text(encoding="utf-8") if lab.tests.is_file() else ""
+    hidden, banned = [node.name for node in hidden_tests(tests)], bans(tests)
+    own = f"labs/{lab.name}.py"
+    if lines := surviving_lines(bundle[own], solution):
+        raise UsageError(f"{own} would hand out the answer {lines[0]!r}; nothing was written")
     for name, text in bundle.items():
-        if not name.startswith(("labs/", "tests/")):
-            continue
-        if name == f"labs/{lab.name}.py" and (lines := surviving_lines(text, solution)):
-            raise UsageError(f"{name} would hand out the answer {lines[0]!r}; nothing was written")
         for test in hidden:
             if test in text:
                 raise UsageError(f"{name} would hand out the hidden {test}; nothing was written")
-        if "hidden=True" in text:
+        if "hidden=True" in text and not name.startswith("dlcourse/"):
             raise UsageError(f"{name} would hand out a hidden test; nothing was written")
+        there = "\n".join(["", *code_lines(text), ""])
+        module = name.removesuffix(".py").replace("/", ".")
+        for task, code in answers(solution):
+            if any(fnmatch.fnmatchcase(module, ban) for ban in banned.get(task, [])):
+                continue
+            if "\n".join(["", *code, ""]) in there:
+                package = ".".join(module.split(".")[:2])
+                ban = f", or ban it: banned=('{package}*',)" if name.startswith("dlcourse/") else ""
+                raise UsageError(
+                    f"{name} would hand out the answer to task {task}, {code[0]!r} and on; "
+                    f"write it otherwise{ban}; nothing was written"
+                )
 
 
 def write_zip(path: Path, files: dict[str, str]) -> Path:

@@ -135,7 +135,12 @@ def lenet5(weights, inputs):
     return F.linear(x, weights["fc3.weight"], weights["fc3.bias"])
 
 
-@points(1, task="5.5", hint="compare with the table: which layer has another shape or name?")
+@points(
+    1,
+    task="5.5",
+    hint="compare with the table: which layer has another shape or name?",
+    banned=("dlcourse.models*",),
+)
 def test_lenet5_has_the_layers_of_the_table(student):
     weights = student.LeNet5().state_dict()
     assert {name: tuple(weight.shape) for name, weight in weights.items()} == LENET5_SHAPES

@@ -1,0 +1,112 @@
+"""What is handed out: the same bundle twice, without answers or hidden tests."""
+
+import importlib.util
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dlcourse import course
+from dlcourse.errors import UsageError
+from dlcourse.grade.release import release, visible_tests
+
+spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return tiny.make_course(tmp_path / "course")
+
+
+def test_release_is_the_same_twice_and_holds_no_answer_or_hidden_test(lab, tmp_path):
+    first = release(lab.root, tmp_path / "a")
+    second = release(lab.root, tmp_path / "b")
+    assert [path.name for path in first] == ["course.zip", "gradescope_lab90.zip"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    with zipfile.ZipFile(first[0]) as archive:
+        text = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert set(text) == {
+        ".github/workflows/check.yml", "labs/lab90_sums.py", "tests/labs/test_lab90_sums.py",
+    }  # fmt: skip
+    assert "result = add(result, value)" not in "".join(text.values())
+    assert "hidden" not in "".join(text.values())
+    assert "test_total" in text["tests/labs/test_lab90_sums.py"]
+    with zipfile.ZipFile(first[1]) as archive:
+        assert {"setup.sh", "run_autograder", "course/solutions/lab90_sums.py"} <= set(
+            archive.namelist()
+        )
+        assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
+
+
+def test_release_refuses_to_hand_out_a_hidden_test(lab, tmp_path):
+    lab.tests.write_text(tiny.TESTS + "\n# as test_add_tensors has it\n")
+    with pytest.raises(UsageError, match="would hand out the hidden test_add_tensors; nothing was"):
+        release(lab.root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_visible_tests_run_on_their_own(lab):
+    text = visible_tests(lab)
+    compile(text, "tests", "exec")
+    assert "test_add_tensors" not in text
+    assert "def test_counter" in text
+
+
+ANSWER = """
+def sums(values):
+    result = 0  # from nothing
+    for value in values:
+
+        result = add(result, value)
+    return result
+"""
+
+
+@pytest.mark.parametrize("name", ["dlcourse/models/sums.py", "README.md", "datasets/README.md"])
+def test_release_refuses_a_whole_answer_wherever_it_stands(lab, tmp_path, name):
+    path = lab.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(ANSWER)
+    ban = r", or ban it: banned=\('dlcourse.models\*',\)" if name.startswith("dlc") else ""
+    with pytest.raises(
+        UsageError,
+        match=rf"^{name} would hand out the answer to task 90.2, 'result = 0' and on; write it "
+        rf"otherwise{ban}; nothing was written$",
+    ):
+        release(lab.root, tmp_path / "out")
+    path.write_text(ANSWER.replace("result", "summed"))
+    release(lab.root, tmp_path / "out")
+
+
+def test_release_hands_out_a_module_that_the_answers_task_bans(lab, tmp_path):
+    path = lab.root / "dlcourse" / "models" / "sums.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(ANSWER)
+    lab.tests.write_text(
+        tiny.TESTS.replace('task="90.2"', 'task="90.2", banned=("dlcourse.models*",)')
+    )
+    release(lab.root, tmp_path / "out")
+    lab.tests.write_text(
+        tiny.TESTS.replace('task="90.3"', 'task="90.3", banned=("dlcourse.models*",)')
+    )
+    with pytest.raises(UsageError, match=r"would hand out the answer to task 90\.2"):
+        release(lab.root, tmp_path / "out")
+
+
+def test_release_refuses_one_labs_answer_in_another_lab_or_its_tests(lab, tmp_path):
+    other = tiny.make_course(
+        lab.root,
+        tiny.SOLUTION.replace("90.", "91.").replace("result", "r"),
+        name="lab91_more",
+        tests=tiny.TESTS.replace("90.", "91."),
+    )
+    release(lab.root, tmp_path / "out")
+    other.tests.write_text(other.tests.read_text() + ANSWER)
+    with pytest.raises(UsageError, match=r"^tests/labs/test_lab91_more.py would hand out the ans"):
+        release(lab.root, tmp_path / "out")
+
+
+def test_this_course_can_be_handed_out(tmp_path):
+    assert (tmp_path / "course.zip") in release(course.find_course(), tmp_path)
