@@ -22,18 +22,15 @@ spec.loader.exec_module(sweep)
 
 def try_all(lab: str) -> dict:
     answers, warm = sweep.load(f"alternatives_{lab}"), sweep.Sweep(lab)
-    try:
-        start = time.perf_counter()
-        made = list(warm.mutants())
-        survivors = [label for label, source, task in made if not warm.first_lost(source, task)]
-        seconds = time.perf_counter() - start
-        refused = {}
-        for name in answers.ALTERNATIVES:
-            source = answers.source(name, warm.solution)
-            if lost := warm.first_lost(source, name.split()[0]):
-                refused[name] = f"{lost.name}: {lost.outcome}: {lost.reason}"
-    finally:
-        warm.zygote.close()
+    start = time.perf_counter()
+    made = list(warm.mutants())
+    survivors = [label for label, make, task in made if not warm.first_lost(make(), task)]
+    seconds = time.perf_counter() - start
+    refused = {}
+    for name in answers.ALTERNATIVES:
+        source = answers.source(name, warm.solution)
+        if lost := warm.first_lost(source, name.split()[0]):
+            refused[name] = f"{lost.name}: {lost.outcome}: {lost.reason}"
     return {
         "mutants": len(made),
         "caught": round(1 - len(survivors) / len(made), 4),
@@ -48,7 +45,11 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("labs", nargs="*", default=sweep.LABS, metavar="LAB", help="default: all")
     args = parser.parse_args()
-    common.record("grade_mutants", {lab: try_all(lab) for lab in args.labs}, args.out)
+    try:
+        found = {lab: try_all(lab) for lab in args.labs}
+    finally:
+        sweep.Sweep.shared.close()
+    common.record("grade_mutants", found, args.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+from functools import partial
 
 SWAPS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult,
@@ -66,17 +67,20 @@ class Replace(ast.NodeTransformer):
 
 
 def mutants(source):
-    """(what was changed, the changed source) for every change inside the answers of `source`."""
+    """(what was changed, a function that makes the changed source) for every change inside the
+    answers of `source`."""
     lines = answer_lines(source)
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if getattr(node, "lineno", None) not in lines:
             continue
         for changed in changes(node):
-            mapping = {}
-            mutant = copy.deepcopy(tree, mapping)
-            twin = mapping[id(node)]
-            # The children of a change come from the first tree, and are not shared by any other.
-            mutant = ast.fix_missing_locations(Replace(twin, changed).visit(mutant))
             label = f"line {node.lineno}: {ast.unparse(node)} -> {ast.unparse(changed)}"
-            yield " ".join(label.split()), ast.unparse(mutant)
+            yield " ".join(label.split()), partial(mutant, tree, node, changed)
+
+
+def mutant(tree, node, changed):
+    mapping = {}
+    twin = copy.deepcopy(tree, mapping)
+    # The children of a change come from the first tree, and are not shared by any other.
+    return ast.unparse(ast.fix_missing_locations(Replace(mapping[id(node)], changed).visit(twin)))

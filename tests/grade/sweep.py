@@ -5,8 +5,9 @@ from pathlib import Path
 
 from dlcourse import course
 from dlcourse.course import TASK
+from dlcourse.grade.sandbox.cell import Zygote
 from dlcourse.grade.session import worth
-from dlcourse.grade.worker import FACTOR, LEAST_S, Job, Setting, Worker
+from dlcourse.grade.worker import FACTOR, LEAST_S, Job, Setting, Worker, imported
 
 HERE = Path(__file__).parent
 # "lab05", ...: every lab that has right answers of another shape
@@ -27,6 +28,8 @@ class Lost(Exception):  # noqa: N818 (no error: it ends a run that has said enou
 class Sweep(Worker):
     """`lab` "lab05": its solution is graded once, which gives the time limits."""
 
+    shared = None
+
     def __init__(self, lab):
         self.lab = course.find_lab(lab)
         self.solution = self.lab.solution.read_text(encoding="utf-8")
@@ -35,6 +38,13 @@ class Sweep(Worker):
         tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0))
         self.failed = [(test.name, test.outcome, test.reason) for test in tests if not test.passed]
         self.limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
+
+    def start_zygote(self):
+        """One for all labs, since it starts in seconds and serves one submission at a time."""
+        if Sweep.shared is None or Sweep.shared.process.poll() is not None:
+            sources = [course.find_lab(lab).solution.read_text(encoding="utf-8") for lab in LABS]
+            Sweep.shared = Zygote([name for source in sources for name in imported(source)])
+        return Sweep.shared
 
     def first_lost(self, source, task, *, alone=False):
         """The first test that `source` does not pass, or None. Those of `task` run first; with
@@ -61,14 +71,14 @@ class Sweep(Worker):
             del session.run
 
     def mutants(self):
-        """(label, source, task) of every mutant of the solution."""
+        """(label, a function that makes its source, task) of every mutant of the solution."""
         tasks, task = {}, None
         for number, line in enumerate(self.solution.splitlines(), start=1):
             if match := TASK.match(line):
                 task = match["id"]
             tasks[number] = task
-        for label, source in dict(load("mutants").mutants(self.solution)).items():
-            yield label, source, tasks[int(label.split(":")[0].removeprefix("line "))]
+        for label, make in dict(load("mutants").mutants(self.solution)).items():
+            yield label, make, tasks[int(label.split(":")[0].removeprefix("line "))]
 
 
 def stop_at_loss(session, item, following):
