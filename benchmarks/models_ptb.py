@@ -1,0 +1,193 @@
+"""Test perplexity of recurrent language models with 100 hidden units on the real Penn Treebank.
+
+    DLCOURSE_DATA=... python benchmarks/models_ptb.py --cell lstm
+
+SGD whose learning rate is halved each epoch of the second half, dropout, tied weights; the weights
+of the best validation epoch are tested once. All epochs but the last train with a sampled softmax
+(`sampled_cross_entropy`), in half of the time; perplexities are exact always. An epoch's weights
+and history go to --work, so that a run that is cut off goes on from there.
+"""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from common import RESULTS, parser, record
+
+from dlcourse import data
+from dlcourse.models.recurrent_lm import RecurrentLM
+
+BATCH_SIZE, BPTT, CLIP, DROPOUT, LR, SEED = 20, 20, 0.25, 0.1, 20.0, 0
+HEAD, SAMPLE = 1000, 600
+EXACT_EPOCHS = 1  # the last ones
+MODELS = {  # settings of RecurrentLM, epochs, published perplexity (Mikolov et al. 2015)
+    "lstm": ({"cell": "lstm"}, 10, 115),
+    "scrn": ({"cell": "scrn", "context_size": 40}, 9, 115),
+    "elman": ({"cell": "elman"}, 9, 129),
+}
+
+
+def share_of_lr(epoch, epochs):
+    """Of the learning rate in an epoch from 1: whole in the first half, then halved each time."""
+    return 0.5 ** max(0, epoch - math.ceil(epochs / 2))
+
+
+class LinearCrossEntropy(torch.autograd.Function):
+    """cross_entropy(linear(x, w, b), y), its gradients found in the same walk over a few rows at a
+    time: the logits of 10,000 words stay in the cache, which saves a third of the time.
+    """
+
+    @staticmethod
+    def forward(ctx, x, w, b, y, rows=70):
+        grads = torch.empty_like(x), torch.zeros_like(w), torch.zeros_like(b)
+        loss = 0.0
+        for part, targets, grad in zip(
+            x.split(rows), y[:, None].split(rows), grads[0].split(rows), strict=True
+        ):
+            p = F.linear(part, w, b).softmax(1)
+            right = p.gather(1, targets)
+            loss = loss - right.log().sum()
+            p.scatter_(1, targets, right - 1)  # d loss / d logits
+            torch.mm(p, w, out=grad)
+            grads[1].addmm_(p.T, part)
+            grads[2].add_(p.sum(0))
+        ctx.save_for_backward(*grads)
+        return loss / len(x)
+
+    @staticmethod
+    def backward(ctx, scale):
+        scale = scale / len(ctx.saved_tensors[0])
+        return *(grad * scale for grad in ctx.saved_tensors), None, None
+
+
+def sampled_cross_entropy(x, w, b, y):
+    """An estimate of cross_entropy(linear(x, w, b), y): the HEAD most frequent words (the lowest
+    numbers) and the target count exactly, of the rest a sample for all (Jean et al. 2015).
+    """
+    words = torch.cat([torch.arange(HEAD), HEAD + torch.randperm(len(w) - HEAD)[:SAMPLE]])
+    scale = torch.zeros(len(words))
+    scale[HEAD:] = math.log((len(w) - HEAD) / SAMPLE)  # each of the sample stands for so many
+    logits = F.linear(x, w[words], b[words] + scale)
+    place = torch.full((len(w),), -1)
+    place[words] = torch.arange(len(words))
+    rows = (place[y] >= 0).nonzero()[:, 0]
+    logits[rows, place[y[rows]]] = -math.inf  # the target is not to count twice
+    right = (x * w[y]).sum(1) + b[y]
+    return (torch.logaddexp(logits.logsumexp(1), right) - right).mean()
+
+
+def loss_of(model, inputs, targets, sampled):
+    """The mean cross-entropy of a batch, with the state carried as forward does."""
+    decoder, model.decoder = model.decoder, torch.nn.Identity()
+    outputs = model(inputs).flatten(0, 1)
+    model.decoder = decoder
+    loss = sampled_cross_entropy if sampled else LinearCrossEntropy.apply
+    return loss(outputs, decoder.weight, decoder.bias, targets.flatten())
+
+
+@torch.no_grad()
+def perplexity(model, batches):
+    """exp of the mean cross-entropy over every token, from the model's own logits."""
+    model.eval()
+    model.reset_state()
+    total = sum(
+        F.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum").item()
+        for x, y in batches
+    )
+    return math.exp(total / batches.num_samples)
+
+
+def train(name, epochs, lr, dropout, work):
+    settings, usual_epochs, published = MODELS[name]
+    epochs = epochs or usual_epochs
+    text = data.load_text("ptb", offline=True)
+    if text.synthetic:
+        raise SystemExit("needs the real Penn Treebank in DLCOURSE_DATA")
+    batches, val, _ = text.batches(BATCH_SIZE, BPTT)
+    test = text.batches(1, 1000)[2]  # one row, so that every token but the first is predicted
+    torch.manual_seed(SEED)
+    model = RecurrentLM(
+        len(text.vocabulary), hidden_size=100, dropout=dropout, tied=True, **settings
+    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    path = work / f"{name}.pt"
+    history, best = [], None
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        model.load_state_dict(saved["model"])
+        torch.set_rng_state(saved["rng"])
+        history, best = saved["history"], saved["best"]
+    for epoch in range(len(history) + 1, epochs + 1):
+        wall, cpu, total = time.perf_counter(), time.process_time(), 0.0
+        sampled = epoch <= epochs - EXACT_EPOCHS
+        optimizer.param_groups[0]["lr"] = lr * share_of_lr(epoch, epochs)
+        model.train()
+        model.reset_state()
+        for x, y in batches:
+            loss = loss_of(model, x, y, sampled)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimizer.step()
+            total += loss.item() * y.numel()
+        row = {
+            "epoch": epoch,
+            "train_perplexity": math.exp(total / batches.num_samples),  # while learning
+            "val_perplexity": perplexity(model, val),
+            "seconds": time.perf_counter() - wall,
+            "cpu_seconds": time.process_time() - cpu,
+        }
+        row = {key: round(value, 2) for key, value in row.items()}
+        history.append(row | {"softmax": "sampled" if sampled else "exact"})
+        print(name, history[-1], flush=True)
+        if best is None or row["val_perplexity"] < best["val_perplexity"]:
+            weights = {key: value.clone() for key, value in model.state_dict().items()}
+            best = {"val_perplexity": row["val_perplexity"], "epoch": epoch, "weights": weights}
+        state = {
+            "model": model.state_dict(),
+            "rng": torch.get_rng_state(),
+            "history": history,
+            "best": best,
+        }
+        torch.save(state, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+    model.load_state_dict(best["weights"])
+    return {
+        "published_test_perplexity": published,
+        "test_perplexity": round(perplexity(model, test), 2),
+        "val_perplexity": round(best["val_perplexity"], 2),
+        "best_epoch": best["epoch"],
+        "n": 1,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "settings": {
+            **settings, "hidden_size": 100, "tied": True, "dropout": dropout, "optimizer": "sgd",
+            "lr": lr, "schedule": "halved each epoch of the second half", "epochs": epochs,
+            "batch_size": BATCH_SIZE,
+            "bptt": BPTT, "clip": CLIP, "seed": SEED, "head": HEAD, "sample": SAMPLE,
+            "threads": torch.get_num_threads(),
+        },
+        "data": text.source,
+        "history": history,
+    }  # fmt: skip
+
+
+def main():
+    made = parser(__doc__)
+    made.add_argument("--cell", choices=MODELS, required=True)
+    made.add_argument("--epochs", type=int, help="default: as recorded")
+    made.add_argument("--lr", type=float, default=LR)
+    made.add_argument("--dropout", type=float, default=DROPOUT)
+    made.add_argument("--work", type=Path, default=Path("results/models_ptb"))
+    args = made.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    result = train(args.cell, args.epochs, args.lr, args.dropout, args.work)
+    path = args.out or RESULTS / "models_ptb.json"
+    before = json.loads(path.read_text())["result"] if path.exists() else {}
+    record("models_ptb", before | {args.cell: result}, path)
+
+
+if __name__ == "__main__":
+    main()
