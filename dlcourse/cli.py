@@ -119,6 +119,13 @@ def similar(args: argparse.Namespace) -> int:
     return 0
 
 
+def compare(args: argparse.Namespace) -> int:
+    from dlcourse.compare import command
+
+    print(command.compare(args))
+    return 0
+
+
 def doctor(args: argparse.Namespace) -> int:
     from dlcourse import doctor
 
@@ -249,6 +256,59 @@ def add_similar(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(call=similar)
 
 
+def add_compare(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="a grid of runs: initialization x optimizer x learning rate x seed, or any argument",
+        description="Every flag marked * is an axis: values with commas between them.",
+    )
+    for flag, text in {
+        "model": "a name from dlcourse.models (default: mlp)",
+        "data": "a data set (default: mnist)",
+        "init": "initializers: zeros, normal:STD, uniform:A, xavier, kaiming, lecun, ...",
+        "optimizer": "sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, nadam, adamw",
+        "lr": "learning rates, or auto: the same short search for each, judged on validation",
+        "epochs": "passes over the training data",
+        "batch-size": "images a step (default: 64)",
+        "train-size": "training images, a part of all",
+        "random-labels": "share of training labels drawn anew, 0 to 1",
+        "depth": "hidden layers",
+        "width": "units in a hidden layer",
+        "activation": "relu, tanh, ...",
+        "dropout": "share of units dropped",
+        "batch-norm": "false,true",
+        "schedule": "none, linear, cosine, ...",
+        "weight-decay": "the factor of the weights' squared norm",
+        "patience": "epochs without improvement before a run stops",
+        "limit": "images in all, of training and of test",
+    }.items():
+        parser.add_argument(f"--{flag}", metavar="V,V", help=f"* {text}")
+    parser.add_argument(
+        "--axis", action="append", default=[], metavar="NAME=V,V", help="* any other argument"
+    )
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs a cell (default 1)")
+    parser.add_argument("--tiny", action="store_true", help="a small size, to see it work")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the study's folder, also to resume"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--executor", metavar="NAME", help="a cluster's: dask:ADDRESS")
+    parser.add_argument(
+        "--no-together", action="store_true", help="never train several runs as one model"
+    )
+    parser.add_argument("--yes", action="store_true", help="start a grid of more than 1,000 runs")
+    parser.add_argument(
+        "--beside", nargs=2, metavar="DIR", help="two studies that are there, side by side"
+    )
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)"
+    )
+    parser.add_argument("--offline", action="store_true", help="never touch the network")
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, mps (default: the best here)")
+    parser.add_argument("--threads", type=int, metavar="N", help="torch's threads a process")
+    parser.set_defaults(call=compare)
+
+
 def add_data(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("data", help="data sets: list, get, verify, import")
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
@@ -300,6 +360,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_grade(commands)
     add_release(commands)
     add_similar(commands)
+    add_compare(commands)
     add_data(commands)
     add_doctor(commands)
     return parser

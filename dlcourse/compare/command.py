@@ -1,0 +1,72 @@
+"""`dlcourse compare`, once its flags are parsed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dlcourse import executors, runtime
+from dlcourse.compare import axes, harness, study, table
+from dlcourse.errors import UsageError
+
+__all__ = ["TINY", "compare"]
+
+TINY = {"limit": 4000, "epochs": 3}
+# Flags that are axes; their names are the names of arguments.
+AXES = (
+    "model", "data", "init", "optimizer", "lr", "epochs", "batch_size", "train_size",
+    "random_labels", "depth", "width", "activation", "dropout", "batch_norm", "schedule",
+    "weight_decay", "patience", "limit",
+)  # fmt: skip
+
+
+def compare(args: argparse.Namespace) -> str:
+    """Do what the flags say; returns what is to be printed."""
+    runtime.set_threads(args.threads)
+    if args.beside:
+        one, other = map(study.load, args.beside)
+        return table.beside(one, other)
+    settings = settings_of(args)
+    done = harness.grid(out_of(args, settings), **settings, **options(args))
+    return table.as_text(done)
+
+
+def options(args: argparse.Namespace) -> dict[str, Any]:
+    """What says where runs happen, for `harness.grid`."""
+    return {
+        "seeds": args.seeds,
+        "jobs": args.jobs,
+        "executor": executors.connect(args.executor) if args.executor else None,
+        "together": not args.no_together,
+        "yes": args.yes,
+        "data_dir": args.data_dir,
+        "offline": args.offline,
+        "device": args.device,
+        "threads": args.threads,
+    }
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The axes and fixed settings that the flags name: several values make a list."""
+    given = {name: getattr(args, name) for name in AXES if getattr(args, name) is not None}
+    for text in args.axis:
+        name, equals, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise UsageError(f"--axis must be NAME=VALUE,VALUE,..., got {text!r}")
+        given[name] = values
+    settings = {"model": "mlp", "data": "mnist", **(TINY if args.tiny else {})}
+    for name, text in given.items():
+        values = axes.parse_values(text)
+        settings[name] = values[0] if len(values) == 1 else values
+    return settings
+
+
+def out_of(args: argparse.Namespace, settings: dict[str, Any]) -> Path:
+    """--out, else a folder named for the axes."""
+    if args.out:
+        return args.out
+    several = [name for name, value in settings.items() if isinstance(value, list)]
+    names = [str(settings[name]) for name in ("model", "data") if name not in several]
+    return Path("results/compare") / "_".join([*names, *several])

@@ -1,0 +1,96 @@
+"""Local processes as an Executor, where a process that dies costs only the call it was in.
+
+The standard pool breaks as a whole when one of its processes dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+__all__ = ["Processes"]
+
+
+class Processes(Executor):
+    """`jobs` processes, each started when it is first needed and again after it died.
+
+    A call whose process died raises BrokenExecutor; the others go on.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.threads = ThreadPoolExecutor(jobs)
+        self.own = threading.local()
+        self.workers: list[Worker] = []
+        self.closed = False
+
+    def submit(self, call: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        return self.threads.submit(self.run, call, args, kwargs)
+
+    def run(self, call: Callable, args: tuple, kwargs: dict) -> Any:
+        if self.closed:
+            raise BrokenExecutor("the processes have been ended")
+        worker = getattr(self.own, "worker", None)
+        if worker is None or not worker.process.is_alive():
+            worker = self.own.worker = Worker()
+            self.workers.append(worker)
+        return worker.run(call, args, kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes; with wait False at once, in the middle of a call too."""
+        if wait:
+            self.threads.shutdown(cancel_futures=cancel_futures)
+        self.closed = True
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self.workers:
+            worker.end()
+        self.threads.shutdown()
+
+
+class Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self) -> None:
+        # Forked children of a process whose torch has started threads would hang.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def run(self, call: Callable, args: tuple, kwargs: dict) -> Any:
+        try:
+            self.pipe.send((call, args, kwargs))
+            good, result = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(timeout=5)
+            raise BrokenExecutor(
+                f"its process died (exit status {self.process.exitcode})"
+            ) from None
+        if not good:
+            raise result
+        return result
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def serve(pipe: Connection) -> None:
+    """What a process does: answer calls until nobody asks any more."""
+    # Ctrl-C reaches the whole group; who started the processes ends them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            call, args, kwargs = pipe.recv()
+            try:
+                answer = (True, call(*args, **kwargs))
+            except Exception as error:  # noqa: BLE001 (handed to who asked)
+                answer = (False, error)
+            pipe.send(answer)

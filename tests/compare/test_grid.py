@@ -1,0 +1,392 @@
+"""Grids of runs: what can vary, what is fair, what a study's folder keeps, what is refused."""
+
+import csv
+import json
+import re
+
+import pytest
+import torch
+
+from dlcourse import compare, init, models, train
+from dlcourse.cli import main
+from dlcourse.compare import axes, harness, material, plan, single, sweep, table
+from dlcourse.compare.material import Place
+from dlcourse.compare.row import Row, key_of
+from dlcourse.compare.study import Journal
+from dlcourse.data import load
+from dlcourse.errors import DataError, UnknownNameError, UsageError
+
+
+@pytest.fixture
+def place(data_dir):
+    return Place(data_dir, device="cpu")
+
+
+@pytest.fixture
+def splits(place):
+    def cut(seed=0, **settings):
+        return material.splits("blobs", {**axes.DATA, "batch_size": 20, **settings}, seed, place)
+
+    return cut
+
+
+def test_every_combination_runs_once_with_seeds_innermost(grid):
+    study = grid(init=["zeros", "xavier"], optimizer=["sgd", "adam"], seeds=2)
+    found = [(r.settings["init"], r.settings["optimizer"], r.settings["seed"]) for r in study.rows]
+    assert found == [
+        (i, o, s) for i in ("zeros", "xavier") for o in ("sgd", "adam") for s in (0, 1)
+    ]
+    assert all(row.status == "done" for row in study.rows)
+
+
+def test_a_run_is_what_a_plain_call_of_fit_gives(grid, data_dir):
+    row = grid(init="xavier", optimizer="momentum", seeds=[3], together=False).rows[0]
+    model = init.initialize(
+        models.build("mlp", in_features=64, hidden_sizes=(8,), num_classes=4), "xavier", seed=3
+    )
+    splits = load("blobs", data_dir).batches(20, seed=3)
+    history = train.fit(
+        model, *splits[:2], epochs=2, optimizer="momentum", seed=3, device="cpu", progress=False
+    )
+    assert row.scores["train_loss"] == history["train_loss"][-1]
+    assert row.scores["test_accuracy"] == train.evaluate(model, splits[2])["accuracy"]
+
+
+def test_optimizers_of_one_seed_share_first_weights_and_the_order_of_the_data(place, splits):
+    settings = {"model": "mlp", "data": "blobs", "init": "normal:0.1", "seed": 5}
+    weights = [
+        single.build({**settings, "optimizer": name}, place).layers[1].weight
+        for name in ("sgd", "adam")
+    ]
+    assert torch.equal(*weights)
+    other = single.build({**settings, "seed": 6}, place).layers[1].weight
+    assert not torch.equal(weights[0], other)
+    orders = [[targets.tolist() for _, targets in splits(seed)[0]] for seed in (5, 5, 6)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_every_seed_validates_and_tests_on_the_same_images(splits):
+    for one, other in zip(splits(1)[1:], splits(2)[1:], strict=True):
+        assert torch.equal(one.indices, other.indices)
+
+
+def test_smaller_training_sets_are_parts_of_larger_ones(splits):
+    small, large = (set(splits(train_size=n)[0].indices.tolist()) for n in (50, 120))
+    assert len(small) == 50
+    assert small < large
+    with pytest.raises(UsageError, match="train_size must be at most 360 here, got 361"):
+        splits(train_size=361)
+
+
+def test_random_labels_touch_their_share_of_the_training_labels_only(splits):
+    true = splits()[0].labels
+    train, val, test = splits(random_labels=0.5)
+    changed = (train.labels != true).nonzero().flatten()
+    assert set(changed.tolist()) <= set(train.indices.tolist())
+    # A quarter of the labels drawn anew are the true ones by chance.
+    assert len(changed) / len(train.indices) == pytest.approx(0.5 * 0.75, abs=0.07)
+    more = splits(random_labels=1.0)[0].labels
+    assert torch.equal(more[changed], train.labels[changed])
+    assert torch.equal(val.labels, true)
+    assert torch.equal(test.labels, splits()[2].labels)
+
+
+def test_the_test_split_is_read_once_a_run_and_never_by_the_search(grid, monkeypatch):
+    read = []
+    iterate = material.Batches.__iter__
+
+    def noted(self):
+        read.append((self.num_samples, self.shuffle))
+        return iterate(self)
+
+    monkeypatch.setattr(material.Batches, "__iter__", noted)
+    grid(optimizer=["sgd", "adam"], lr="auto", seeds=2, together=False)
+    assert sum(one == (120, False) for one in read) == 4
+
+
+def test_auto_takes_the_best_of_the_same_factors_for_every_optimizer(grid):
+    study = grid(optimizer=["sgd", "adam"], lr="auto", seeds=2, epochs=3)
+    assert len(study.sweep) == 2 * len(sweep.FACTORS)
+    for name, usual in (("sgd", 0.1), ("adam", 0.001)):
+        tried = [row for row in study.sweep if row.settings["optimizer"] == name]
+        lrs = sorted(row.settings["lr"] for row in tried)
+        assert lrs == pytest.approx([usual * factor for factor in (0.1, 0.3, 1, 3, 10)])
+        best = max(tried, key=lambda row: row.scores["val_accuracy"])
+        taken = {r.settings["lr"] for r in study.rows if r.settings["optimizer"] == name}
+        assert taken == {best.settings["lr"]}
+        assert all("test_accuracy" not in row.scores for row in tried)
+
+
+def test_a_search_passes_over_what_diverged_and_prefers_the_usual_rate_in_a_tie():
+    def row(lr, status, accuracy):
+        return Row({"lr": lr}, status, {"val_accuracy": accuracy})
+
+    rows = [row(0.1, "done", 0.5), row(0.3, "done", 0.5), row(1.0, "diverged", 0.9)]
+    assert sweep.best(rows) == 0.1
+    assert sweep.best([row(1.0, "diverged", 0.1), row(0.1, "diverged", 0.1)]) == 0.1
+    losses = [
+        Row({"lr": lr, "monitor": "loss", "mode": "min"}, "done", {"val_loss": loss})
+        for lr, loss in ((0.1, 0.7), (0.3, 0.2))
+    ]
+    assert sweep.best(losses) == 0.3
+
+
+def test_runs_that_diverge_are_kept_marked_and_counted(grid):
+    study = grid(optimizer="sgd", lr=[0.1, 1e6], seeds=2, together=False)
+    assert [row.status for row in study.rows] == ["done", "done", "diverged", "diverged"]
+    assert "the loss is" in study.rows[2].message
+    found = table.cells_of(study)
+    assert (found[1].n, found[1].diverged) == (2, 2)
+    assert "(2, 2 diverged)" in compare.as_text(study)
+    assert "4 runs, 2 diverged or lost" in compare.as_text(study)
+
+
+def test_a_run_that_fails_costs_only_itself(grid, monkeypatch):
+    real = train.fit
+
+    def breaks(model, *args, **kwargs):
+        if kwargs["seed"] == 1:
+            raise RuntimeError("planted")
+        return real(model, *args, **kwargs)
+
+    monkeypatch.setattr(single, "fit", breaks)
+    study = grid(seeds=3, together=False)
+    assert [row.status for row in study.rows] == ["done", "failed", "done"]
+    assert study.rows[1].message == "RuntimeError: planted"
+    cell = table.cells_of(study)[0]
+    assert (cell.n, cell.lost) == (2, 1)
+    assert "failed: RuntimeError: planted" in compare.as_text(study)
+
+
+def test_mean_spread_and_n_are_those_of_the_seeds(grid):
+    study = grid(seeds=3)
+    values = torch.tensor([100 * row.scores["test_accuracy"] for row in study.rows])
+    cell = table.cells_of(study)[0]
+    assert cell.mean == pytest.approx(values.mean().item())
+    assert cell.std == pytest.approx(values.std().item())
+    assert cell.n == 3
+
+
+def test_names_come_with_their_formula_and_source(grid):
+    text = compare.as_text(grid(init=["zeros", "normal:0.5"], optimizer=["sgd", "nadam"]))
+    assert "init normal:0.5: w ~ N(0, 0.5^2)" in text
+    assert "optimizer sgd: w -= lr g  (Robbins & Monro 1951)" in text
+    assert "optimizer nadam" in text
+    assert re.search(r"init \\ optimizer +sgd +nadam", text)
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        {"depth": [0, 2]},
+        {"activation": ["relu", "tanh"]},
+        {"dropout": [0.0, 0.5]},
+        {"batch_norm": [False, True]},
+        {"hidden_sizes": [(8,), (8, 4)], "width": None},
+        {"batch_size": [10, 40]},
+        {"schedule": [None, "cosine"]},
+        {"weight_decay": [0.0, 0.1]},
+        {"train_size": [50, 200]},
+        {"random_labels": [0.0, 1.0]},
+        {"keep": ["best", "last"]},
+        {"model": ["mlp", "logistic_regression"], "width": None},
+    ],
+    ids=lambda axis: next(iter(axis)),
+)
+def test_an_argument_of_the_model_of_fit_or_of_the_data_is_an_axis(grid, small, axis):
+    if axis.pop("width", 0) is None:
+        del small["width"]
+    if axis.get("model") and not set(axis["model"]) <= set(models.MODELS):
+        pytest.skip("not in this version's models")
+    study = grid(**axis)
+    name, values = next(iter(axis.items()))
+    assert [row.status for row in study.rows] == ["done"] * 2
+    assert [row.settings[name] for row in study.rows] == values
+    assert (
+        study.rows[0].scores["train_loss"] != study.rows[1].scores["train_loss"] or name == "keep"
+    )
+
+
+def test_keep_last_keeps_the_last_weights(grid, small, data_dir):
+    rows = grid(keep=["best", "last"], random_labels=1.0, epochs=6, together=False).rows
+    best, last = rows
+    assert best.scores["val_accuracy"] == max(e["val_accuracy"] for e in best.epochs)
+    assert last.scores["val_accuracy"] == last.epochs[-1]["val_accuracy"]
+    assert len(last.epochs) == 6
+
+
+def test_a_folder_holds_a_row_a_run_in_csv_and_json_and_the_curves(grid, tmp_path):
+    study = grid(init=["zeros", "xavier"], seeds=2)
+    with (tmp_path / "study" / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["init"], row["seed"]) for row in rows] == [
+        ("zeros", "0"), ("zeros", "1"), ("xavier", "0"), ("xavier", "1"),
+    ]  # fmt: skip
+    assert float(rows[2]["test_accuracy"]) == study.rows[2].scores["test_accuracy"]
+    lines = (tmp_path / "study" / "runs.jsonl").read_text().splitlines()
+    assert {json.loads(line)["record"]["status"] for line in lines} == {"done"}
+    with (tmp_path / "study" / "curves.csv").open(newline="") as file:
+        curves = list(csv.DictReader(file))
+    assert len(curves) == 4 * 2
+    assert {row["run"] for row in curves} == {row["run"] for row in rows}
+    about = json.loads((tmp_path / "study" / "study.json").read_text())["about"]
+    assert about["data"].startswith("blobs from")
+    assert about["versions"]["torch"] == torch.__version__
+
+
+def test_rows_are_on_disk_before_the_next_run_starts(grid, tmp_path, monkeypatch):
+    seen = []
+    real = single.fit
+
+    def looks(*args, **kwargs):
+        path = tmp_path / "study" / "runs.csv"
+        seen.append(len(path.read_text().splitlines()) if path.exists() else 0)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(single, "fit", looks)
+    grid(seeds=3, together=False)
+    assert seen == [1, 2, 3]
+
+
+def test_a_stopped_study_resumes_where_it_was_and_comes_to_the_same(
+    grid, tmp_path, monkeypatch, capsys
+):
+    whole = grid(tmp_path / "whole", lr=[0.01, 0.001], seeds=2, together=False)
+    real, calls = single.fit, []
+
+    def stops(*args, **kwargs):
+        calls.append(kwargs["seed"])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(single, "fit", stops)
+    with pytest.raises(KeyboardInterrupt):
+        grid(lr=[0.01, 0.001], seeds=2, together=False)
+    said = capsys.readouterr().err
+    assert f"stopped; what is done is in {tmp_path / 'study'}, the same command goes on" in said
+    with (tmp_path / "study" / "runs.jsonl").open("ab") as file:
+        file.write(b'{"key": "torn')
+    resumed = grid(lr=[0.01, 0.001], seeds=2, together=False)
+    assert len(calls) == 3 + 2
+    assert [row.scores for row in resumed.rows] == [row.scores for row in whole.rows]
+
+
+def test_a_finished_study_runs_nothing_again(grid, monkeypatch):
+    first = grid(lr="auto", seeds=2)
+    monkeypatch.setattr(harness.work, "run_unit", None)
+    assert grid(lr="auto", seeds=2).rows == first.rows
+
+
+def test_a_folder_of_another_study_is_never_overwritten(grid, tmp_path):
+    grid(epochs=2)
+    before = (tmp_path / "study" / "runs.jsonl").read_bytes()
+    with pytest.raises(
+        UsageError, match="holds another study: its epochs is 2, here 1; name anoth"
+    ):
+        grid(epochs=1)
+    assert (tmp_path / "study" / "runs.jsonl").read_bytes() == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="holds other files; name an empty or a new folder"):
+        grid(tmp_path / "other")
+
+
+def test_a_study_is_read_back_as_it_was(grid, tmp_path):
+    study = grid(optimizer="sgd", lr=[0.1, 1e6], seeds=2)
+    again = compare.load(tmp_path / "study")
+    assert compare.as_text(again) == compare.as_text(study)
+    with pytest.raises(DataError, match="no study in"):
+        compare.load(tmp_path / "nowhere")
+    (tmp_path / "study" / "study.json").write_text("{")
+    with pytest.raises(DataError, match="holds no readable study"):
+        compare.load(tmp_path / "study")
+
+
+def test_two_studies_are_laid_side_by_side(grid, tmp_path):
+    one = grid(tmp_path / "one", init=["zeros", "xavier"], epochs=1)
+    other = grid(tmp_path / "other", init=["xavier", "lecun"], epochs=3)
+    text = compare.beside(one, other)
+    difference = 100 * (other.rows[0].scores["test_accuracy"] - one.rows[1].scores["test_accuracy"])
+    assert "epochs: 1 | 3" in text
+    assert re.search(rf"init=xavier .*{re.escape(f'{difference:+.4g}')}", text)
+    assert re.search(r"init=lecun +\d", text)
+
+
+def test_the_journal_writes_a_column_that_only_a_later_row_has(tmp_path):
+    journal = Journal(tmp_path, "runs")
+    rows = [Row({"seed": 0}, "failed"), Row({"seed": 1}, "done", {"test_accuracy": 0.5})]
+    for row in rows:
+        journal.add(key_of(row.settings), row)
+    journal.close()
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        assert [row["test_accuracy"] for row in csv.DictReader(file)] == ["", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "mpl"}, "unknown model 'mpl'; did you mean 'mlp'?"),
+        ({"data": "blob"}, "unknown data set 'blob'; did you mean 'blobs'?"),
+        ({"init": ["xavier", "kamiing"]}, "unknown initializer 'kamiing'; did you mean 'kaiming'?"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'?"),
+        ({"schedule": "cosin"}, "unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ({"dropuot": 0.5}, "unknown axis for model 'mlp': 'dropuot'; did you mean 'dropout'?"),
+        ({"model": "lenet5", "depth": 2}, "unknown axis for model 'lenet5': "),
+        ({"init": []}, "axis 'init' has no values: the grid is empty"),
+        ({"lr": [0.1, 0.1]}, "axis 'lr' has 0.1 twice"),
+        ({"lr": -1}, "lr must be a number of at least 0, got -1"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
+        ({"random_labels": 1.5}, "random_labels must be a share from 0 to 1, got 1.5"),
+        ({"keep": "frist"}, "unknown keep 'frist'"),
+        ({"dropout": 2}, "dropout must be at least 0 and below 1, got 2"),
+        ({"activation": "rellu"}, "unknown activation 'rellu'; did you mean 'relu'?"),
+        ({"depth": "x"}, "depth must be a whole number of 0 or more, got 'x'"),
+        ({"hidden_sizes": (8,)}, "give hidden_sizes or width, not both"),
+        ({"seed": 3}, "seed is not an axis: seeds=3 gives 0, 1, 2"),
+        ({"seeds": 0}, "seeds must be at least 1, got 0"),
+        ({"jobs": 0}, "jobs must be at least 1, got 0"),
+    ],
+    ids=str,
+)
+def test_a_grid_that_cannot_be_is_refused_before_anything_runs(grid, tmp_path, settings, message):
+    with pytest.raises(UsageError) as caught:
+        grid(**settings)
+    assert message in str(caught.value)
+    assert isinstance(caught.value, UnknownNameError) == message.startswith("unknown")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_grid_of_ten_thousand_runs_says_its_cost_and_waits_for_a_yes(grid, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        grid(lr=[0.001 * i for i in range(1, 101)], weight_decay=[0.01 * i for i in range(100)])
+    assert re.fullmatch(
+        r"the grid has 10,000 runs of about [\d.]+ s: [\d.]+ (s|min|h) on 1 process; "
+        r"add --yes to start, or drop values",
+        str(caught.value),
+    )
+    assert not (tmp_path / "study").exists()
+
+
+def test_words_of_the_command_line_become_values():
+    assert axes.parse_values("zeros,normal:0.01, 3,0.5,1e-3,true,none,256x128,10") == [
+        "zeros", "normal:0.01", 3, 0.5, 0.001, True, None, (256, 128), 10,
+    ]  # fmt: skip
+    assert plan.listed({"a": [1, 2], "b": (1, 2)}) == {"a": [1, 2], "b": [(1, 2)]}
+
+
+def test_the_command_runs_a_grid_and_prints_its_table(data_dir, tmp_path, capsys):
+    argv = ["compare", "--data", "blobs", "--data-dir", data_dir, "--out", str(tmp_path / "s")]
+    argv += ["--device", "cpu", "--init", "zeros,xavier", "--optimizer", "sgd,adam"]
+    argv += ["--seeds", "2", "--epochs", "2", "--batch-size", "20", "--axis", "hidden-sizes=8x4"]
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    assert "test_accuracy in percent: mean ± standard deviation (n) over seeds, 8 runs" in out
+    assert err == ""
+    assert main(["compare", "--beside", str(tmp_path / "s"), str(tmp_path / "s")]) == 0
+    assert "+0" in capsys.readouterr().out
+    assert main([*argv[:-1], "hidden_sizes"]) == 2
+    assert "--axis must be NAME=VALUE,VALUE,..., got 'hidden_sizes'" in capsys.readouterr().err
+    assert main([*argv, "--executor", "slurm"]) == 2
+    assert "unknown executor 'slurm'; expected dask:ADDRESS" in capsys.readouterr().err
