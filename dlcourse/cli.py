@@ -119,6 +119,24 @@ def similar(args: argparse.Namespace) -> int:
     return 0
 
 
+def models(args: argparse.Namespace) -> int:
+    from dlcourse import models
+    from dlcourse.models import about, summary
+
+    if args.name is None:
+        rows = about.as_dicts(models.MODELS) if args.json else None
+        print(json.dumps(rows, indent=2) if args.json else about.as_text(models.MODELS))
+        return 0
+    model, size = models.build(args.name), models.MODELS[args.name].input_size
+    print(summary.summary(model, size))
+    if args.draw:
+        from dlcourse import plots
+
+        plots.architecture(summary.stages(model, size), args.draw, args.name)
+        print(args.draw)
+    return 0
+
+
 def compare(args: argparse.Namespace) -> int:
     from dlcourse.compare import command
 
@@ -340,6 +358,14 @@ def add_data(commands: argparse._SubParsersAction) -> None:
     importing.set_defaults(call=data_import)
 
 
+def add_models(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("models", help="the reference models, or the layers of one")
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument("--draw", type=Path, metavar="F", help="write a drawing of NAME (PNG)")
+    parser.add_argument("--json", action="store_true", help="for machines: the list")
+    parser.set_defaults(call=models)
+
+
 def add_doctor(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
     parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
@@ -362,6 +388,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_similar(commands)
     add_compare(commands)
     add_data(commands)
+    add_models(commands)
     add_doctor(commands)
     return parser
 

@@ -5,20 +5,64 @@ Figures are made without pyplot, so no window opens and none is left over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
+import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from dlcourse.models.summary import Stage
     from dlcourse.train import History
 
-__all__ = ["confusion_matrix", "image_grid", "learning_curves"]
+__all__ = [
+    "architecture",
+    "code_scatter",
+    "confusion_matrix",
+    "curves",
+    "decision_regions",
+    "image_grid",
+    "learning_curves",
+    "line_descent",
+    "mosaic",
+    "trajectories",
+]
 
 Path = str | PathLike[str] | None
+
+
+def architecture(stages: Sequence[Stage], path: Path = None, title: str = "") -> Figure:
+    """A network from left to right: maps as slabs as high as they are large, vectors as bars.
+
+    stages: from `dlcourse.models.summary.stages`. Heights go with the logarithm of the side, and
+    of the length of a vector; a slab is wider where it holds more maps.
+    """
+    figure = Figure(figsize=(max(5.0, 0.95 * len(stages) + 0.5), 3.4), layout="constrained")
+    ax, left, middle = figure.subplots(), 0.0, 4.6
+    for stage in stages:
+        maps = len(stage.shape) == 3
+        height = math.log2(stage.shape[-1] + 1) * (1.0 if maps else 0.55)
+        width = 0.12 + 0.07 * math.log2(stage.shape[0]) if maps else 0.16
+        kinds = [(kind, len(list(group))) for kind, group in itertools.groupby(stage.kinds)]
+        color = "C7" if kinds[0][0] == "input" else "C0" if maps else "C1"
+        center = left + 0.5
+        ax.add_patch(
+            Rectangle((center - width / 2, middle - height / 2), width, height, fc=color, ec="k")
+        )
+        shape = "x".join(map(str, stage.shape))
+        ax.text(center, middle + height / 2 + 0.25, shape, ha="center", fontsize=7)
+        names = "\n".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds)
+        ax.text(center, middle - height / 2 - 0.25, names, ha="center", va="top", fontsize=7)
+        left += 1.0
+    ax.set(xlim=(-0.1, left + 0.1), ylim=(-0.8, 9.2), title=title)
+    ax.axis("off")
+    return finish(figure, path)
 
 
 def learning_curves(histories: History | Mapping[str, History], path: Path = None) -> Figure:
@@ -80,6 +124,64 @@ def image_grid(
     return finish(figure, path)
 
 
+def mosaic(images: Tensor, columns: int, path: Path = None, title: str = "") -> Figure:
+    """Gray images side by side without a gap, in rows of `columns`, black 0 and white 1.
+
+    Shape: images (N, H, W) or (N, 1, H, W), N a multiple of `columns`.
+    """
+    H, W = images.shape[-2:]
+    tiles = images.detach().float().cpu().reshape(-1, columns, H, W)
+    rows = len(tiles)
+    figure = Figure(
+        figsize=(0.45 * columns, 0.45 * rows * H / W + 0.4 * bool(title)), layout="constrained"
+    )
+    ax = figure.subplots()
+    picture = tiles.permute(0, 2, 1, 3).reshape(rows * H, columns * W)
+    ax.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.axis("off")
+    ax.set_title(title, fontsize=11)
+    return finish(figure, path)
+
+
+def trajectories(ways: Mapping[str, Tensor], path: Path = None, title: str = "") -> Figure:
+    """The way of a point in the plane from its start, a dot; ways by name, each (steps + 1, 2)."""
+    figure = Figure(figsize=(4.8, 4.5), layout="constrained")
+    ax = figure.subplots()
+    for index, (name, way) in enumerate(ways.items()):
+        ax.plot(*way.T.tolist(), color=f"C{index}", lw=1.2, label=name)
+        ax.plot(*way[0].tolist(), "o", color=f"C{index}", ms=4)
+    ax.plot(0, 0, "k+", ms=10)
+    ax.set(xlabel="x", ylabel="y", title=title, aspect="equal")
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return finish(figure, path)
+
+
+def code_scatter(
+    codes: Tensor, labels: Tensor, class_names: Sequence[str], path: Path = None
+) -> Figure:
+    """Codes of two numbers as points in the plane, colored by class, each class named in its midst.
+
+    Shape: codes (N, 2), labels int64 (N,).
+    """
+    codes, labels = codes.detach().float().cpu(), labels.cpu()
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    ax = figure.subplots()
+    for label, name in enumerate(class_names):
+        points = codes[labels == label]
+        ax.scatter(*points.T.numpy(), s=3, color=f"C{label}", alpha=0.5, linewidths=0)
+        if len(points):
+            halo = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": f"C{label}", "alpha": 0.85}
+            ax.text(*points.median(0).values.tolist(), name, ha="center", va="center", bbox=halo)
+    # A few far points would shrink all others.
+    low, high = codes.quantile(0.005, dim=0), codes.quantile(0.995, dim=0)
+    margin = 0.05 * (high - low)
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="first number", ylabel="second number")
+    ax.set_title("Test images by their 2-number codes")
+    return finish(figure, path)
+
+
 def confusion_matrix(
     predictions: Tensor, targets: Tensor, class_names: Sequence[str], path: Path = None
 ) -> Figure:
@@ -110,6 +212,78 @@ def confusion_matrix(
     )
     ax.set_xticklabels(class_names, rotation=0 if max(map(len, class_names)) < 3 else 45)
     ax.set_yticklabels(class_names)
+    return finish(figure, path)
+
+
+def curves(
+    series: Mapping[str, Sequence[float]],
+    path: Path = None,
+    *,
+    x: Sequence[float] | None = None,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    **axes: object,
+) -> Figure:
+    """Numbers as lines, by name, over `x`, the same for all; without one, over 1, 2, ...
+
+    axes: what matplotlib's Axes.set takes besides, as yscale="log" or ylim=(0, 1).
+    """
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    ax = figure.subplots()
+    for name, values in series.items():
+        places = range(1, len(values) + 1) if x is None else x
+        ax.plot(places, values, label=name, lw=1.2, marker="." if len(values) < 20 else "")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, **axes)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=9)
+    return finish(figure, path)
+
+
+def decision_regions(
+    panels: Mapping[str, tuple[Callable[[Tensor], Tensor], Tensor]],
+    inputs: Tensor,
+    path: Path = None,
+) -> Figure:
+    """Where in the plane each classifier says 1 (shaded), and the examples, a panel for each.
+
+    panels: by title, (classify, targets): classify takes (N, 2) to (N,) of 0 and 1; targets (N,).
+    Shape: inputs (N, 2). A hollow dot has target 0, a full one 1.
+    """
+    low, high = inputs.min().item() - 0.6, inputs.max().item() + 0.6
+    side = torch.linspace(low, high, 241)
+    plane = torch.cartesian_prod(side, side)
+    figure = Figure(figsize=(2.3 * len(panels), 2.6), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (title, (classify, targets)) in zip(axes, panels.items(), strict=True):
+        says = classify(plane).reshape(len(side), -1).T  # rows are the second coordinate
+        ax.contourf(side.numpy(), side.numpy(), says.numpy(), levels=[0.5, 1.5], colors=["#bcd4ee"])
+        fill = ["k" if target else "w" for target in targets]
+        ax.scatter(*inputs.T.numpy(), c=fill, edgecolors="k", s=60, zorder=2)
+        ax.set(title=title, xlabel="x1", xticks=[0, 1], yticks=[0, 1], aspect="equal")
+    axes[0].set_ylabel("x2")
+    return finish(figure, path)
+
+
+def line_descent(
+    x: Tensor, y: Tensor, lines: Sequence[tuple[float, float]], path: Path = None
+) -> Figure:
+    """Points, each line a x + b on the way down (darker is later), and how the mean square falls.
+
+    Shape: x (N,), y (N,); lines: (a, b) pairs.
+    """
+    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    ends = torch.tensor([0.0, 1.0], dtype=x.dtype)
+    for index, (a, b) in enumerate(lines):
+        left.plot(ends, a * ends + b, color="C0", lw=1, alpha=0.15 + 0.85 * index / len(lines))
+    left.plot(x, y, "ko", ms=4, zorder=3)
+    left.set(title="the line on its way", xlabel="x", ylabel="y")
+    losses = [(a * x + b - y).square().mean().item() for a, b in lines]
+    right.semilogy(range(1, len(lines) + 1), losses, "o-", ms=3)
+    right.set(title="mean squared error", xlabel="slide")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right.grid(alpha=0.3)
     return finish(figure, path)
 
 

@@ -41,6 +41,7 @@ class MLP(nn.Module):
             raise UnknownNameError("activation", activation, ACTIVATIONS)
         if not 0 <= dropout < 1:
             raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        self.in_features = in_features
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in itertools.pairwise(sizes):
             layers.append(nn.Linear(fan_in, fan_out, bias=not batch_norm))
@@ -52,4 +53,8 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
 
     def forward(self, inputs: Tensor) -> Tensor:
+        if inputs.shape[1:].numel() != self.in_features:
+            raise UsageError(
+                f"inputs must have {self.in_features} numbers a sample, got {tuple(inputs.shape)}"
+            )
         return self.layers(inputs)
