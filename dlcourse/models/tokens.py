@@ -16,8 +16,8 @@ def check_tokens(tokens: Tensor, vocab_size: int, name: str = "inputs", dim: int
     """
     if tokens.dim() != dim or tokens.dtype != torch.int64 or tokens.shape[-1] < 1:
         raise UsageError(
-            f"{name} must be token numbers, int64 {'(N, T)' if dim == 2 else '(T,)'}, T at least 1, "
-            f"got {tokens.dtype} {tuple(tokens.shape)}"
+            f"{name} must be token numbers, int64 {'(N, T)' if dim == 2 else '(T,)'}, "
+            f"T at least 1, got {tokens.dtype} {tuple(tokens.shape)}"
         )
     if tokens.numel() and not 0 <= tokens.min() <= tokens.max() < vocab_size:
         raise UsageError(
