@@ -204,6 +204,9 @@ def test_json_is_the_same_record_in_gradescopes_names(lab, capsys):
 def test_hidden_failure_keeps_its_values_from_a_student(check):
     record = check("return a + b", "return a - b")
     hidden = record.as_dict(hidden_too=False)["tests"][-1]
+    assert (hidden["name"], hidden["visibility"]) == ("hidden test", "visible")
+    assert record.as_dict()["tests"][-1]["name"] == "test_add_tensors"
+    assert record.as_dict()["tests"][-1]["visibility"] == "hidden"
     assert hidden["output"] == "wrong answer\nhint: elementwise"
     assert "380" in record.as_dict()["tests"][-1]["output"]
 

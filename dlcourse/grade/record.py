@@ -56,14 +56,15 @@ class TestRecord:
         return "\n".join(line.rstrip() for line in lines if line)
 
     def as_dict(self, *, hidden_too: bool = True) -> dict:
+        """Without `hidden_too`, what a student may see: a hidden test's name can tell its input."""
         return {
             "number": self.task,
-            "name": self.name,
+            "name": self.name if hidden_too or not self.hidden else "hidden test",
             "score": self.score,
             "max_score": self.max_score,
             "status": "passed" if self.passed else "failed",
             "output": self.output(hidden_too=hidden_too),
-            "visibility": "visible",
+            "visibility": "hidden" if hidden_too and self.hidden else "visible",
             "extra_data": {"outcome": self.outcome, "hidden": self.hidden},
         }
 
