@@ -28,7 +28,11 @@ DATA = {
     "whiten": "channel",
 }
 OWN = ("model", "data", "init", "seed", "keep")
-NOT_FIT = ("model", "train", "val", "seed", "device", "progress")
+# Not values to compare, or the harness's own business.
+NOT_FIT = (
+    "model", "train", "val", "loss", "seed", "device", "progress", "callbacks", "checkpoint",
+    "resume", "tensorboard",
+)  # fmt: skip
 FIT = [name for name in inspect.signature(fit).parameters if name not in NOT_FIT]
 KEEP = ("best", "last")
 
@@ -87,7 +91,7 @@ def known(model: str) -> list[str]:
 def model_arguments(name: str) -> list[str]:
     if name not in models.MODELS:
         raise UnknownNameError("model", name, models.MODELS)
-    return list(inspect.signature(models.MODELS[name]).parameters)
+    return list(inspect.signature(models.MODELS[name].builder).parameters)
 
 
 def fit_to_data(arguments: dict[str, Any], model: str, data: ImageData) -> dict[str, Any]:
