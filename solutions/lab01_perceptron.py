@@ -1,0 +1,323 @@
+# %% [markdown]
+"""Lab 01: the neuron.
+
+What can one neuron decide, what can three, and who finds their weights?
+
+You write a neuron with a step, choose weights by hand for AND and XOR, then let three rules find
+them: the perceptron's, gradient descent on a line, and logistic regression on images.
+
+Lectures: C (gates, the line), J and T (the perceptron rule, XOR, logistic regression).
+
+    dlcourse check lab01              what is right so far, in seconds
+    dlcourse check lab01 --task 1.3   one task
+    dlcourse run lab01 --tiny         the whole experiment on 2,000 images, in seconds
+    dlcourse run lab01                the whole experiment, in seconds too
+
+A recorded run of the solution (`dlcourse run lab01`, real MNIST, 2 cores):
+
+    data: MNIST from datasets/MNIST/raw; 54,000 training images
+    XOR by three neurons: [0, 1, 1, 0], 9 parameters
+    perceptron rule on AND: 0 mistakes in epoch 6
+    perceptron rule on XOR: 4 mistakes in epoch 100
+
+    step       a       b        loss
+       0   -2.00    1.00    0.860344
+     250   -1.18    1.30    0.159421
+     500   -0.82    1.10    0.088204
+    1250   -0.19    0.75    0.014939
+    2500    0.15    0.56    0.000775
+    4750    0.24    0.50    0.000004
+
+    logistic regression, 3 against 8, accuracy after 100 steps:
+    val  96.41%
+    test 96.72%
+    figures: results/lab01
+"""
+
+# %%
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dlcourse import data, lab, plots
+
+# The four inputs of a gate, and what AND and XOR answer to each.
+GATE_INPUTS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+AND = torch.tensor([0.0, 0.0, 0.0, 1.0])
+XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
+
+# %% [markdown]
+# ## 1. A neuron, and gates made of it
+# A neuron weighs its inputs, adds a bias, and fires unless the sum is below zero.
+
+
+# %%
+def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
+    """0.0 for a sample whose weighted sum plus `bias` is below 0, else 1.0.
+
+    Shape: inputs (N, D), weight (D,), bias a number -> (N,), floats.
+
+    >>> inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
+    >>> neuron(inputs, weight=torch.tensor([1.0, -2.0]), bias=1.0)  # the sums are -1, 0 and 2
+    tensor([0., 1., 1.])
+    """
+    # Task 1.1 (1 point). Hint: `inputs @ weight` sums over the D inputs of each sample; a
+    # comparison gives True and False, which .float() turns into 1.0 and 0.0.
+    # BEGIN SOLUTION
+    return (inputs @ weight + bias >= 0).float()
+    # END SOLUTION
+
+
+# %%
+def and_gate() -> tuple[Tensor, float]:
+    """Weight (2,) and bias of a neuron that answers AND: 1 for (1, 1), 0 for the other three.
+
+    The answers stay right when each input is off by up to 0.1.
+
+    >>> neuron(GATE_INPUTS, *and_gate())
+    tensor([0., 0., 0., 1.])
+    """
+    # Task 1.2 (1 point). Hint: both inputs count alike; with one alone the sum must stay below
+    # 0, with some room to spare.
+    # BEGIN SOLUTION
+    return torch.tensor([1.0, 1.0]), -1.5
+    # END SOLUTION
+
+
+# %%
+def xor_network() -> tuple[Tensor, Tensor, Tensor, float]:
+    """Two hidden neurons and an output neuron that together answer XOR: 9 parameters.
+
+    Returns (hidden weight, hidden bias, output weight, output bias), of shapes (2, 2), (2,), (2,)
+    and a number; row i of the hidden weight belongs to hidden neuron i. `run_network`, below, runs
+    them. Again the answers stay right when each input is off by up to 0.1.
+
+    >>> run_network(GATE_INPUTS, *xor_network())
+    tensor([0., 1., 1., 0.])
+    """
+    # Task 1.3 (2 points). Hint: let one hidden neuron answer OR, the other AND; the output neuron
+    # answers 1 where OR says 1 and AND says 0.
+    # BEGIN SOLUTION
+    hidden_weight = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+    hidden_bias = torch.tensor([-0.5, -1.5])  # OR, AND
+    return hidden_weight, hidden_bias, torch.tensor([1.0, -1.0]), -0.5
+    # END SOLUTION
+
+
+def run_network(
+    inputs: Tensor, hidden_weight: Tensor, hidden_bias: Tensor, weight: Tensor, bias: float
+) -> Tensor:
+    """The outputs of a layer of your neurons followed by one more. Shape: (N, D) -> (N,)."""
+    hidden = [neuron(inputs, w, b) for w, b in zip(hidden_weight, hidden_bias, strict=True)]
+    return neuron(torch.stack(hidden, dim=1), weight, bias)
+
+
+# %% [markdown]
+# ## 2. The perceptron rule
+# Where a neuron is right, leave it; where it is wrong, move its weights towards the input it
+# missed, or away from the one it took. If a line separates the classes, this ends (Rosenblatt
+# 1958).
+
+
+# %%
+def perceptron_epoch(
+    weight: Tensor, bias: Tensor, inputs: Tensor, targets: Tensor, lr: float = 1.0
+) -> tuple[Tensor, Tensor, int]:
+    """One pass of the perceptron rule over the samples, in order, each seeing the latest weights.
+
+    For each sample x with target t and output y = neuron(x):
+        weight <- weight + lr (t - y) x          bias <- bias + lr (t - y)
+    Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,).
+    Returns the new weight and bias, and how many samples were answered wrongly on the way.
+
+    >>> perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
+    (tensor([1., 1.]), tensor(0.), 2)
+    """
+    # Task 1.4 (2 points). Hint: zip(inputs, targets) gives x (D,) and t (); neuron wants x[None],
+    # of shape (1, D).
+    # BEGIN SOLUTION
+    mistakes = 0
+    for x, target in zip(inputs, targets, strict=True):
+        error = target - neuron(x[None], weight, bias)[0]
+        weight, bias = weight + lr * error * x, bias + lr * error
+        mistakes += int(error != 0)
+    return weight, bias, mistakes
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 3. A line by gradient descent
+# A step has no slope to follow. Take it away, and the mean squared error of a line a x + b has one:
+# go against it, a little at a time.
+
+
+# %%
+def line_gradient(a: float, b: float, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The derivatives by a and by b of the mean over all points of (y - (a x + b))^2.
+
+    By hand: torch's autograd is not to be called.
+    Shape: x (N,), y (N,) -> two numbers, tensors of shape ().
+
+    >>> line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]))
+    (tensor(5.), tensor(3.))
+    """
+    # Task 1.5 (1 point). Hint: for one point they are 2 x (a x + b - y) and 2 (a x + b - y).
+    # BEGIN SOLUTION
+    error = a * x + b - y
+    return (2 * x * error).mean(), (2 * error).mean()
+    # END SOLUTION
+
+
+# %%
+def fit_line(x: Tensor, y: Tensor, a: float, b: float, lr: float, steps: int) -> Tensor:
+    """Every (a, b) on the way of gradient descent, the start first. Uses your line_gradient.
+
+    One step takes lr times the derivative by a from a, and lr times the one by b from b.
+    Shape: x (N,), y (N,) -> (steps + 1, 2).
+
+    >>> fit_line(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]), 1.0, 0.0, lr=0.1, steps=1)
+    tensor([[ 1.0000,  0.0000],
+            [ 0.5000, -0.3000]])
+    """
+    # Task 1.6 (2 points). Hint: take both derivatives before you change a or b.
+    # BEGIN SOLUTION
+    path = [(a, b)]
+    for _ in range(steps):
+        da, db = line_gradient(a, b, x, y)
+        a, b = a - lr * da, b - lr * db
+        path.append((float(a), float(b)))
+    return torch.tensor(path)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 4. Logistic regression
+# Replace the step by a sigmoid, and the neuron says how sure it is: p = 1 / (1 + exp(-z)), where
+# z = x . weight + bias. The mean of -log p(right class) is convex and has a gradient everywhere.
+
+
+# %%
+def logistic_gradient(
+    weight: Tensor, bias: Tensor, inputs: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The derivatives by weight and by bias of the mean of -t log p - (1 - t) log(1 - p).
+
+    The chain rule leaves little: for one sample they are (p - t) x and (p - t). By hand again.
+    Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,) -> (D,), ().
+
+    >>> x = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
+    >>> logistic_gradient(torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0]))
+    (tensor([-0.5000,  1.0000]), tensor(0.))
+    """
+    # Task 1.7 (2 points). Hint: torch.sigmoid; the sum over samples of error_n x_n is
+    # error @ inputs, and the mean divides by their number.
+    # BEGIN SOLUTION
+    error = torch.sigmoid(inputs @ weight + bias) - targets  # (N,)
+    return error @ inputs / len(inputs), error.mean()
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 5. The experiment
+# The perceptron on AND and on XOR; lecture C's line; logistic regression that tells 3 from 8.
+
+
+# %%
+def lecture_points() -> tuple[Tensor, Tensor]:
+    """Points on the line y = x / 4 + 1 / 2 that lecture C descends to. Shape: (20,), (20,).
+
+    The lecture shows its points and does not list them. These have the mean of x and of x^2 that
+    lead to the gradients and losses it prints; from one slide to the next it takes 250 steps.
+    """
+    x = torch.linspace(0.0715, 0.9838, 20, dtype=torch.float64)
+    return x, x / 4 + 1 / 2
+
+
+def learn_gate(targets: Tensor, epochs: int = 100) -> list[int]:
+    """The mistakes of every epoch of the perceptron rule, up to the first without any."""
+    weight, bias, mistakes = torch.zeros(2), torch.tensor(0.0), []
+    while len(mistakes) < epochs and 0 not in mistakes:
+        weight, bias, count = perceptron_epoch(weight, bias, GATE_INPUTS, targets)
+        mistakes.append(count)
+    return mistakes
+
+
+def two_classes(batches: data.Batches, first: int, second: int) -> tuple[Tensor, Tensor]:
+    """The images of two classes, flat, and 1.0 for those of `second`. Shape: (N, 784), (N,)."""
+    pairs = [(inputs.flatten(1), targets) for inputs, targets in batches]
+    inputs, targets = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    kept = (targets == first) | (targets == second)
+    return inputs[kept], (targets[kept] == second).float()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab01", __doc__, argv, epochs=100, full_epochs=1000)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    train, val, test = mnist.batches(512, seed=args.seed, device=args.device, limit=args.limit)
+    print(f"data: {mnist.source}; {train.num_samples:,} training images")
+
+    answers = run_network(GATE_INPUTS, *xor_network()).int().tolist()
+    parameters = sum(torch.as_tensor(part).numel() for part in xor_network())
+    print(f"XOR by three neurons: {answers}, {parameters} parameters")
+    for name, gate in (("AND", AND), ("XOR", XOR)):
+        mistakes = learn_gate(gate)
+        print(f"perceptron rule on {name}: {mistakes[-1]} mistakes in epoch {len(mistakes)}")
+
+    x, y = lecture_points()
+    path = fit_line(x, y, a=-2.0, b=1.0, lr=0.01, steps=19 * 250)
+    lines = path[::250].tolist()  # as on the lecture's slides
+    print(f"\n{'step':>4}{'a':>8}{'b':>8}{'loss':>12}")
+    for slide in (0, 1, 2, 5, 10, 19):
+        a, b = lines[slide]
+        loss = (y - a * x - b).square().mean()
+        print(f"{250 * slide:>4}{a:>8.2f}{b:>8.2f}{loss:>12.6f}")
+
+    inputs, targets = two_classes(train, 3, 8)
+    weight, bias = inputs.new_zeros(784), inputs.new_zeros(())
+    for _ in range(args.epochs):
+        dweight, dbias = logistic_gradient(weight, bias, inputs, targets)
+        weight, bias = weight - 0.1 * dweight, bias - 0.1 * dbias
+    means = [inputs[targets == 0].mean(0), inputs[targets == 1].mean(0)]
+    print(f"\nlogistic regression, 3 against 8, accuracy after {args.epochs} steps:")
+    for split, batches in (("val", val), ("test", test)):
+        inputs, targets = two_classes(batches, 3, 8)
+        accuracy = (neuron(inputs, weight, bias) == targets).float().mean()
+        print(f"{split:<5}{accuracy:.2%}")
+
+    if args.plot:
+        gates = {
+            "AND: one neuron": (lambda points: neuron(points, *and_gate()), AND),
+            "XOR: three neurons": (lambda points: run_network(points, *xor_network()), XOR),
+        }
+        plots.decision_regions(gates, GATE_INPUTS, args.out / "gates.png")
+        plots.line_descent(x, y, lines, args.out / "line.png")
+        plots.image_grid(
+            [image.reshape(28, 28) for image in (*means, weight)],
+            titles=["mean 3", "mean 8", "weights"],
+            path=args.out / "weights.png",
+            title="Bright weights speak for 8, dark for 3",
+        )
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. Why can no single neuron answer XOR, whatever its weights?
+# BEGIN SOLUTION
+# Answer: it would need b < 0, w1 + b >= 0, w2 + b >= 0 and w1 + w2 + b < 0. Add the two in the
+# middle: w1 + w2 + 2b >= 0, so w1 + w2 + b >= -b, and -b is above 0. That contradicts the last.
+# END SOLUTION
+# 2. The line fell to the valley's floor in 250 steps and then walked along it for thousands. Which
+#    two numbers of the data set that pace, and what would standardizing x change?
+# BEGIN SOLUTION
+# Answer: the means of x and of x^2, which make the Hessian 2 [[E x^2, E x], [E x, 1]]. Its
+# eigenvalues are 2.59 and 0.12 here, so along one direction the error shrinks 22 times as slowly
+# as along the other. With x standardized the Hessian is 2 times the identity: no valley is left,
+# and one step with lr 0.5 arrives.
+# END SOLUTION

@@ -1,0 +1,234 @@
+"""Tests of lab 01, with their points. `student` is the lab under test: a solution or a submission.
+
+The oracles are truth tables, hand arithmetic, the numbers that lecture C prints, and autograd.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from dlcourse.grade import points
+
+GATE_INPUTS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+AND = torch.tensor([0.0, 0.0, 0.0, 1.0])
+XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
+AUTOGRAD = ("autograd*", "backward", "grad", "grad_and_value", "jac*", "vjp", "jvp")
+
+
+def randn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def close(got, expected):
+    """Equal up to rounding, in single or in double precision, tensor or number."""
+    assert_close(torch.as_tensor(got), expected, rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
+def step(inputs, weight, bias):
+    """A neuron of the test's own; shapes as the lab says, lists of numbers taken as well."""
+    weight, bias = torch.as_tensor(weight).float(), torch.as_tensor(bias).float()
+    return (inputs @ weight + bias >= 0).float()
+
+
+def nearby():
+    """Gate inputs, each off by 0.1 up or down, for every input all four ways. Shape: (16, 2)."""
+    off = torch.tensor([[-0.1, -0.1], [-0.1, 0.1], [0.1, -0.1], [0.1, 0.1]])
+    return (GATE_INPUTS[:, None] + 0.99 * off).flatten(0, 1)
+
+
+@points(0.5, task="1.1", hint="below 0 gives 0.0, 0 and above give 1.0; answer in floats")
+def test_neuron_fires_unless_the_sum_is_below_zero(student):
+    inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
+    assert_close(student.neuron(inputs, torch.tensor([1.0, -2.0]), 1.0), torch.tensor([0.0, 1, 1]))
+
+
+@points(
+    0.5, task="1.1", hint="one weight for each of the D inputs; the bias added once", hidden=True
+)
+def test_neuron_takes_any_number_of_inputs(student):
+    for n, d in [(1, 1), (7, 3), (20, 784)]:
+        inputs, weight = randn(n, d, seed=d), randn(d, seed=n)
+        for bias in (torch.tensor(0.3), -2.0):
+            assert_close(student.neuron(inputs, weight, bias), step(inputs, weight, bias))
+
+
+@points(0.5, task="1.2", hint="put the four inputs into weight[0] x1 + weight[1] x2 + bias")
+def test_and_gate_answers_and(student):
+    weight, bias = student.and_gate()
+    close(torch.as_tensor(step(GATE_INPUTS, weight, bias)), AND)
+
+
+@points(0.5, task="1.2", hint="leave room on both sides: for (1, 0) and for (1, 1)", hidden=True)
+def test_and_gate_has_room_to_spare(student):
+    weight, bias = student.and_gate()
+    close(step(nearby(), weight, bias), AND.repeat_interleave(4))
+
+
+def run_network(inputs, network):
+    hidden_weight, hidden_bias, weight, bias = (torch.as_tensor(part).float() for part in network)
+    hidden = (inputs @ hidden_weight.T + hidden_bias >= 0).float()
+    return step(hidden, weight, bias)
+
+
+@points(0.5, task="1.3", hint="shapes (2, 2), (2,), (2,) and a number: 4 + 2 + 2 + 1 parameters")
+def test_xor_network_has_9_parameters(student):
+    shapes = [tuple(torch.as_tensor(part).squeeze().shape) for part in student.xor_network()]
+    assert shapes == [(2, 2), (2,), (2,), ()]
+
+
+@points(1, task="1.3", hint="write down what each of the two hidden neurons answers to the four")
+def test_xor_network_answers_xor(student):
+    close(run_network(GATE_INPUTS, student.xor_network()), XOR)
+
+
+@points(0.5, task="1.3", hint="each of the three neurons needs room to spare", hidden=True)
+def test_xor_network_has_room_to_spare(student):
+    close(run_network(nearby(), student.xor_network()), XOR.repeat_interleave(4))
+
+
+def perceptron(weight, bias, inputs, targets, lr):
+    """The rule over lists of numbers, in its own words."""
+    weight, bias, mistakes = weight.tolist(), float(bias), 0
+    for x, t in zip(inputs.tolist(), targets.tolist(), strict=True):
+        y = 1.0 if sum(w * v for w, v in zip(weight, x, strict=True)) + bias >= 0 else 0.0
+        mistakes += y != t
+        weight = [w + lr * (t - y) * v for w, v in zip(weight, x, strict=True)]
+        bias += lr * (t - y)
+    return torch.tensor(weight), torch.tensor(bias), mistakes
+
+
+@points(
+    0.5,
+    task="1.4",
+    needs=("1.1",),
+    hint="one sample after the other, each with the weights that the one before it left",
+)
+def test_perceptron_rule_by_hand(student):
+    # (0, 0) is taken for 1: bias -1. The next two are right. (1, 1) gives -1, is missed: up by 1.
+    weight, bias, mistakes = student.perceptron_epoch(
+        torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND
+    )
+    close(weight, torch.tensor([1.0, 1.0]))
+    close(bias, torch.tensor(0.0))
+    assert int(mistakes) == 2, f"expected 2 mistakes on the way, got {int(mistakes)}"
+
+
+def mistakes_by_epoch(student, targets, epochs):
+    weight, bias, mistakes = torch.zeros(2), torch.tensor(0.0), []
+    for _ in range(epochs):
+        weight, bias, count = student.perceptron_epoch(weight, bias, GATE_INPUTS, targets)
+        mistakes.append(int(count))
+    return mistakes
+
+
+@points(0.5, task="1.4", needs=("1.1",), hint="count a sample when its answer differs from t")
+def test_perceptron_learns_and_but_never_xor(student):
+    learned = mistakes_by_epoch(student, AND, 20)
+    assert learned[-1] == 0, f"AND: expected no mistake in epoch 20, got {learned[-1]}"
+    never = mistakes_by_epoch(student, XOR, 50)
+    assert min(never) > 0, (
+        f"XOR: no line answers it, so no epoch is free of mistakes; got {min(never)} mistakes in "
+        f"epoch {1 + never.index(min(never))}"
+    )
+
+
+@points(1, task="1.4", needs=("1.1",), hint="lr scales both updates, t - y has a sign", hidden=True)
+def test_perceptron_epoch_of_many_inputs(student):
+    for n, d, lr in [(1, 3, 1.0), (30, 4, 0.25), (12, 6, 2.0)]:
+        inputs, targets = randn(n, d, seed=n), (randn(n, seed=d) > 0).float()
+        weight, bias = randn(d, seed=n + d), torch.tensor(0.5)
+        got = student.perceptron_epoch(weight, bias, inputs, targets, lr)
+        expected = perceptron(weight, bias, inputs, targets, lr)
+        close(got[0], expected[0])
+        close(got[1], expected[1])
+        assert int(got[2]) == expected[2]
+
+
+@points(
+    0.5,
+    task="1.5",
+    hint="the sign: a x + b - y, not y - (a x + b); then the mean over the points",
+    banned=AUTOGRAD,
+)
+def test_line_gradient_by_hand(student):
+    # errors 1 and 2: (2 * 1 * 1 + 2 * 2 * 2) / 2 = 5 and (2 * 1 + 2 * 2) / 2 = 3
+    da, db = student.line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.zeros(2))
+    close(da, torch.tensor(5.0))
+    close(db, torch.tensor(3.0))
+
+
+@points(0.5, task="1.5", hint="the mean over any number of points, not their sum", hidden=True)
+def test_line_gradient_is_that_of_autograd(student):
+    for n in (1, 5, 50):
+        x, y = randn(n, seed=n), randn(n, seed=n + 1)
+        a, b = (torch.tensor(value, requires_grad=True) for value in (0.7, -1.3))
+        expected = torch.autograd.grad((y - (a * x + b)).square().mean(), (a, b))
+        da, db = student.line_gradient(0.7, -1.3, x, y)
+        close(da, expected[0])
+        close(db, expected[1])
+
+
+@points(
+    1,
+    task="1.6",
+    needs=("1.5",),
+    hint="the start is the first row; both derivatives are taken where the step begins",
+)
+def test_two_steps_of_fit_line_by_hand(student):
+    path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.0, 0.0, lr=0.1, steps=2)
+    # at (0.5, -0.3) the errors are 0.2 and 0.7: derivatives 0.2 + 1.4 and 0.2 + 0.7
+    close(path, torch.tensor([[1.0, 0.0], [0.5, -0.3], [0.34, -0.39]]))
+
+
+def lecture_points():
+    x = torch.linspace(0.0715, 0.9838, 20)
+    return x, x / 4 + 1 / 2
+
+
+@points(0.5, task="1.6", needs=("1.5",), hint="steps + 1 rows; each step starts where one ended")
+def test_line_descends_as_in_the_lecture(student):
+    path = student.fit_line(*lecture_points(), a=-2.0, b=1.0, lr=0.5, steps=95)
+    path = torch.as_tensor(path)
+    assert tuple(path.shape) == (96, 2), f"expected shape (96, 2), got {tuple(path.shape)}"
+    end = tuple(round(value, 2) for value in path[-1].tolist())
+    assert end == (0.24, 0.50), f"expected an end at a = 0.24, b = 0.50, got {end}"
+
+
+@points(0.5, task="1.6", needs=("1.5",), hint="any lr, any number of steps, none too", hidden=True)
+def test_fit_line_is_a_linear_iteration(student):
+    x, y = randn(9, seed=3), randn(9, seed=4)
+    ones = torch.stack([x, torch.ones(9)], dim=1)
+    for a, b, lr, steps in [(0.0, 0.0, 0.05, 30), (2.0, -1.0, 0.2, 3), (1.5, 0.5, 0.1, 0)]:
+        rows = [torch.tensor([a, b])]
+        for _ in range(steps):
+            rows.append(rows[-1] - lr * 2 / 9 * ones.T @ (ones @ rows[-1] - y))
+        close(student.fit_line(x, y, a, b, lr, steps), torch.stack(rows))
+
+
+@points(
+    1,
+    task="1.7",
+    hint="p = sigmoid(x . weight + bias), the error is p - t",
+    banned=AUTOGRAD,
+)
+def test_logistic_gradient_by_hand(student):
+    x = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
+    dweight, dbias = student.logistic_gradient(
+        torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0])
+    )
+    # p = 1/2 for both, errors -1/2 and 1/2: (-1/2 * 2) / 2 and (1/2 * 4) / 2
+    close(dweight, torch.tensor([-0.5, 1.0]))
+    close(dbias, torch.tensor(0.0))
+
+
+@points(1, task="1.7", hint="the bias counts in p; the mean over the samples in both", hidden=True)
+def test_logistic_gradient_is_that_of_autograd(student):
+    for n, d in [(1, 1), (8, 3), (40, 20)]:
+        inputs, targets = randn(n, d, seed=n), (randn(n, seed=d) > 0).float()
+        weight = randn(d, seed=n + d).requires_grad_()
+        bias = torch.tensor(0.8, requires_grad=True)
+        loss = F.binary_cross_entropy_with_logits(inputs @ weight + bias, targets)
+        expected = torch.autograd.grad(loss, (weight, bias))
+        dweight, dbias = student.logistic_gradient(weight.detach(), bias.detach(), inputs, targets)
+        close(dweight, expected[0])
+        close(dbias, expected[1])
