@@ -1,5 +1,6 @@
 """Named optimizers and schedules, each with its rule and its source.
 
+A schedule is a function (optimizer, steps) -> torch scheduler, `steps` those of the optimizer.
 In the formulas w are the weights, g the gradient, t the step (from 1), products elementwise.
 """
 
@@ -9,12 +10,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from dlcourse.errors import UnknownNameError, UsageError
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "build", "build_schedule"]
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "build",
+    "build_schedule",
+    "halve",
+    "inverse",
+    "spare_vectors",
+]
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,18 @@ def build(
         raise UsageError(f"optimizer {name!r}: {error}") from None
 
 
+def spare_vectors(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Two parameter groups: matrices and filters decay, biases and the scales of norms do not.
+
+    Source: He et al. 2019, "Bag of tricks", arXiv:1812.01187, section 3.1.
+    """
+    params = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in params if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in params if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
 def linear(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
     """The learning rate falls on a straight line to zero."""
     return lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps))
@@ -120,13 +141,40 @@ def onecycle(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRSch
     return lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps + 1, cycle_momentum=False)
 
 
-SCHEDULES = {"linear": linear, "cosine": cosine, "onecycle": onecycle}
+def inverse(
+    optimizer: torch.optim.Optimizer, steps: int, b: float | None = None
+) -> lr_scheduler.LRScheduler:
+    """The learning rate is a / (b + t) after t steps (lecture J; Robbins & Monro 1951).
+
+    a = lr b, so that it starts at lr; b is the number of steps that halve it, None for a tenth of
+    `steps`, after which the last step has an eleventh of lr.
+    """
+    b = steps / 10 if b is None else b
+    return lr_scheduler.LambdaLR(optimizer, lambda step: b / (b + step))
+
+
+def halve(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.ReduceLROnPlateau:
+    """The learning rate is halved after every epoch without a new low of the validation loss.
+
+    Source: lecture J. Its step(loss) is called once an epoch.
+    """
+    return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.0)
+
+
+SCHEDULES = {
+    "linear": linear,
+    "cosine": cosine,
+    "onecycle": onecycle,
+    "inverse": inverse,
+    "halve": halve,
+}
 
 
 def build_schedule(
     name: str, optimizer: torch.optim.Optimizer, steps: int
 ) -> lr_scheduler.LRScheduler:
-    """The schedule called `name` over `steps` optimizer steps; its step() follows each of theirs.
+    """The schedule called `name` over `steps` optimizer steps; its step() follows each of theirs
+    (that of "halve" each epoch).
 
     Raises UnknownNameError for a name not in SCHEDULES.
     """

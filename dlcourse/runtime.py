@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
     found = {
         "dlcourse": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # else a class of its own, that no checkpoint holds
         "torchvision": version("torchvision"),
         "numpy": np.__version__,
         "platform": platform.platform(terse=True),
