@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse import course
+from dlcourse import course, grade
 from dlcourse.errors import UsageError
 from dlcourse.grade.release import release, visible_tests
 
@@ -47,11 +47,44 @@ def test_release_refuses_to_hand_out_a_hidden_test(lab, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_visible_tests_run_on_their_own(lab):
-    text = visible_tests(lab)
-    compile(text, "tests", "exec")
-    assert "test_add_tensors" not in text
-    assert "def test_counter" in text
+HELPERS = """
+LARGE = 20
+SMALL, SHARED = 3, 4
+
+
+def oracle(a, b):
+    return [x + y for x, y in zip(a, b)]
+
+
+@pytest.fixture
+def sample():
+    return torch.arange(LARGE), oracle
+
+
+def shown(values):
+    sample = 1
+    return [value for value in values if SHARED]
+
+
+# What the hidden one is after.
+@points(1, task="90.1", hidden=True)
+def test_add_long(student, sample):
+    assert shown(sample) and SMALL
+"""
+
+
+def test_visible_tests_run_on_their_own_without_what_only_hidden_ones_use(lab):
+    lab.tests.write_text(
+        tiny.TESTS.replace("values) ==", "shown(values)) ==").replace(
+            "award, points\n", f"award, points\n{HELPERS}"
+        )
+    )
+    lab.tests.write_text(visible_tests(lab))
+    text = lab.tests.read_text()
+    gone = ["LARGE", "SMALL", "oracle", "fixture", "after", "test_add_long", "test_add_tensors"]
+    assert [word for word in gone if word in text] == ["SMALL"]  # bound together with SHARED
+    assert "SHARED" in text
+    assert [t.outcome for t in grade.check(lab, lab.solution).tests] == ["passed"] * 3
 
 
 ANSWER = """
@@ -91,6 +124,31 @@ def test_release_hands_out_a_module_that_the_answers_task_bans(lab, tmp_path):
     lab.tests.write_text(
         tiny.TESTS.replace('task="90.3"', 'task="90.3", banned=("dlcourse.models*",)')
     )
+    with pytest.raises(UsageError, match=r"would hand out the answer to task 90\.2"):
+        release(lab.root, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "hiding",
+    ["class TestAdd:\n    @points(1, task='90.1', hidden=True)\n    def test(self): pass",
+     "HIDE = True\nhard = points(1, task='90.1', hidden=HIDE)"],
+)  # fmt: skip
+def test_release_refuses_a_hidden_test_that_it_cannot_take_out(lab, tmp_path, hiding):
+    lab.tests.write_text(f"{tiny.TESTS}\n\n{hiding}\n")
+    with pytest.raises(
+        UsageError, match=r"^tests/labs/test_lab90_sums.py would hand out a hidden test; nothing"
+    ):
+        release(lab.root, tmp_path / "out")
+
+
+def test_release_reads_bans_from_a_constant_and_takes_no_others_word(lab, tmp_path):
+    path = lab.root / "dlcourse" / "models" / "sums.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(ANSWER)
+    banning = tiny.TESTS.replace('task="90.2"', 'task="90.2", banned=MODELS')
+    lab.tests.write_text(f"MODELS = ('dlcourse.models*',)\n{banning}")
+    release(lab.root, tmp_path / "out")
+    lab.tests.write_text(f"MODELS = tuple(['dlcourse.models*'])\n{banning}")
     with pytest.raises(UsageError, match=r"would hand out the answer to task 90\.2"):
         release(lab.root, tmp_path / "out")
 

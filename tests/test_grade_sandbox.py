@@ -1,6 +1,7 @@
 """The sandbox: its layers hold, and no attack earns a point that the honest code does not."""
 
 import importlib.util
+import json
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import pytest
 if not sys.platform.startswith("linux"):
     pytest.skip("the sandbox needs Linux", allow_module_level=True)
 
+from dlcourse.grade.record import Record
 from dlcourse.grade.sandbox.cell import Zygote
 from dlcourse.grade.sandbox.layers import missing
+from dlcourse.grade.student import KINDS
 from dlcourse.grade.worker import Job, Setting, Worker
 
 
@@ -25,6 +28,7 @@ def load(name):
 
 
 tiny, attacks = load("tiny"), load("attacks")
+SECRET = "a hidden input"
 UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
 
 
@@ -94,6 +98,18 @@ def test_worker_is_unhurt_after_all_of_that(warm):
 def test_won_attack_would_be_seen(warm):
     source = (attacks.PRELUDE + attacks.won_if("x = 1") + attacks.WRONG).encode()
     assert sum(test.score for test in grade(warm, source)) == 6
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_forged_error_carries_no_hidden_input_out(warm, kind):
+    told = f'{{"kind": "{kind}", "task": "90.1", "text": "{SECRET}", "traceback": "{SECRET}"}}'
+    forged = attacks.forged(attacks.FRAME % f'{{"error": {told}, "printed": "{SECRET}"}}')
+    body = "if isinstance(a, torch.Tensor): forge()\n    return a + b"
+    source = forged.partition("def __getattr__")[0] + tiny.SOLUTION.replace("return a + b", body)
+    record = Record("lab90", grade(warm, source.encode()), 0.0)
+    assert [test.name for test in record.tests if not test.passed] == ["test_add_tensors"]
+    assert SECRET not in json.dumps(record.as_dict(hidden_too=False))
+    assert kind != "exception" or SECRET in json.dumps(record.as_dict())
 
 
 @pytest.mark.parametrize(

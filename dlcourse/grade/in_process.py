@@ -19,7 +19,7 @@ __all__ = ["check", "stubs"]
 
 def stubs(source: str) -> dict[str, str]:
     """Tasks whose stub stands in `source`, and the name each asks for."""
-    pattern = r'^[ \t]*raise NotImplementedError\("task (\d+\.\d+): ([^"\n]+)"\)'
+    pattern = r"""^[ \t]*raise NotImplementedError\(["']task (\d+\.\d+): ([\w.]+)["']\)"""
     return dict(reversed(re.findall(pattern, source, re.MULTILINE)))
 
 
@@ -37,9 +37,13 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
     unwritten = stubs(source.decode("utf-8", "replace"))
     tests = []
 
+    def open_student(item: object) -> Student:
+        Student(channel)._ask("load")
+        return Student(channel)
+
     def work(session: TestSession) -> None:
         offences = Student(channel)._offences(session.rules(lab.functions))
-        tests.extend(session.grade(lambda item: Student(channel), unwritten, offences))
+        tests.extend(session.grade(open_student, unwritten, offences))
 
     run_session(lab.tests, lab.root, work, task)
     extra = {

@@ -13,6 +13,7 @@ answer, or hide the test.
 from __future__ import annotations
 
 import ast
+import contextlib
 import fnmatch
 import re
 import zipfile
@@ -114,33 +115,76 @@ def autograder(root: Path, lab: Lab) -> dict[str, str]:
     }
 
 
-def hidden_tests(source: str) -> list[ast.FunctionDef]:
-    """The test functions of `source` that its decorators call hidden."""
+def hides(node: ast.AST) -> bool:
+    """Whether `node` is a call with `hidden=True`, or with a `hidden` that is not written out."""
+    return isinstance(node, ast.Call) and any(
+        word.arg == "hidden" and not (isinstance(word.value, ast.Constant) and not word.value.value)
+        for word in node.keywords
+    )
+
+
+def hidden_tests(tree: ast.Module) -> list[ast.stmt]:
+    """The test functions that their decorators call hidden."""
     return [
         node
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef)
-        and any(
-            isinstance(decorator, ast.Call)
-            and any(
-                word.arg == "hidden"
-                and not (isinstance(word.value, ast.Constant) and not word.value.value)
-                for word in decorator.keywords
-            )
-            for decorator in node.decorator_list
-        )
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and any(map(hides, node.decorator_list))
     ]
 
 
 def visible_tests(lab: Lab) -> str:
-    """The tests of `lab` without the hidden ones."""
+    """The tests of `lab` without the hidden ones, nor what only these use."""
     source = lab.tests.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    gone = hidden_tests(tree)
+    while more := [
+        node for node in tree.body if node not in gone and serves_only(node, gone, tree)
+    ]:
+        gone += more
     lines = source.splitlines(keepends=True)
-    for node in reversed(hidden_tests(source)):
-        first = min(decorator.lineno for decorator in node.decorator_list) - 1
+    for node in sorted(gone, key=lambda node: -node.lineno):
+        first = min(part.lineno for part in [node, *getattr(node, "decorator_list", [])]) - 1
+        while first and lines[first - 1].startswith("#"):
+            first -= 1
         del lines[first : node.end_lineno]
     text = "".join(lines)
     return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+
+
+def serves_only(node: ast.stmt, gone: list[ast.stmt], tree: ast.Module) -> bool:
+    """Whether what `node` defines is used in `gone`, and nowhere else in `tree`."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        names = {node.name}
+    else:
+        names = bound_in(node) if isinstance(node, ast.Assign | ast.AnnAssign) else set()
+    kept = [other for other in tree.body if other not in gone and other is not node]
+    return any(names & used_in(other) for other in gone) and not any(
+        names & used_in(other) for other in kept
+    )
+
+
+def bound_in(node: ast.stmt) -> set[str]:
+    names = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.arg)]
+    return {
+        getattr(part, "arg", None) or part.id
+        for part in names
+        if isinstance(part, ast.arg) or isinstance(part.ctx, ast.Store)
+    }
+
+
+def used_in(node: ast.stmt) -> set[str]:
+    """Names of the file's that `node` reads, or asks pytest for: by argument, or in a string."""
+    parts = list(ast.walk(node))
+    read = {part.id for part in parts if isinstance(part, ast.Name)}
+    if isinstance(node, ast.FunctionDef):
+        read -= bound_in(node)
+        if node.decorator_list:
+            read |= {argument.arg for argument in node.args.args}
+    return read | {
+        part.value
+        for part in parts
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    }
 
 
 def answers(source: str) -> list[tuple[str, list[str]]]:
@@ -167,14 +211,26 @@ def code_lines(text: str) -> list[str]:
 
 
 def bans(tests: str) -> dict[str, list[str]]:
-    """By task, what the decorators of `tests` ban, as far as they write it out."""
+    """By task, what the decorators of `tests` ban, as far as they or a constant write it out."""
+    tree = ast.parse(tests)
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     found: dict[str, list[str]] = {}
-    for node in ast.walk(ast.parse(tests)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points":
             words = {word.arg: word.value for word in node.keywords}
             if "banned" in words and "task" in words:
-                task, names = map(ast.literal_eval, (words["task"], words["banned"]))
-                found.setdefault(task, []).extend(names)
+                names = constants.get(getattr(words["banned"], "id", ""), words["banned"])
+                # What is put together while it runs is not known here, and lets nothing through.
+                with contextlib.suppress(ValueError):
+                    found.setdefault(ast.literal_eval(words["task"]), []).extend(
+                        ast.literal_eval(names)
+                    )
     return found
 
 
@@ -182,7 +238,8 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
     """Raise UsageError where `bundle` holds an answer to `lab`, or one of its hidden tests."""
     solution = lab.solution.read_text(encoding="utf-8")
     tests = lab.tests.read_text(encoding="utf-8") if lab.tests.is_file() else ""
-    hidden, banned = [node.name for node in hidden_tests(tests)], bans(tests)
+    hidden = [node.name for node in hidden_tests(ast.parse(tests))]
+    banned = bans(tests)
     own = f"labs/{lab.name}.py"
     if lines := surviving_lines(bundle[own], solution):
         raise UsageError(f"{own} would hand out the answer {lines[0]!r}; nothing was written")
@@ -190,7 +247,7 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
         for test in hidden:
             if test in text:
                 raise UsageError(f"{name} would hand out the hidden {test}; nothing was written")
-        if "hidden=True" in text and not name.startswith("dlcourse/"):
+        if name.startswith("tests/") and any(map(hides, ast.walk(ast.parse(text)))):
             raise UsageError(f"{name} would hand out a hidden test; nothing was written")
         there = "\n".join(["", *code_lines(text), ""])
         module = name.removesuffix(".py").replace("/", ".")

@@ -197,11 +197,7 @@ class Servant:
         kind = "import failure" if loading else "exception"
         match = NOT_WRITTEN.match(str(error)) if type(error) is NotImplementedError else None
         if match:
-            return {
-                "kind": "not written",
-                "task": match[1],
-                "text": f"{match[0]} is not written yet",
-            }
+            return {"kind": "not written", "task": match[1], "text": match[0]}
         if isinstance(error, MemoryError) or "can't allocate memory" in text:
             kind = "memory"
         elif isinstance(error, OutputLimitError):
@@ -209,7 +205,7 @@ class Servant:
         elif isinstance(error, PermissionError) and not loading:
             kind = "refused"
         elif isinstance(error, AttributeError) and error.obj is self.module and self.module:
-            kind, text = "missing", f"{error.name} is missing from {self.filename}"
+            kind = "missing"
         frames = self.own_frames(error)
         if loading:
             line = frames[-1].lineno if frames else getattr(error, "lineno", None)

@@ -43,6 +43,7 @@ class TestSession:
         self.items: list[pytest.Function] = []
         self.error: BaseException | None = None
         self.open_student: Callable[[pytest.Function], Student] | None = None
+        self.unwritten: dict[str, str] = {}
         self.student_now: Student | None = None
         self.compared: tuple | None = None
         self.failure: pytest.ExceptionInfo | None = None
@@ -105,7 +106,7 @@ class TestSession:
         unwritten: the tasks whose stub stands in the file, and the name each asks for; that says
         more than a test that failed. offences: the tasks that use what they ban, and where.
         """
-        self.open_student = open_student
+        self.open_student, self.unwritten = open_student, unwritten
         cases: dict[str, list[TestRecord]] = {}
         for item, following in zip(self.items, [*self.items[1:], None], strict=True):
             cases.setdefault(item.originalname, []).append(self.run(item, following))
@@ -136,10 +137,10 @@ class TestSession:
         test.score, test.where = 0.0, statement(self.failure, item.path)
         if isinstance(error, StudentError):
             test.outcome, test.reason, test.traceback = error.kind, error.text, error.traceback
-            if error.kind in ("import failure", "missing", "not written"):
+            if error.kind in ("import failure", "missing"):
                 test.where = ""
-            if error.kind == "not written" and error.task != test.task:
-                test.outcome = "not reached"
+            if error.kind == "not written":
+                self.judge_stub(test, error.task)
         elif isinstance(error, PartialCredit):
             test.outcome, test.reason = "partial", clean_text(error)
             test.score = test.max_score * error.fraction
@@ -155,6 +156,19 @@ class TestSession:
         else:
             test.outcome = "wrong answer"
             test.reason = explain_assertion(error, traceback, self.compared)
+
+    def judge_stub(self, test: TestRecord, task: str | None) -> None:
+        """A test met the stub of `task`, if there is one: its words come from the file, for what
+        student code says could be what a hidden test gave it."""
+        if task not in self.unwritten:
+            test.outcome = "exception"
+            return
+        test.outcome = "not written" if task == test.task else "not reached"
+        test.reason, test.where = stub_text(task, self.unwritten), ""
+
+
+def stub_text(task: str, unwritten: dict[str, str]) -> str:
+    return f"task {task}: {unwritten[task]} is not written yet"
 
 
 def worth(item: pytest.Item) -> Points | None:
@@ -200,10 +214,7 @@ def settle(
         elif test.passed or test.outcome in (COULD_NOT, "import failure", "not allowed"):
             continue
         elif test.task in unwritten:
-            test.outcome, test.reason = (
-                "not written",
-                f"task {test.task}: {unwritten[test.task]} is not written yet",
-            )
+            test.outcome, test.reason = "not written", stub_text(test.task, unwritten)
         elif lacking and test.outcome in EXCUSED:
             test.outcome, test.reason = "not reached", f"task {lacking[0]} comes first"
         else:

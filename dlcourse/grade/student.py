@@ -145,7 +145,7 @@ class Student:
             reply, replies = self._channel.ask(message, buffers, self._call_back)
             self._printed = clean_text(self._printed + clean_text(reply.get("printed", "")))
             if "error" in reply:
-                raise read_error(reply["error"])
+                raise read_error(reply["error"], what, args[0] if of is None and args else None)
             return decode(reply.get("value"), replies, self._take)
         except WireError as error:
             raise StudentError("malformed reply", f"the answer is no plain data: {error}") from None
@@ -228,14 +228,21 @@ def public_name(value: Callable) -> tuple[str, str] | None:
     return (module, name) if found is value else None
 
 
-def read_error(error: object) -> StudentError:
-    """The StudentError that an answer announces; what it says is a claim, and only shown."""
-    if not isinstance(error, dict) or error.get("kind") not in KINDS:
+def read_error(error: object, what: str, name: object) -> StudentError:
+    """The StudentError that an answer to the request `what` announces.
+
+    What it says is a claim, and only shown: of a hidden test not even that. So the kinds whose
+    words are always shown are taken where they cannot tell of a test: "import failure" while
+    loading, "missing" for the `name` asked of the module, in words of our own.
+    """
+    kind = error.get("kind") if isinstance(error, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
         return StudentError("malformed reply", "the answer is neither a value nor an error")
-    task = error.get("task")
+    text, task = clean_text(error.get("text", ""), 500), error.get("task")
+    if kind == "missing" and what == "get" and isinstance(name, str):
+        text = f"{name} is missing from your file"
+    elif kind == "missing" or (kind == "import failure" and what != "load"):
+        kind = "exception"
     return StudentError(
-        error["kind"],
-        clean_text(error.get("text", ""), 500),
-        clean_text(error.get("traceback", "")),
-        task if isinstance(task, str) else None,
+        kind, text, clean_text(error.get("traceback", "")), task if isinstance(task, str) else None
     )
