@@ -166,6 +166,8 @@ def test_language_model_overfits_and_is_the_same_after_save_and_load(kind, tmp_p
         if step == 0:
             assert all(p.grad.isfinite().all() and p.grad.any() for p in model.parameters())
         optimizer.step()
+        if loss < 0.2:
+            break
     # Two continuations of one context cannot both be learned by a model of three tokens' context.
     assert loss < 0.2
     torch.save(model.state_dict(), tmp_path / "weights.pt")
