@@ -318,6 +318,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--beside", nargs=2, metavar="DIR", help="two studies that are there, side by side"
     )
+    parser.add_argument("--report", metavar="DIR", help="draw the page of a study that is there")
     parser.add_argument(
         "--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)"
     )

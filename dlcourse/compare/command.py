@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse import executors, runtime
-from dlcourse.compare import axes, harness, study, table
+from dlcourse.compare import axes, harness, report, study, table
 from dlcourse.errors import UsageError
 
 __all__ = ["TINY", "compare"]
@@ -27,9 +27,11 @@ def compare(args: argparse.Namespace) -> str:
     if args.beside:
         one, other = map(study.load, args.beside)
         return table.beside(one, other)
+    if args.report:
+        return f"{report.write_report(study.load(args.report))}"
     settings = settings_of(args)
     done = harness.grid(out_of(args, settings), **settings, **options(args))
-    return table.as_text(done)
+    return f"{table.as_text(done)}\n{report.write_report(done)}"
 
 
 def options(args: argparse.Namespace) -> dict[str, Any]:

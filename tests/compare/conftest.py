@@ -23,13 +23,28 @@ def data_dir(tmp_path_factory):
     return str(folder)
 
 
-@pytest.fixture
-def small(data_dir):
+@pytest.fixture(scope="session")
+def small_settings(data_dir):
     """Settings of a grid that takes a moment."""
     return {
         "model": "mlp", "data": "blobs", "epochs": 2, "batch_size": 20, "width": 8,
         "data_dir": data_dir, "device": "cpu",
     }  # fmt: skip
+
+
+@pytest.fixture
+def small(small_settings):
+    """The same, to change."""
+    return dict(small_settings)
+
+
+@pytest.fixture(scope="session")
+def crossed(small_settings, tmp_path_factory):
+    """A study of two axes, two seeds a cell."""
+    return compare.grid(
+        tmp_path_factory.mktemp("crossed") / "study",
+        **{**small_settings, "init": ["zeros", "xavier"], "optimizer": ["sgd", "adam"], "seeds": 2},
+    )
 
 
 @pytest.fixture

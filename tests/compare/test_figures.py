@@ -1,0 +1,93 @@
+"""What the figures show: signals by layer, walks on two surfaces; and that each can be drawn."""
+
+import math
+
+import pytest
+import torch
+
+from dlcourse import init, models
+from dlcourse.compare import figures
+from dlcourse.compare.probe import probe
+from dlcourse.compare.surfaces import RAVINE, SADDLE, best_walk, walk
+
+
+def layers(rule, activation):
+    torch.manual_seed(0)
+    model = models.build("mlp", hidden_sizes=(500,) * 10, activation=activation)
+    init.initialize(model, rule)
+    return probe(model, torch.randn(128, 1, 28, 28), torch.arange(128) % 10)
+
+
+def test_ten_tanh_layers_die_at_a_hundredth_saturate_at_one_and_live_with_xavier():
+    dead, full, alive = (layers(rule, "tanh") for rule in ("normal:0.01", "normal:1", "xavier"))
+    assert len(dead) == len(alive) == 10
+    assert dead[-1].std < 1e-4
+    assert full[-1].saturated > 0.9
+    assert alive[-1].std > 0.1
+    assert alive[-1].saturated < 0.05
+
+
+def test_under_relu_xavier_fades_and_kaiming_holds():
+    xavier, kaiming = layers("xavier", "relu"), layers("kaiming", "relu")
+    assert kaiming[-1].std / kaiming[0].std > 0.3
+    assert xavier[-1].std / xavier[0].std < 0.1
+
+
+def test_a_probe_is_what_autograd_says_and_leaves_the_model_as_it_was():
+    torch.manual_seed(0)
+    model = models.build("mlp", in_features=6, hidden_sizes=(5,), num_classes=3, batch_norm=True)
+    inputs, targets = torch.randn(4, 6), torch.tensor([0, 1, 2, 0])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    (layer,) = probe(model, inputs, targets)
+    hidden = model.layers[:4](inputs).detach().requires_grad_()
+    torch.nn.functional.cross_entropy(model.layers[4](hidden), targets).backward()
+    assert layer.std == pytest.approx(hidden.std().item())
+    assert layer.gradient_norm == pytest.approx(hidden.grad.norm().item())
+    assert layer.dead == (hidden == 0).all(0).float().mean().item()
+    model.load_state_dict(before)
+    probe(model, inputs, targets)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_plain_descent_on_the_ravine_goes_as_its_eigenvalues_say():
+    found = walk(RAVINE, "sgd", 0.15, steps=5)
+    for step, (x, y) in enumerate(found.points):
+        assert x == pytest.approx(-4 * (1 - 0.15 * 0.1) ** step)
+        assert y == pytest.approx((1 - 0.15 * 10) ** step)
+    # Just above 2 / 10, the largest eigenvalue, it diverges.
+    assert abs(walk(RAVINE, "sgd", 0.201, steps=300).points[-1][1]) > 10
+    assert abs(walk(RAVINE, "sgd", 0.199, steps=300).points[-1][1]) < 0.2
+
+
+def test_momentum_beats_plain_descent_on_the_ravine_and_leaves_the_saddle_sooner():
+    assert best_walk(RAVINE, "momentum").arrived < best_walk(RAVINE, "sgd").arrived < math.inf
+    plain, momentum, adam = (
+        walk(SADDLE, name, 0.05).arrived for name in ("sgd", "momentum", "adam")
+    )
+    # The way down grows by (1 + lr) a step, from 0.001 to 1.
+    assert plain == math.ceil(math.log(1000) / math.log(1.05))
+    assert adam < momentum < plain
+
+
+def png(path):
+    return path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_every_figure_is_drawn(tmp_path):
+    path = tmp_path / "figure.png"
+    curve = [{"epoch": 1, "train_loss": 2.0}, {"epoch": 2, "train_loss": math.nan}]
+    case = {"one": layers("xavier", "tanh")[:3], "other": layers("kaiming", "relu")[:2]}
+    walks = [walk(RAVINE, name, 0.05, steps=20) for name in ("sgd", "momentum")]
+    for draw in (
+        lambda: figures.learning_bands({"a": [curve, curve[:1]]}, "train_loss", path),
+        lambda: figures.heat_map([[1.0, math.nan]], [["1", ""]], ["r"], ["a", "b"], "t", path),
+        lambda: figures.layer_histograms(case, "gradients", path),
+        lambda: figures.gradient_by_depth(case, path),
+        lambda: figures.trajectories(RAVINE, walks, path),
+        lambda: figures.error_by({"a": {1: [0.5, 0.6], 4: [0.2]}}, "width", "error", path=path),
+        lambda: figures.search_race({"random": [(3, 0.4), (9, 0.6)]}, "accuracy", path),
+    ):
+        draw()
+        assert png(path)
+        path.unlink()
