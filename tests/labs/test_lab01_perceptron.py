@@ -27,7 +27,7 @@ def close(got, expected):
 def step(inputs, weight, bias):
     """A neuron of the test's own; shapes as the lab says, lists of numbers taken as well."""
     weight, bias = torch.as_tensor(weight).float(), torch.as_tensor(bias).float()
-    return (inputs @ weight + bias >= 0).float()
+    return torch.ge((inputs * weight).sum(-1), -bias).float()
 
 
 def nearby():
