@@ -1,0 +1,172 @@
+"""Right answers to lab 10 of another shape than the reference; each replaces the function."""
+
+# ruff: noqa: E501 (other shapes, other styles)
+
+IMPORTS = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
+
+AUTOENCODER = """
+class Autoencoder(nn.Module):
+    def __init__(self, sizes=(784, 1000, 500, 250, 30)):
+        super().__init__()
+{init}
+        self.apply(draw_weights)
+
+    def encode(self, inputs):
+        {encode}
+
+    def decode(self, codes):
+        return self.decoder(codes)
+
+    def forward(self, inputs):
+        return self.decode(self.encode(inputs)).view_as(inputs)
+"""
+
+ALTERNATIVES = {
+    "10.1 by eigenvectors of the covariance": """
+def pca(images, latent_dim):
+    mean = images.mean(0)
+    values, vectors = torch.linalg.eigh((images - mean).T @ (images - mean))
+    return mean, vectors.flip(1)[:, :latent_dim].T
+""",
+    "10.1 by numpy": """
+def pca(images, latent_dim):
+    x = images.numpy()
+    _, _, vh = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    return torch.from_numpy(x.mean(axis=0)), torch.from_numpy(vh[:latent_dim])
+""",
+    "10.1 by the dual, signs turned": """
+def pca(images, latent_dim):
+    mean = images.sum(0) / images.shape[0]
+    u, s, v = torch.svd(images - mean)
+    return mean, -v[:, :latent_dim].t()
+""",
+    "10.2 by einsum": """
+def pca_reconstruct(images, mean, components):
+    codes = torch.einsum("nd,kd->nk", images - mean, components)
+    return codes, torch.einsum("nk,kd->nd", codes, components) + mean
+""",
+    "10.2 by linear": """
+def pca_reconstruct(images, mean, components):
+    codes = F.linear(images, components, -components @ mean)
+    return codes, F.linear(codes, components.T, mean)
+""",
+    "10.2 by loops": """
+def pca_reconstruct(images, mean, components):
+    codes = torch.stack([((images - mean) * c).sum(1) for c in components], dim=1)
+    outputs = mean.expand_as(images).clone()
+    for k in range(len(components)):
+        outputs += codes[:, k : k + 1] * components[k]
+    return codes, outputs
+""",
+    "10.3 by lists": AUTOENCODER.format(
+        init="""        def mlp(widths):
+            layers = []
+            for a, b in zip(widths[:-1], widths[1:]):
+                layers += [nn.Linear(a, b), nn.SiLU()]
+            return layers[:-1]
+        self.encoder = nn.Sequential(*mlp(sizes))
+        self.decoder = nn.Sequential(*mlp(list(reversed(sizes))), nn.Sigmoid())""",
+        encode="return self.encoder(inputs.reshape(len(inputs), -1))",
+    ),
+    "10.3 with Flatten inside, decoder first": AUTOENCODER.format(
+        init="""        back = sizes[::-1]
+        self.decoder = nn.Sequential()
+        self.encoder = nn.Sequential(nn.Flatten())
+        for i in range(1, len(sizes)):
+            self.decoder.append(nn.Linear(back[i - 1], back[i]))
+            self.decoder.append(nn.SiLU() if i < len(sizes) - 1 else nn.Sigmoid())
+            self.encoder.append(nn.Linear(sizes[i - 1], sizes[i]))
+            if i < len(sizes) - 1:
+                self.encoder.append(nn.SiLU())""",
+        encode="return self.encoder(inputs)",
+    ),
+    "10.3 with nested blocks": AUTOENCODER.format(
+        init="""        blocks = lambda w: [nn.Sequential(nn.SiLU(), nn.Linear(a, b)) for a, b in zip(w[1:], w[2:])]
+        self.encoder = nn.Sequential(nn.Linear(*sizes[:2]), *blocks(sizes))
+        self.decoder = nn.Sequential(nn.Linear(*sizes[::-1][:2]), *blocks(sizes[::-1]), nn.Sigmoid())""",
+        encode="return self.encoder(torch.flatten(inputs, start_dim=1))",
+    ),
+    "10.4 by means": """
+def reconstruction_loss(outputs, targets, kind="squared"):
+    loss = {"squared": F.mse_loss, "absolute": F.l1_loss, "cross_entropy": F.binary_cross_entropy}[kind]
+    return loss(outputs, targets) * targets[0].numel()
+""",
+    "10.4 by sums": """
+def reconstruction_loss(outputs, targets, kind="squared"):
+    if kind == "cross_entropy":
+        return F.binary_cross_entropy(outputs, targets, reduction="sum") / outputs.shape[0]
+    power = 2 if kind == "squared" else 1
+    return (outputs - targets).abs().pow(power).flatten(1).sum(1).mean()
+""",
+    "10.4 by the formula": """
+def reconstruction_loss(outputs, targets, kind="squared"):
+    d = outputs - targets
+    if kind == "squared":
+        return (d * d).flatten(1).sum(dim=1).mean(dim=0)
+    if kind == "absolute":
+        return torch.linalg.vector_norm(d.flatten(1), ord=1, dim=1).mean()
+    e = -torch.xlogy(targets, outputs) - torch.xlogy(1 - targets, 1 - outputs)
+    return e.flatten(1).sum(1).mean()
+""",
+    "10.5 by lerp": """
+def interpolate(start, end, steps):
+    return torch.lerp(start, end, torch.linspace(0, 1, steps, dtype=start.dtype).unsqueeze(1))
+""",
+    "10.5 by a list": """
+def interpolate(start, end, steps):
+    return torch.stack([start + (end - start) * (i / (steps - 1)) for i in range(steps)])
+""",
+    "10.5 by linspace of tensors": """
+def interpolate(start, end, steps):
+    return torch.stack([torch.linspace(float(a), float(b), steps, dtype=start.dtype) for a, b in zip(start, end)], 1)
+""",
+    "10.6 by bernoulli": """
+def denoising_loss(model, images, fraction, generator=None):
+    keep = torch.bernoulli(torch.full_like(images, 1 - fraction), generator=generator)
+    return reconstruction_loss(model(images * keep), images)
+""",
+    "10.6 by masked_fill": """
+def denoising_loss(model, images, fraction, generator=None):
+    gone = torch.rand(images.shape, generator=generator) < fraction
+    return (model(images.masked_fill(gone, 0)) - images).pow(2).sum() / images.size(0)
+""",
+    "10.6 by indexing a copy": """
+def denoising_loss(model, images, fraction, generator=None):
+    broken = images.clone()
+    broken[torch.empty(images.shape).uniform_(generator=generator) < fraction] = 0.0
+    return reconstruction_loss(model(broken), images, "squared")
+""",
+    "10.7 by transposing": """
+def rotations(images):
+    once = images.transpose(-1, -2).flip(-2)
+    twice = images.flip(-1).flip(-2)
+    thrice = images.transpose(-1, -2).flip(-1)
+    n = images.shape[0]
+    return torch.cat([images, once, twice, thrice]), torch.tensor([0] * n + [1] * n + [2] * n + [3] * n)
+""",
+    "10.7 by turning again": """
+def rotations(images):
+    parts, labels = [images], [torch.zeros(len(images), dtype=torch.long)]
+    for k in (1, 2, 3):
+        parts.append(torch.rot90(parts[-1], 1, [2, 3]))
+        labels.append(torch.full((len(images),), k))
+    return torch.cat(parts), torch.cat(labels)
+""",
+    "10.7 by stacking": """
+def rotations(images):
+    turned = torch.stack([torch.rot90(images, k, (-2, -1)) for k in range(4)])
+    return turned.flatten(0, 1), torch.arange(4 * len(images)) // len(images)
+""",
+}
+
+# Mutants that no test can catch, since they compute the same; each with its reason.
+SURVIVORS = {
+    "line 86: False -> True": "more directions are found, and cut off again",
+}
+
+
+def source(name, solution):
+    """The solution with the answer called `name` in the place of its own."""
+    main = 'if __name__ == "__main__":'
+    before, _, _ = solution.partition(main)
+    return before + IMPORTS + ALTERNATIVES[name]
