@@ -4,12 +4,14 @@ import itertools
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from dlcourse import data
+from dlcourse import data, models
 from dlcourse.data.augment import windows
 from dlcourse.data.split import stratified_split
 from dlcourse.data.whiten import Whitening
 from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.train import fit
 
 
 def toy(n=100, C=1, size=6, num_classes=5):
@@ -64,6 +66,18 @@ def test_order_is_a_function_of_seed_and_epoch_alone():
     other.set_epoch(1)
     assert numbers(other) == second
     assert numbers(raw(seed=4)[0]) != first
+
+
+def test_a_dataloader_over_the_same_samples_trains_fit_to_the_same_losses():
+    def losses(train):
+        torch.manual_seed(0)
+        model = models.build("mlp", in_features=36, hidden_sizes=(8,), num_classes=5)
+        return fit(model, train, epochs=2, lr=0.01, device="cpu")["train_loss"]
+
+    batches, *_ = toy().batches(16, seed=3)
+    samples = [pair for x, y in batches for pair in zip(x, y, strict=True)]
+    batches.set_epoch(0)
+    assert losses(DataLoader(samples, 16))[0] == losses(batches)[0]
 
 
 def test_global_seed_changes_nothing():
