@@ -59,4 +59,4 @@ class Whitening:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Whiten a float32 batch (B, C, H, W) in place."""
-        return inputs.sub_(self.mean).div_(self.std)
+        return inputs.sub_(self.mean).mul_(self.std.reciprocal())  # div_ takes half as long again
