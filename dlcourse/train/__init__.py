@@ -6,6 +6,7 @@ from dlcourse.train.fit import evaluate, fit
 from dlcourse.train.history import History
 from dlcourse.train.metrics import METRICS, accuracy, cross_entropy
 from dlcourse.train.reconstruction import Reconstruction, squared_error
+from dlcourse.train.softmax import cross_entropy_in_place
 
 __all__ = [
     "METRICS",
@@ -15,6 +16,7 @@ __all__ = [
     "Reconstruction",
     "accuracy",
     "cross_entropy",
+    "cross_entropy_in_place",
     "evaluate",
     "fit",
     "squared_error",
