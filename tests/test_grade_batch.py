@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
-from dlcourse.grade import late
+from dlcourse.grade import late, submissions
 from dlcourse.grade.journal import Journal
 from dlcourse.grade.record import Record, TestRecord
 from dlcourse.grade.similar import similar
@@ -61,22 +61,34 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
         "wrong": tiny.SOLUTION.replace("a + b", "a - b"),
         "hanging": "while True: pass",
         "<b>&name": "raise ValueError('\x1b[2J\\ud800')",
+        "stub\u202e": tiny.SOLUTION.replace("a + b", "a - b")
+        + 'if 0:\n    raise NotImplementedError("task 90.1: \x01")\n',
+        "broad": tiny.SOLUTION.replace(
+            "a + b", "a + b if isinstance(a, int) else torch.zeros(2**22, 1)"
+        ),
     }.items():
         (folder / name).mkdir()
         (folder / name / "lab90_sums.py").write_text(source)
         (folder / name / "conftest.py").write_text("raise SystemExit(0)")
     zipped(folder / "evil.zip", {"../lab90_sums.py": tiny.SOLUTION})
+    # A test that looks at no shapes; of the broad one's values it makes 8 GB.
+    lab.tests.write_text(
+        tiny.TESTS.replace("20.0", "500.0").replace(
+            "assert_close(student.add(a, b), a + b)",
+            "assert (student.add(a, b) - (a + b)).abs().max() == 0",
+        )
+    )
     (tmp_path / "late.csv").write_text("student,days_late\nright,1.5\n")
     done = subprocess.run(
         command(folder, out, "--late", str(tmp_path / "late.csv")),
         cwd=lab.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("5 submissions, median 0 of 6 points\n")
+    assert done.stdout.startswith("7 submissions, median 1.5 of 6 points\n")
     with (out / "grades.csv").open(newline="") as file:
         rows = {row["Student"]: row for row in csv.DictReader(file)}
     assert {name: float(row["raw score"]) for name, row in rows.items()} == {
-        "right": 6, "wrong": 1.5, "hanging": 0, "<b>&name": 0, "evil": 0,
+        "right": 6, "wrong": 1.5, "hanging": 0, "<b>&name": 0, "evil": 0, "stub?": 1.5, "broad": 5,
     }  # fmt: skip
     assert float(rows["right"]["lab90_sums"]) == 4.8
     journal = [
@@ -85,12 +97,14 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
     outcomes = {r["extra_data"]["student"]: {t["outcome"] for t in r["tests"]} for r in journal}
     assert outcomes["hanging"] == {"time"}
     assert outcomes["evil"] == {"missing"}
+    assert "not written" not in outcomes["stub?"]
+    assert outcomes["broad"] == {"passed", "wrong answer"}
     assert all(layer["in_force"] for layer in journal[-1]["extra_data"]["layers"][-3:])
     suites = ET.parse(out / "junit.xml").getroot()
-    assert len(suites) == 5
+    assert len(suites) == 7
     shown = json.loads((out / "students" / "wrong" / "results.json").read_text())
     seen = "".join(path.read_text() for path in (out / "students" / "wrong").iterdir())
-    assert "19 of 20 values" not in seen
+    assert "expected a value" not in seen
     assert "test_add_tensors" not in seen
     assert "test_counter" in seen
     assert suites[-1][-1].get("name") == "test_add_tensors"  # the instructor's
@@ -183,22 +197,61 @@ def test_layouts_of_gradescope_moodle_and_canvas(lab, folder):
     }
 
 
+def damaged(path):
+    """Flip a bit of what is compressed, and say that the sum still holds."""
+    data = bytearray(path.read_bytes())
+    data[60] ^= 0xFF
+    path.write_bytes(data)
+
+
 def test_submission_that_cannot_be_read_has_a_problem(lab, folder):
     zipped(folder / "climbs.zip", {"../lab90_sums.py": ""})
-    zipped(folder / "bomb.zip", {"lab90_sums.py": "0" * 10**8})
-    zipped(folder / "empty.zip", {"notes.txt": ""})
+    zipped(folder / "bomb.zip", {"lab90_sums.py": "0" * 10**7})
+    zipped(folder / "empty.zip", {"notes.txt": "", "lab90_sums.ipynb": "{}"})
+    zipped(folder / "many.zip", {f"{n:0200}": "" for n in range(8000)})
+    zipped(folder / "flipped.zip", {"lab90_sums.py": tiny.SOLUTION})
+    damaged(folder / "flipped.zip")
     (folder / "torn.zip").write_bytes(b"PK\x03\x04")
     (folder / "linked.py").symlink_to(lab.solution)
+    os.mkfifo(folder / "pipe.py")
     (folder / "two").mkdir()
     (folder / "two" / "a.py").touch()
     (folder / "two" / "b.py").touch()
-    assert {s.student: s.problem for s in find_submissions(folder, lab)} == {
+    (folder / "link").mkdir()
+    (folder / "link" / "lab90_sums.py").symlink_to(lab.solution)
+    found = {s.student: s.problem for s in find_submissions(folder, lab)}
+    assert found.pop("flipped")
+    nothing = "no Python file in it; expected lab90_sums.py"
+    assert found == {
         "climbs": "a zip with the path '../lab90_sums.py'",
         "bomb": "lab90_sums.py is larger than 1,048,576 bytes",
-        "empty": "no Python file in it; expected lab90_sums.py",
+        "empty": nothing,
+        "many": "a zip of more than 2000 entries",
         "torn": "File is not a zip file",
+        "pipe": nothing,
         "two": "2 files could be lab90_sums.py: a.py, b.py",
+        "link": nothing,
     }
+
+
+def test_of_a_zip_only_the_lab_is_read(lab, folder, monkeypatch):
+    files = {f"{number}.py": "0" * 10**6 for number in range(50)}
+    zipped(folder / "bulk.zip", {**files, "lab90_sums.py": "mine"})
+    read = []
+    capped = submissions.capped
+    monkeypatch.setattr(submissions, "capped", lambda f, name: read.append(name) or capped(f, name))
+    assert [s.source for s in find_submissions(folder, lab)] == [b"mine"]
+    assert read == ["lab90_sums.py"]
+
+
+def test_two_students_of_one_name_stay_two(lab, folder):
+    for number in (1, 2):
+        made = folder / f"Ben M_{number}_assignsubmission_file_"
+        made.mkdir()
+        (made / "lab90_sums.py").write_text("same")
+    found = find_submissions(folder, lab)
+    assert [s.student for s in found] == ["Ben M (1)", "Ben M (2)"]
+    assert len({s.slug for s in found}) == 2
 
 
 @pytest.mark.parametrize(

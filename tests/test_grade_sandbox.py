@@ -1,10 +1,16 @@
 """The sandbox: its layers hold, and no attack earns a point that the honest code does not."""
 
 import importlib.util
+import itertools
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,9 +19,9 @@ if not sys.platform.startswith("linux"):
     pytest.skip("the sandbox needs Linux", allow_module_level=True)
 
 from dlcourse.grade.record import Record
-from dlcourse.grade.sandbox.cell import Zygote
+from dlcourse.grade.sandbox.cell import SIZE, Cell
 from dlcourse.grade.sandbox.layers import missing
-from dlcourse.grade.student import KINDS
+from dlcourse.grade.student import KINDS, StudentError
 from dlcourse.grade.worker import Job, Setting, Worker
 
 
@@ -48,7 +54,7 @@ def warm(place):
     made.zygote.close()
 
 
-def grade(warm, source, seconds=1.0):
+def grade(warm, source, seconds=10.0):
     return warm.grade(Job(source, dict.fromkeys(UNHURT, seconds), seconds))
 
 
@@ -56,19 +62,29 @@ def test_every_layer_needed_is_in_force(warm):
     assert missing(warm.reports) == []
 
 
-def test_layers_hold_for_an_ordinary_user_too():
+AS_USER = """
+import sys
+from pathlib import Path
+from dlcourse.course import Lab
+from dlcourse.grade.worker import Job, Setting, Worker
+lab = Lab("lab90_sums", Path(sys.argv[1]))
+worker = Worker(Setting(lab, (lab.root,)))
+print([r.layer for r in worker.reports if not r.in_force])
+print(sum(test.score for test in worker.grade(Job(lab.solution.read_bytes()))))
+"""
+
+
+def test_layers_hold_for_an_ordinary_user_too(place):
     unshare = shutil.which("unshare")
     if unshare is None:
         pytest.skip("needs unshare from util-linux")
-    code = (
-        "from dlcourse.grade.sandbox.cell import Zygote\n"
-        "print([r.layer for r in Zygote().probe() if not r.in_force])"
-    )
-    command = [unshare, "--user", "--map-user=1000", "--map-group=1000", sys.executable, "-c", code]
+    as_user = [unshare, "--user", "--map-user=1000", "--map-group=1000"]
+    tried = subprocess.run([*as_user, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no user namespaces here: {tried.stderr.strip()}")
+    command = [*as_user, sys.executable, "-c", AS_USER, str(place[0].root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "unshare" in done.stderr:
-        pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
-    assert done.stdout.strip() == "['separate uid']", done.stderr
+    assert done.stdout == "['separate uid']\n6.0\n", done.stderr
 
 
 def test_honest_solution_scores_full(warm):
@@ -124,7 +140,8 @@ def test_forged_error_carries_no_hidden_input_out(warm, kind):
     ],
 )  # fmt: skip
 def test_outcomes_are_told_apart(warm, prelude, outcome, reason):
-    tests = grade(warm, f"{prelude}\n{tiny.SOLUTION}".encode())
+    seconds = 1.0 if outcome == "time" else 10.0
+    tests = grade(warm, f"{prelude}\n{tiny.SOLUTION}".encode(), seconds)
     assert {test.outcome for test in tests} == {outcome}
     assert reason is None or {test.reason for test in tests} == {reason}
 
@@ -134,6 +151,7 @@ def test_outcomes_are_told_apart(warm, prelude, outcome, reason):
     [
         ("import socket; socket.socket()", "refused"),
         ("return bytearray(2**34)", "memory"),
+        ("return 10**5000", "output"),
         ("return torch.zeros(2**34)", "memory"),
         ("return torch.zeros(2**24 + 1)", "output"),
         ("print('x' * 10**7)", "output"),
@@ -145,19 +163,40 @@ def test_outcomes_are_told_apart(warm, prelude, outcome, reason):
 )
 def test_trouble_in_one_function_costs_its_task_alone(warm, body, outcome):
     source = tiny.SOLUTION.replace("self.count = function(self.count)", body)
-    tests = grade(warm, source.encode())
+    tests = grade(warm, source.encode(), 1.0 if outcome == "time" else 10.0)
     assert {test.name: test.outcome for test in tests if not test.passed} == {
         "test_counter": outcome
     }
 
 
-def test_zygote_that_was_killed_is_started_again(warm):
-    warm.zygote.process.kill()
-    warm.zygote.process.wait()
+def test_submission_over_which_the_zygote_is_lost_is_graded_again(warm):
+    lost = warm.zygote
+    slow = f"import time\ntime.sleep(0.5)\n{tiny.SOLUTION}".encode()
+    with ThreadPoolExecutor(1) as pool:
+        tests = pool.submit(grade, warm, slow)
+        while lost.current is None:
+            time.sleep(0.01)
+        lost.process.kill()
+        assert sum(test.score for test in tests.result()) == 6
+    assert warm.zygote is not lost
+
+
+def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
+    ours, theirs = socket.socketpair()
+    cell = Cell(types.SimpleNamespace(end=lambda word: 0), ours)
+    cell.allow(0.1)
+    threading.Timer(0.2, theirs.send, [SIZE.pack(1) + b"x"]).start()
+    with cell.on_the_clock():
+        assert cell.receive() == b"x"
+    cell.allow(0.1)
+    spent = itertools.count(step=0.1)
+    monkeypatch.setattr(cell, "cpu_s", lambda: next(spent))
+    with cell.on_the_clock(), pytest.raises(StudentError, match="longer than 0 s"):
+        cell.receive()
+    theirs.close()
+
+
+def test_zygote_ends_with_its_control(warm):
+    warm.zygote.control.close()
+    assert warm.zygote.process.wait(120) == 0
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
-
-
-def test_zygote_ends_with_its_control(place):
-    zygote = Zygote()
-    zygote.control.close()
-    assert zygote.process.wait(10) == 0

@@ -107,13 +107,13 @@ def run(
     environment = environment_of(lab)
     journal = Journal(out / "journal.jsonl")
     keys = {submission: key_of(submission, environment) for submission in submissions}
-    todo = [submission for submission in submissions if keys[submission] not in journal.records]
+    todo = [submission for submission in submissions if not is_graded(journal, keys[submission])]
     try:
         if todo:
             pool = executor or ProcessPoolExecutor(
                 min(jobs, len(todo)),
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=worker.die_with_batch,
+                initializer=worker.join_batch,
             )
             try:
                 fill(journal, pool, setting, todo, keys, environment)
@@ -158,11 +158,26 @@ def fill(
             job = worker.Job(submission.source, proof.limits_s)
             tasks[pool.submit(worker.grade_one, setting, job)] = submission
     progress = tqdm(as_completed(tasks), total=len(tasks), unit="submission", disable=None)
+    failed = []
     for done in progress:
         submission = tasks.pop(done)
-        tests, seconds = done.result()
+        try:
+            tests, seconds = done.result()
+        except GradingError as error:
+            failed.append(f"{submission.student}: {error}")
+            continue
         about = {**extra, "student": submission.student, "sha256": submission.sha256}
         journal.add(keys[submission], Record(setting.lab.short, tests, seconds, about))
+    if failed:
+        raise GradingError(
+            f"{len(failed)} of {len(todo)} submissions could not be graded, {failed[0]}; run the "
+            "same command again: what is graded stays"
+        )
+
+
+def is_graded(journal: Journal, key: str) -> bool:
+    """Whether `key` has a record, and not one that says that it could not be checked."""
+    return key in journal.records and journal.records[key].exit_status != GradingError.exit_status
 
 
 def missing_file(

@@ -19,7 +19,7 @@ __all__ = ["check", "stubs"]
 
 def stubs(source: str) -> dict[str, str]:
     """Tasks whose stub stands in `source`, and the name each asks for."""
-    pattern = r"""^[ \t]*raise NotImplementedError\(["']task (\d+\.\d+): ([\w.]+)["']\)"""
+    pattern = r"""^[ \t]*raise NotImplementedError\(["']task (\d+\.\d+): ([\w.]{1,100})["']\)"""
     return dict(reversed(re.findall(pattern, source, re.MULTILINE)))
 
 

@@ -176,8 +176,10 @@ def worth(item: pytest.Item) -> Points | None:
 
 
 def statement(failure: pytest.ExceptionInfo, path: Path) -> str:
-    """The test's own statement that failed, on one line."""
-    entries = [entry for entry in failure.traceback if str(entry.path) == str(path)]
+    """The test's own statement that failed, on one line; not one of a helper's that hides itself
+    (`__tracebackhide__ = True`)."""
+    own = [entry for entry in failure.traceback if str(entry.path) == str(path)]
+    entries = [entry for entry in own if not entry.ishidden(failure)] or own
     return clean_text(" ".join(str(entries[-1].statement).split()), 160) if entries else ""
 
 

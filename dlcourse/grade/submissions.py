@@ -6,11 +6,16 @@ Nothing is extracted and nothing is run: of each submission one Python file is r
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import stat
 import zipfile
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
@@ -20,9 +25,11 @@ __all__ = ["Submission", "find_submissions"]
 
 MAX_SOURCE = 2**20  # bytes; a lab has 20,000
 MAX_ENTRIES = 2000
+MAX_DIRECTORY = 2**21  # bytes of a zip's list of entries, which zipfile reads at once
 # Moodle: Name_1234_assignsubmission_file_; Canvas: name_LATE_123_456_file.py
 MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file_?.*$")
 CANVAS = re.compile(r"^(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_.+$")
+Read = Callable[[], bytes]
 GRADESCOPE = re.compile(r"^submission_(?P<id>\d+)$")
 
 
@@ -69,17 +76,18 @@ def find_submissions(folder: Path, lab: Lab) -> list[Submission]:
     found = []
     for (student, number), paths in grouped.items():
         try:
-            candidates = {name: data for path in paths for name, data in files_of(path, lab)}
-            found.append(Submission(student, number, pick(candidates, lab)))
-        except (
-            ValueError,
-            OSError,
-            zipfile.BadZipFile,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+            candidates = {name: read for path in paths for name, read in files_of(path, lab)}
+            found.append(Submission(student, number, pick(candidates, lab)()))
+        except Exception as error:  # noqa: BLE001 (damage in a zip raises whatever its codec does)
             found.append(Submission(student, number, problem=clean_text(error, 300)))
-    return sorted(found, key=lambda submission: submission.student)
+    seen = Counter(submission.student for submission in found)
+    return sorted(
+        (
+            replace(one, student=f"{one.student} ({one.id})") if seen[one.student] > 1 else one
+            for one in found
+        ),
+        key=lambda submission: submission.student,
+    )
 
 
 def owner(path: Path, names: dict[str, str]) -> tuple[str, str]:
@@ -106,12 +114,13 @@ def gradescope_names(path: Path) -> dict[str, str]:
     return names
 
 
-def files_of(path: Path, lab: Lab) -> list[tuple[str, bytes]]:
-    """The Python files of one submission as (name, content). Raises ValueError for a bad zip."""
+def files_of(path: Path, lab: Lab) -> list[tuple[str, Read]]:
+    """Name of each Python file of one submission, and what reads it. Raises ValueError for a bad
+    zip."""
     if path.suffix == ".zip" and path.is_file():
         return files_of_zip(path)
     if path.is_file():
-        return [(f"{lab.name}.py" if lab.name in path.name else path.name, read(path))]
+        return [(f"{lab.name}.py" if lab.name in path.name else path.name, partial(read, path))]
     found = []
     for file in sorted(path.rglob("*")):
         if file.is_symlink() or not file.is_file() or "__MACOSX" in file.parts:
@@ -119,7 +128,7 @@ def files_of(path: Path, lab: Lab) -> list[tuple[str, bytes]]:
         if file.suffix == ".zip":
             found += files_of_zip(file)
         elif file.suffix == ".py":
-            found.append((file.relative_to(path).as_posix(), read(file)))
+            found.append((file.relative_to(path).as_posix(), partial(read, file)))
         if len(found) > MAX_ENTRIES:
             raise ValueError(f"more than {MAX_ENTRIES} files")
     return found
@@ -127,17 +136,28 @@ def files_of(path: Path, lab: Lab) -> list[tuple[str, bytes]]:
 
 def read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return capped(file.read(MAX_SOURCE + 1), path.name)
+        return capped(file, path.name)
 
 
-def capped(data: bytes, name: str) -> bytes:
+def capped(file: BinaryIO, name: str) -> bytes:
+    data = file.read(MAX_SOURCE + 1)
     if len(data) > MAX_SOURCE:
         raise ValueError(f"{name} is larger than {MAX_SOURCE:,} bytes")
     return data
 
 
-def files_of_zip(path: Path) -> list[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
+class Small(io.FileIO):
+    """A file that is never read by more than MAX_DIRECTORY bytes at once."""
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(MAX_DIRECTORY if size < 0 else min(size, MAX_DIRECTORY))
+        if size > MAX_DIRECTORY or (size < 0 and super().read(1)):
+            raise ValueError(f"a zip of more than {MAX_ENTRIES} entries")
+        return data
+
+
+def files_of_zip(path: Path) -> list[tuple[str, Read]]:
+    with Small(path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if len(entries) > MAX_ENTRIES:
             raise ValueError(f"a zip of more than {MAX_ENTRIES} entries")
@@ -148,15 +168,18 @@ def files_of_zip(path: Path) -> list[tuple[str, bytes]]:
                 raise ValueError(f"a zip with the path {clean_text(entry.filename, 80)!r}")
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise ValueError(f"a zip with a link, {clean_text(entry.filename, 80)!r}")
-            if entry.is_dir() or name.suffix != ".py" or "__MACOSX" in name.parts:
-                continue
-            # What the directory announces may be a lie: read no more than the cap.
-            with archive.open(entry) as file:
-                found.append((str(name), capped(file.read(MAX_SOURCE + 1), name.name)))
+            if not entry.is_dir() and name.suffix == ".py" and "__MACOSX" not in name.parts:
+                found.append((str(name), partial(read_zipped, path, entry)))
         return found
 
 
-def pick(candidates: dict[str, bytes], lab: Lab) -> bytes:
+def read_zipped(path: Path, entry: zipfile.ZipInfo) -> bytes:
+    # What the directory announces may be a lie: no more than the cap is read.
+    with zipfile.ZipFile(path) as archive, archive.open(entry) as file:
+        return capped(file, PurePosixPath(entry.filename).name)
+
+
+def pick(candidates: dict[str, Read], lab: Lab) -> Read:
     """The lab among a submission's files: the one of its name, else the only one."""
     named = [name for name in candidates if PurePosixPath(name).name == f"{lab.name}.py"]
     chosen = named or list(candidates)

@@ -113,18 +113,20 @@ def decode(
     *,
     strided: bool = False,
     depth: int = 0,
+    keys: list[int] | None = None,
 ) -> object:
     """The value for what `encode` made. Buffers are used up from the front, in order.
 
     `other` gives the value for a node of a kind unknown here, or raises WireError. `strided`
     rebuilds a tensor's strides, which only student code may trust. Raises WireError for anything
-    not made by `encode`.
+    not made by `encode`. `keys` counts, over the whole value, those of dictionaries and sets.
     """
+    keys = [0] if keys is None else keys
     if depth > MAX_DEPTH:
         raise WireError(f"values nested deeper than {MAX_DEPTH}")
 
     def inner(part: object) -> object:
-        return decode(part, buffers, other, strided=strided, depth=depth + 1)
+        return decode(part, buffers, other, strided=strided, depth=depth + 1, keys=keys)
 
     if node is None or isinstance(node, bool | int | float | str):
         return node
@@ -134,8 +136,10 @@ def decode(
         raise WireError(f"no value: {type(node).__name__}")
     try:
         kind, value = node.get("t"), node.get("v")
-        if kind in ("dict", "set", "frozenset") and len(value) > MAX_KEYS:
-            raise WireError(f"a {kind} of {len(value):,} items")
+        if kind in ("dict", "set", "frozenset"):
+            keys[0] += len(value)
+            if keys[0] > MAX_KEYS:
+                raise WireError(f"more than {MAX_KEYS:,} keys in dictionaries and sets")
         if kind in ("tensor", "array"):
             return decode_tensor(node, take(buffers), strided)
         if kind == "tuple":

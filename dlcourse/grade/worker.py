@@ -9,6 +9,7 @@ import ast
 import multiprocessing
 import os
 import queue
+import resource
 import sys
 import threading
 import time
@@ -27,9 +28,10 @@ from dlcourse.grade.sandbox.layers import Limits, missing
 from dlcourse.grade.session import TestSession, run_session
 from dlcourse.grade.student import Student, StudentError
 
-__all__ = ["Job", "Proof", "Setting", "die_with_batch", "grade_one", "prove"]
+__all__ = ["Job", "Proof", "Setting", "grade_one", "join_batch", "prove"]
 
 FACTOR, LEAST_S, PROOF_S = 10.0, 2.0, 120.0
+MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,23 @@ class Worker:
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
         self.turn = threading.Lock()
         self.functions = setting.lab.functions
+        self.zygote: Zygote | None = None
+        self.error: Exception | None = None
         torch.set_num_threads(1)
+        threading.Thread(target=self.serve, daemon=True).start()
+        self.hear()
+
+    def prepare(self) -> None:
         self.zygote = self.start_zygote()
         self.reports = self.zygote.probe()
         lacking = missing(self.reports)
-        if lacking and not setting.allow_unsandboxed:
+        if lacking and not self.setting.allow_unsandboxed:
             raise GradingError(
                 f"the sandbox lacks {', '.join(lacking)}; see `dlcourse doctor`, "
                 "or pass --allow-unsandboxed for code that you trust"
             )
         if "read-only root" not in {report.layer for report in self.reports if report.in_force}:
-            refuse_exposed(setting)
-        threading.Thread(target=self.serve, daemon=True).start()
+            refuse_exposed(self.setting)
 
     def start_zygote(self) -> Zygote:
         lab = self.setting.lab
@@ -89,8 +96,13 @@ class Worker:
     def grade(self, job: Job) -> list[TestRecord]:
         # An engine's worker may run several of its tasks in threads of one process.
         with self.turn:
+            if self.error is not None:
+                raise self.error
             self.jobs.put(job)
-            answer = self.answers.get()
+            return self.hear()
+
+    def hear(self) -> list[TestRecord] | None:
+        answer = self.answers.get()
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -99,6 +111,7 @@ class Worker:
         lab = self.setting.lab
 
         def work(session: TestSession) -> None:
+            self.answers.put(None)
             while True:
                 job = self.jobs.get()
                 try:
@@ -107,11 +120,22 @@ class Worker:
                     self.answers.put(error)
 
         try:
+            # Here, for the kernel ends the zygote with the thread that started it.
+            self.prepare()
             run_session(lab.tests, lab.root, work)
         except Exception as error:  # noqa: BLE001 (likewise)
+            self.error = error
             self.answers.put(error)
 
     def grade_now(self, session: TestSession, job: Job) -> list[TestRecord]:
+        """Grade `job`; a second time where the zygote was lost over it."""
+        try:
+            tests = self.try_once(session, job)
+        except GradingError:
+            return self.try_once(session, job)
+        return tests if self.zygote.process.poll() is None else self.try_once(session, job)
+
+    def try_once(self, session: TestSession, job: Job) -> list[TestRecord]:
         if self.zygote.process.poll() is not None:
             self.zygote.close()
             self.zygote = self.start_zygote()
@@ -195,12 +219,16 @@ WORKERS: dict[Setting, Worker] = {}
 STARTING = threading.Lock()
 
 
-def die_with_batch() -> None:
-    """An Executor's initializer: no worker outlives a batch that was killed."""
+def join_batch() -> None:
+    """An Executor's initializer: no worker outlives a batch that was killed, and none is brought
+    down by a test that a student's values would have fill the memory."""
     kernel.die_with_parent()
     # The batch may have gone while this process was still importing.
     if os.getppid() != multiprocessing.parent_process().pid:
         os._exit(1)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, most))
 
 
 def worker(setting: Setting) -> Worker:

@@ -53,6 +53,7 @@ FRAME = (
     "(lambda t: struct.pack('<Q', len(t) + 4) + struct.pack('<I', len(t)) + t)"
     '(b\'{"m": %s, "b": []}\')'
 )
+TRUE = FRAME % '{"value": true}'
 
 ATTACKS = {
     # Patches: what is replaced here is not what the tests use.
@@ -80,12 +81,26 @@ ATTACKS = {
     "    def __torch_function__(cls, f, t, a=(), k=None): return True\n"
     "WRONG_SUM = torch.zeros(20).as_subclass(T)\n",
     "not a number": "WRONG_SUM = float('nan')\n",
+    "empty tensor of great size": "import torch\nWRONG_SUM = torch.empty(2**40, 0)\n",
+    "tensor without memory": "import torch\nWRONG_SUM = torch.zeros(1).expand(2**40)\n",
+    "tensor without data": "import torch\nWRONG_SUM = torch.empty(20, device='meta')\n",
+    "sparse tensor": "import torch\nWRONG_SUM = torch.eye(20).to_sparse()\n",
+    "tensor of nothing": "import torch\nWRONG_SUM = torch.empty(0)\n",
+    "array of one truth": "import numpy\nWRONG_SUM = numpy.array([True])\n",
+    "number of many digits": "WRONG_SUM = 10**5000\n",
+    "text that is no text": "WRONG_SUM = '\\ud800'\n",
+    "object that runs when unpickled": "import os\nclass P:\n"
+    "    def __reduce__(self): return os.system, ('touch /tmp/pickled',)\nWRONG_SUM = P()\n",
     # Leaving.
     "exit with 0": "import sys\nsys.exit(0)\n",
     "exit as the sandbox would": "import os\nos._exit(70)\n",
     "exit hard with 0": "import os\nos._exit(0)\n",
     "atexit": "import atexit, os\natexit.register(lambda: os._exit(0))\n",
     "raise SystemExit in a call": "class E:\n    def __radd__(s, o): raise SystemExit(0)\nWRONG_SUM = E()\n",
+    "exit when collected": "import os\nclass D:\n    def __del__(self): os._exit(0)\nD()\n",
+    "exit by a signal": "import os, signal\nsignal.signal(signal.SIGALRM, lambda *a: os._exit(0))\n"
+    "signal.alarm(1)\n",
+    "hang up and stay": "import os, time\nos.close(3)\ntime.sleep(3600)\n",
     "skip": "import pytest\npytest.skip('nothing here', allow_module_level=True)\n",
     "raise partial credit": "from dlcourse.grade.points import PartialCredit\n"
     "raise PartialCredit(1.0, 'all of it')\n",
@@ -133,6 +148,26 @@ ATTACKS = {
     "new namespace": won_if("import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == 0"),
     "mount": won_if("import ctypes\nassert ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, 0) == 0"),
     "become root": won_if("import os\nos.setuid(0)\nassert os.getuid() == 0\nopen('/usr/x', 'w')"),
+    "32-bit calls": "import ctypes, mmap\npage = mmap.mmap(-1, 4096, prot=7)\n"
+    "page.write(b'\\xb8\\x02\\0\\0\\0\\xcd\\x80\\xc3')\n"  # mov eax, 2 (fork); int 0x80; ret
+    "at = ctypes.addressof(ctypes.c_char.from_buffer(page))\n"
+    "WON = ctypes.CFUNCTYPE(ctypes.c_int)(at)() >= 0\n",
+    "calls that leave something behind": won_if(
+        # shmget semget msgget mq_open add_key memfd_create io_uring userfaultfd vm_readv perf bpf
+        # ptrace pidfd_getfd unshare execve execveat vfork, and getpid as x32 has it
+        "import ctypes\ncall = ctypes.CDLL(None).syscall\n"
+        "assert any(call(n, 0, 0, 0, 0, 0) != -1 for n in (29, 64, 68, 240, 248, 319, 425, 323, 310, 298,"
+        " 321, 101, 438, 272, 59, 322, 58, 0x40000000 + 39))"
+    ),
+    "shared memory": won_if(
+        "from multiprocessing.shared_memory import SharedMemory\nSharedMemory('left', True, 4096)"
+    ),
+    "shared tensor": won_if("import torch\ntorch.zeros(9).share_memory_()"),
+    "hard link": won_if("import os, sys\nos.link(sys.executable, '/tmp/x')"),
+    "pipe with a name": won_if("import os\nos.mkfifo('/tmp/x')"),
+    "raise the limits": won_if(
+        "import resource as r\nr.setrlimit(r.RLIMIT_NOFILE, (65, r.getrlimit(r.RLIMIT_NOFILE)[1] + 1))"
+    ),
     # Floods.
     "memory": "x = []\nwhile True: x.append(bytearray(64 * 2**20))\n",
     "memory by torch": "import torch\nx = [torch.ones(2**28) for _ in range(100)]\n",
@@ -141,6 +176,9 @@ ATTACKS = {
     "print": "print('x' * 10**8)\n",
     "print lines": "while True: print('spam')\n",
     "keys that collide": "WRONG_SUM = {k * (2**61 - 1): 0 for k in range(120_000)}\n",
+    "keys that collide, in many": "WRONG_SUM = [{k * (2**61 - 1): 0 for k in range(9_000)}"
+    " for _ in range(17)]\n",
+    "zip bomb": "import zlib\nx = [zlib.decompress(zlib.compress(bytes(2**28))) for _ in range(9)]\n",
     "handles": "WRONG_SUM = [object() for _ in range(200_000)]\n",
     "deep value": "WRONG_SUM = []\nfor _ in range(500): WRONG_SUM = [WRONG_SUM]\n",
     "endless iterator": "import itertools\nWRONG_SUM = itertools.repeat(0)\n",
@@ -160,6 +198,18 @@ ATTACKS = {
                         "(b'[' * 100000)"),
     "impossible tensor": forged(FRAME % '{"value": {"t": "tensor", "dtype": "float32", "shape": [-1]}}'),
     "forged handle": forged(FRAME % '{"value": {"t": "handle", "v": -1}}'),
+    "forged kind": forged(FRAME % '{"error": {"kind": []}}'),
+    "forged prints": forged(FRAME % '{"value": 3, "printed": {"score": 100}}'),
+    "answers ahead": f"import os, struct\nfor _ in range(99): os.write(3, {TRUE})\n",
+    "answers from a thread": "import os, struct, threading, time\ndef later():\n    while True:\n"
+    f"        time.sleep(0.01)\n        os.write(3, {TRUE})\n"
+    "threading.Thread(target=later, daemon=True).start()\n",
+    "callbacks without end": "import os, struct, sys, threading\ndef drain():\n"
+    "    while True: os.read(3, 2**20)\nclass Flood:\n    def __bool__(self):\n"
+    "        if sys._getframe(1).f_code.co_name != 'step': return False\n"
+    "        threading.Thread(target=drain, daemon=True).start()\n        while True: os.write(3, "
+    + FRAME % '{"callback": 0, "args": [3], "kwargs": {"t": "dict", "v": []}}'
+    + ")\nWON = Flood()\n",
     # Names.
     "shadow torch": "import sys, types\nsys.modules['torch'] = types.ModuleType('torch')\n",
     "shadow by files": won_if(

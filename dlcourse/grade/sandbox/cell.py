@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -10,7 +11,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from dlcourse.grade.wire import MAX_FRAME, WireError, pack, unpack
 __all__ = ["Cell", "Zygote", "probe_layers"]
 
 SIZE = struct.Struct("<Q")
-START_S = 120.0  # importing torch on a busy machine
+START_S = 600.0  # importing torch on a busy machine
 LOCK_IN_S = 20.0
+BUSY = 3.0  # times the limit that code may take by the clock while it has not had that much CPU
+CPU_CLOCK = 2  # the low bits of the number of a process's clock
 COULD_NOT_LOCK_IN = 70
 KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)", 24: "CPU limit"}
 
@@ -54,28 +57,34 @@ class Zygote:
         )
         theirs.close()
         folders = [sys.prefix, sys.base_prefix, str(package)]
-        self.say(
-            {
-                "modules": list(modules),
-                "folders": [os.path.realpath(folder) for folder in folders],
-                "hidden": [os.path.realpath(folder) for folder in hidden],
-            }
-        )
-        self.problem = self.hear(START_S)["namespaces"]
+        setup = {
+            "modules": list(modules),
+            "folders": [os.path.realpath(folder) for folder in folders],
+            "hidden": [os.path.realpath(folder) for folder in hidden],
+        }
+        self.say(json.dumps(setup).encode())
+        self.problem = self.hear()["namespaces"]
         self.current: Cell | None = None
 
-    def say(self, message: dict, descriptors: Iterable[int] = ()) -> None:
-        socket.send_fds(self.control, [json.dumps(message).encode()], list(descriptors))
+    def say(self, message: bytes, descriptors: Iterable[int] = ()) -> None:
+        try:
+            socket.send_fds(self.control, [message], list(descriptors))
+        except OSError as error:
+            raise self.lost(f"cannot be told: {error.strerror}") from None
 
-    def hear(self, timeout_s: float) -> dict:
-        self.control.settimeout(timeout_s)
+    def hear(self) -> dict:
+        self.control.settimeout(START_S)
         try:
             line = self.control.recv(2**16)
         except OSError as error:
-            raise GradingError(f"the sandbox does not answer: {error}") from None
+            raise self.lost(f"does not answer: {error}") from None
         if not line:
-            raise GradingError("the sandbox ended; `dlcourse doctor` says what is missing")
+            raise self.lost("ended; `dlcourse doctor` says what is missing")
         return json.loads(line)
+
+    def lost(self, what: str) -> GradingError:
+        self.close()
+        return GradingError(f"the sandbox {what}")
 
     def open(
         self, source: bytes, filename: str, name: str, limits: Limits, *, probing: bool = False
@@ -85,7 +94,7 @@ class Zygote:
             self.current.close()
         ours, theirs = socket.socketpair()
         order = {"filename": filename, "name": name, "limits": asdict(limits), "probing": probing}
-        self.say(order, [theirs.fileno()])
+        self.say(json.dumps(order).encode(), [theirs.fileno()])
         theirs.close()
         self.current = Cell(self, ours)
         self.current.begin(source)
@@ -99,9 +108,9 @@ class Zygote:
 
     def end(self, word: bytes) -> int:
         """Have the current fork reaped (b"reap") or killed (b"kill"); its exit status."""
-        self.control.send(word)
+        self.say(word)
         self.current = None
-        return self.hear(LOCK_IN_S)["status"]
+        return self.hear()["status"]
 
     def close(self) -> None:
         self.control.close()
@@ -110,41 +119,70 @@ class Zygote:
 
 
 class Cell:
-    """The channel to one locked-in submission. Time is counted only while it is waited for."""
+    """The channel to one locked-in submission. Time is counted only while it is asked, and by the
+    clock only up to a point where other work keeps the submission from the CPU."""
 
     def __init__(self, zygote: Zygote, link: socket.socket) -> None:
         self.zygote, self.link = zygote, link
         self.link.setblocking(False)
         self.alive = True
-        self.left_s = self.granted_s = LOCK_IN_S
+        self.pid = 0
         self.layers: list[Report] = []
+        self.allow(LOCK_IN_S)
 
     def begin(self, source: bytes) -> None:
         try:
-            message, _ = unpack(self.receive())
-            self.layers = [Report(**report) for report in message["layers"]]
-            self.send(source)
+            with self.on_the_clock():
+                self.pid = unpack(self.receive())[0]["pid"]
+                message, _ = unpack(self.receive())
+                self.layers = [Report(**report) for report in message["layers"]]
+                self.send(source)
         except StudentError as error:
             raise GradingError(f"the sandbox could not lock itself in: {error}") from None
 
     def allow(self, seconds: float) -> None:
-        """Grant `seconds` from now on, of waiting."""
+        """Grant `seconds` from now on, of being asked."""
         self.left_s = self.granted_s = seconds
+        self.reserve_s = (BUSY - 1) * seconds
+        self.cpu_from_s = self.cpu_s()
+
+    @contextlib.contextmanager
+    def on_the_clock(self) -> Iterator[None]:
+        """What is done here is on the submission's time, its answers' reading included."""
+        self.deadline = time.monotonic() + self.left_s
+        try:
+            yield
+        finally:
+            self.left_s = self.deadline - time.monotonic()
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU that the submission has used."""
+        try:
+            return time.clock_gettime((~self.pid << 3) | CPU_CLOCK) if self.pid else 0.0
+        except OSError:
+            return 0.0
+
+    def prolong(self) -> bool:
+        """Give back the time in which the submission had no CPU, as far as the reserve goes."""
+        lacking_s = self.granted_s - (self.cpu_s() - self.cpu_from_s)
+        if lacking_s < 0.1 * self.granted_s or self.reserve_s <= 0:
+            return False
+        more_s = min(lacking_s, self.reserve_s)
+        self.deadline, self.reserve_s = time.monotonic() + more_s, self.reserve_s - more_s
+        return True
 
     def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple:
         if not self.alive:
             raise StudentError("killed", "the process that ran your code is gone")
         try:
-            self.send(pack(message, buffers))
-            while True:
-                reply, replies = unpack(self.receive())
-                if "callback" not in reply:
-                    return reply, replies
-                # What student code has the test compute is on student code's time.
-                start = time.monotonic()
-                answer, answers = call_back(reply["callback"], reply, replies)
-                self.left_s -= time.monotonic() - start
-                self.send(pack(answer, answers))
+            with self.on_the_clock():
+                self.send(pack(message, buffers))
+                while True:
+                    reply, replies = unpack(self.receive())
+                    if "callback" not in reply:
+                        return reply, replies
+                    answer, answers = call_back(reply["callback"], reply, replies)
+                    self.send(pack(answer, answers))
         except WireError:
             self.close()
             raise
@@ -186,14 +224,16 @@ class Cell:
         return bytes(data)
 
     def wait(self, event: int) -> None:
+        """Return when the link is ready; also one that always is must come to an end."""
         poll = select.poll()
         poll.register(self.link, event)
-        start = time.monotonic()
-        ready = poll.poll(max(0.0, self.left_s) * 1000)
-        self.left_s -= time.monotonic() - start
-        if not ready:
-            self.close()
-            raise StudentError("time", f"your code took longer than {self.granted_s:.0f} s")
+        while True:
+            left_s = self.deadline - time.monotonic()
+            if left_s > 0 and poll.poll(left_s * 1000):
+                return
+            if not self.prolong():
+                self.close()
+                raise StudentError("time", f"your code took longer than {self.granted_s:.0f} s")
 
     def gone(self) -> StudentError:
         """Why the submission's process ended."""

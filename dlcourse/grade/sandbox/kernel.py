@@ -7,6 +7,7 @@ import os
 import struct
 
 __all__ = [
+    "adopt_orphans",
     "bind",
     "die_with_parent",
     "drop_capabilities",
@@ -91,6 +92,11 @@ def prctl(option: int, value: int) -> int:
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent's thread ends."""
     prctl(1, 9)
+
+
+def adopt_orphans() -> None:
+    """Have this process become the parent of what its children leave behind."""
+    prctl(36, 1)
 
 
 def forbid_new_privileges() -> None:
