@@ -185,6 +185,15 @@ def test_test_that_breaks_could_not_check(lab):
     assert "ZeroDivisionError: division by zero" in record.tests[2].reason
 
 
+def test_failure_in_a_helper_that_hides_itself_shows_the_line_that_called_it(lab):
+    helper = (
+        "\ndef same(got, expected):\n    __tracebackhide__ = True\n    assert got == expected\n"
+    )
+    tests = tiny.TESTS.replace("assert counter.count == 20", "same(counter.count, 21)")
+    lab.tests.write_text(tests + helper)
+    assert grade.check(lab, lab.solution).tests[2].where == "same(counter.count, 21)"
+
+
 def test_tests_that_do_not_load_could_not_grade(lab):
     lab.tests.write_text("import nothing_there")
     with pytest.raises(GradingError, match=r"test_lab90_sums.py holds no tests that can run: .*"):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from dlcourse.grade import points
+from dlcourse.grade.explain import difference
 
 GATE_INPUTS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 AND = torch.tensor([0.0, 0.0, 0.0, 1.0])
@@ -19,21 +20,62 @@ def randn(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def close(got, expected):
-    """Equal up to rounding, in single or in double precision, tensor or number."""
-    assert_close(torch.as_tensor(got), expected, rtol=1e-4, atol=1e-5, check_dtype=False)
+def close(what, got, expected):
+    """`got` is `expected` up to rounding, in single or in double precision; a number will do for a
+    tensor of shape ()."""
+    __tracebackhide__ = True
+    if isinstance(got, float | int) and expected.dim() == 0:
+        got = torch.tensor(got)
+    if isinstance(got, torch.Tensor):
+        got = got.to(expected.dtype)
+    assert is_close(got, expected), f"{what}: {difference(got, expected)}"
+
+
+def is_close(got, expected):
+    same = isinstance(got, torch.Tensor) and got.shape == expected.shape
+    return same and torch.allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def has_shape(what, got, shape):
+    """`got` is a tensor of that shape."""
+    __tracebackhide__ = True
+    right = isinstance(got, torch.Tensor) and got.shape == shape
+    assert right, f"{what}: {difference(got, torch.zeros(shape))}"
+
+
+def parts(returned, *names):
+    """What came back as a tuple of as many parts as there are `names`."""
+    __tracebackhide__ = True
+    count = len(returned) if isinstance(returned, tuple | list) else 1
+    assert count == len(names), f"expected ({', '.join(names)}), got {count} of these {len(names)}"
+    return returned
 
 
 def step(inputs, weight, bias):
-    """A neuron of the test's own; shapes as the lab says, lists of numbers taken as well."""
-    weight, bias = torch.as_tensor(weight).float(), torch.as_tensor(bias).float()
-    return torch.ge((inputs * weight).sum(-1), -bias).float()
+    """A neuron of the test's own. Shape: (N, D), (D,), a number -> (N,)."""
+    return (inputs @ weight + bias >= 0).float()
+
+
+def neuron_of(weight, bias, which=""):
+    """Weight and bias of a neuron with two inputs, if they are that."""
+    __tracebackhide__ = True
+    has_shape(f"the {which}weight", weight, (2,))
+    assert torch.as_tensor(bias).numel() == 1, f"the {which}bias: expected one number, got {bias!r}"
+    return weight.float(), torch.as_tensor(bias).float().reshape(())
 
 
 def nearby():
     """Gate inputs, each off by 0.1 up or down, for every input all four ways. Shape: (16, 2)."""
     off = torch.tensor([[-0.1, -0.1], [-0.1, 0.1], [0.1, -0.1], [0.1, 0.1]])
     return (GATE_INPUTS[:, None] + 0.99 * off).flatten(0, 1)
+
+
+def all_right(answers, gate):
+    """The `answers` to `nearby()` are those of the gate, in each of its four corners."""
+    __tracebackhide__ = True
+    wrong = (answers.reshape(4, 4) != gate[:, None]).any(dim=1)
+    corners = ", ".join(str(tuple(map(int, corner))) for corner in GATE_INPUTS[wrong])
+    assert not corners, f"with each input off by 0.1, the answer is wrong near {corners}"
 
 
 @points(0.5, task="1.1", hint="below 0 gives 0.0, 0 and above give 1.0; answer in floats")
@@ -54,36 +96,48 @@ def test_neuron_takes_any_number_of_inputs(student):
 
 @points(0.5, task="1.2", hint="put the four inputs into weight[0] x1 + weight[1] x2 + bias")
 def test_and_gate_answers_and(student):
-    weight, bias = student.and_gate()
-    close(torch.as_tensor(step(GATE_INPUTS, weight, bias)), AND)
+    weight, bias = parts(student.and_gate(), "weight", "bias")
+    close("the four answers", step(GATE_INPUTS, *neuron_of(weight, bias)), AND)
 
 
 @points(0.5, task="1.2", hint="leave room on both sides: for (1, 0) and for (1, 1)", hidden=True)
 def test_and_gate_has_room_to_spare(student):
-    weight, bias = student.and_gate()
-    close(step(nearby(), weight, bias), AND.repeat_interleave(4))
+    weight, bias = parts(student.and_gate(), "weight", "bias")
+    all_right(step(nearby(), *neuron_of(weight, bias)), AND)
 
 
-def run_network(inputs, network):
-    hidden_weight, hidden_bias, weight, bias = (torch.as_tensor(part).float() for part in network)
-    hidden = (inputs @ hidden_weight.T + hidden_bias >= 0).float()
-    return step(hidden, weight, bias)
+def xor_by(student):
+    """The student's network as a function of inputs (N, 2)."""
+    __tracebackhide__ = True
+    hidden_weight, hidden_bias, weight, bias = parts(
+        student.xor_network(), "hidden weight", "hidden bias", "output weight", "output bias"
+    )
+    has_shape("the hidden weight", hidden_weight, (2, 2))
+    has_shape("the hidden bias", hidden_bias, (2,))
+    weight, bias = neuron_of(weight, bias, "output ")
+
+    def network(inputs):
+        hidden = (inputs @ hidden_weight.float().T + hidden_bias.float() >= 0).float()
+        return step(hidden, weight, bias)
+
+    return network
 
 
 @points(0.5, task="1.3", hint="shapes (2, 2), (2,), (2,) and a number: 4 + 2 + 2 + 1 parameters")
 def test_xor_network_has_9_parameters(student):
-    shapes = [tuple(torch.as_tensor(part).squeeze().shape) for part in student.xor_network()]
-    assert shapes == [(2, 2), (2,), (2,), ()]
+    xor_by(student)
+    count = sum(torch.as_tensor(part).numel() for part in student.xor_network())
+    assert count == 9, f"expected 9 parameters, got {count}"
 
 
 @points(1, task="1.3", hint="write down what each of the two hidden neurons answers to the four")
 def test_xor_network_answers_xor(student):
-    close(run_network(GATE_INPUTS, student.xor_network()), XOR)
+    close("the four answers", xor_by(student)(GATE_INPUTS), XOR)
 
 
 @points(0.5, task="1.3", hint="each of the three neurons needs room to spare", hidden=True)
 def test_xor_network_has_room_to_spare(student):
-    close(run_network(nearby(), student.xor_network()), XOR.repeat_interleave(4))
+    all_right(xor_by(student)(nearby()), XOR)
 
 
 def perceptron(weight, bias, inputs, targets, lr):
@@ -101,15 +155,14 @@ def perceptron(weight, bias, inputs, targets, lr):
     0.5,
     task="1.4",
     needs=("1.1",),
-    hint="one sample after the other, each with the weights that the one before it left",
+    hint="add lr (t - y) x to the weight and lr (t - y) to the bias, sample after sample",
 )
 def test_perceptron_rule_by_hand(student):
     # (0, 0) is taken for 1: bias -1. The next two are right. (1, 1) gives -1, is missed: up by 1.
-    weight, bias, mistakes = student.perceptron_epoch(
-        torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND
-    )
-    close(weight, torch.tensor([1.0, 1.0]))
-    close(bias, torch.tensor(0.0))
+    returned = student.perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
+    weight, bias, mistakes = parts(returned, "weight", "bias", "mistakes")
+    close("the new weight", weight, torch.tensor([1.0, 1.0]))
+    close("the new bias", bias, torch.tensor(0.0))
     assert int(mistakes) == 2, f"expected 2 mistakes on the way, got {int(mistakes)}"
 
 
@@ -139,22 +192,23 @@ def test_perceptron_epoch_of_many_inputs(student):
         weight, bias = randn(d, seed=n + d), torch.tensor(0.5)
         got = student.perceptron_epoch(weight, bias, inputs, targets, lr)
         expected = perceptron(weight, bias, inputs, targets, lr)
-        close(got[0], expected[0])
-        close(got[1], expected[1])
+        close("the new weight", got[0], expected[0])
+        close("the new bias", got[1], expected[1])
         assert int(got[2]) == expected[2]
 
 
 @points(
     0.5,
     task="1.5",
-    hint="the sign: a x + b - y, not y - (a x + b); then the mean over the points",
+    hint="2 x (a x + b - y) and 2 (a x + b - y) of each point, then the mean over the points",
     banned=AUTOGRAD,
 )
 def test_line_gradient_by_hand(student):
     # errors 1 and 2: (2 * 1 * 1 + 2 * 2 * 2) / 2 = 5 and (2 * 1 + 2 * 2) / 2 = 3
-    da, db = student.line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.zeros(2))
-    close(da, torch.tensor(5.0))
-    close(db, torch.tensor(3.0))
+    returned = student.line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.zeros(2))
+    da, db = parts(returned, "derivative by a", "derivative by b")
+    close("the derivative by a", da, torch.tensor(5.0))
+    close("the derivative by b", db, torch.tensor(3.0))
 
 
 @points(0.5, task="1.5", hint="the mean over any number of points, not their sum", hidden=True)
@@ -164,8 +218,8 @@ def test_line_gradient_is_that_of_autograd(student):
         a, b = (torch.tensor(value, requires_grad=True) for value in (0.7, -1.3))
         expected = torch.autograd.grad((y - (a * x + b)).square().mean(), (a, b))
         da, db = student.line_gradient(0.7, -1.3, x, y)
-        close(da, expected[0])
-        close(db, expected[1])
+        close("the derivative by a", da, expected[0])
+        close("the derivative by b", db, expected[1])
 
 
 @points(
@@ -177,7 +231,7 @@ def test_line_gradient_is_that_of_autograd(student):
 def test_two_steps_of_fit_line_by_hand(student):
     path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.0, 0.0, lr=0.1, steps=2)
     # at (0.5, -0.3) the errors are 0.2 and 0.7: derivatives 0.2 + 1.4 and 0.2 + 0.7
-    close(path, torch.tensor([[1.0, 0.0], [0.5, -0.3], [0.34, -0.39]]))
+    close("the path", path, torch.tensor([[1.0, 0.0], [0.5, -0.3], [0.34, -0.39]]))
 
 
 def lecture_points():
@@ -188,8 +242,7 @@ def lecture_points():
 @points(0.5, task="1.6", needs=("1.5",), hint="steps + 1 rows; each step starts where one ended")
 def test_line_descends_as_in_the_lecture(student):
     path = student.fit_line(*lecture_points(), a=-2.0, b=1.0, lr=0.5, steps=95)
-    path = torch.as_tensor(path)
-    assert tuple(path.shape) == (96, 2), f"expected shape (96, 2), got {tuple(path.shape)}"
+    has_shape("the path", path, (96, 2))
     end = tuple(round(value, 2) for value in path[-1].tolist())
     assert end == (0.24, 0.50), f"expected an end at a = 0.24, b = 0.50, got {end}"
 
@@ -202,13 +255,13 @@ def test_fit_line_is_a_linear_iteration(student):
         rows = [torch.tensor([a, b])]
         for _ in range(steps):
             rows.append(rows[-1] - lr * 2 / 9 * ones.T @ (ones @ rows[-1] - y))
-        close(student.fit_line(x, y, a, b, lr, steps), torch.stack(rows))
+        close("the path", student.fit_line(x, y, a, b, lr, steps), torch.stack(rows))
 
 
 @points(
     1,
     task="1.7",
-    hint="p = sigmoid(x . weight + bias), the error is p - t",
+    hint="p = sigmoid(x . weight + bias); the mean over samples of (p - t) x and of p - t",
     banned=AUTOGRAD,
 )
 def test_logistic_gradient_by_hand(student):
@@ -217,8 +270,8 @@ def test_logistic_gradient_by_hand(student):
         torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0])
     )
     # p = 1/2 for both, errors -1/2 and 1/2: (-1/2 * 2) / 2 and (1/2 * 4) / 2
-    close(dweight, torch.tensor([-0.5, 1.0]))
-    close(dbias, torch.tensor(0.0))
+    close("the derivative by weight", dweight, torch.tensor([-0.5, 1.0]))
+    close("the derivative by bias", dbias, torch.tensor(0.0))
 
 
 @points(1, task="1.7", hint="the bias counts in p; the mean over the samples in both", hidden=True)
@@ -230,5 +283,5 @@ def test_logistic_gradient_is_that_of_autograd(student):
         loss = F.binary_cross_entropy_with_logits(inputs @ weight + bias, targets)
         expected = torch.autograd.grad(loss, (weight, bias))
         dweight, dbias = student.logistic_gradient(weight.detach(), bias.detach(), inputs, targets)
-        close(dweight, expected[0])
-        close(dbias, expected[1])
+        close("the derivative by weight", dweight, expected[0])
+        close("the derivative by bias", dbias, expected[1])
