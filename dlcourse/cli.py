@@ -41,6 +41,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.recipe:
+        from dlcourse import recipes
+
+        recipes.run(args.lab, args.lab_flags)
+        return 0
     from dlcourse import course
 
     lab = course.find_lab(args.lab)
@@ -203,6 +208,9 @@ def add_run(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("lab", metavar="LAB")
     parser.add_argument(
         "--solution", action="store_true", help="the complete script, not the student's"
+    )
+    parser.add_argument(
+        "--recipe", action="store_true", help="LAB is a recipe's name: mnist-fast, lenet5, ..."
     )
     parser.set_defaults(call=run)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,12 +26,15 @@ def parse_flags(
     *,
     epochs: int,
     full_epochs: int,
+    long: bool = False,
 ) -> argparse.Namespace:
     """Parse the flags common to all labs, seed everything, make the output folder.
 
     Returns a namespace with `data_dir`, `device` (torch.device), `seed`, `threads`, `epochs` (from
     --epochs, else 1 with --tiny, `full_epochs` with --full, `epochs`), `tiny`, `full`, `limit`
-    (training images to use: 2000 with --tiny, else None), `out` (Path) and `plot`.
+    (training images to use: 2000 with --tiny, else None), `out` (Path) and `plot`; of a `long` run
+    also `resume` and `deterministic`. Of several processes that torchrun started, only the first
+    prints, and the others' `out` is a folder that goes when they end.
     Raises UsageError for a value that cannot be, SystemExit for --help.
     """
     parser = Parser(
@@ -45,7 +52,12 @@ def parse_flags(
     size.add_argument("--full", action="store_true", help=f"the long run: {full_epochs} epochs")
     add("--out", type=Path, default=Path("results") / name, metavar="DIR", help="%(default)s")
     add("--no-plot", dest="plot", action="store_false", help="write no figures")
+    if long:
+        add("--resume", action="store_true", help="go on from the checkpoint in --out")
+        add("--deterministic", action="store_true", help="the same numbers to the bit, slower")
     args = parser.parse_args(argv)
+    if int(os.environ.get("RANK", "0")) > 0:
+        hush(args)
     if args.epochs is None:
         args.epochs = 1 if args.tiny else full_epochs if args.full else epochs
     if args.epochs < 1:
@@ -63,6 +75,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:
         raise UsageError(f"{message} (see --help)")
+
+
+def hush(args: argparse.Namespace) -> None:
+    """Of the processes that torchrun started only the first speaks and leaves files."""
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    args.out = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, args.out, ignore_errors=True)
 
 
 def make_writable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 
@@ -44,21 +45,23 @@ def available_devices() -> list[str]:
 def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The device called `name` ("cuda", "cuda:1", "mps", "cpu"), or the best here for None.
 
-    Raises UsageError where the device is not to be had, naming those that are.
+    Of the processes that torchrun starts on a machine, each has a GPU of its own. Raises
+    UsageError where the device is not to be had, naming those that are.
     """
     available = available_devices()
-    if name is None:
-        return torch.device(available[0])
     try:
-        device = torch.device(name)
+        device = torch.device(available[0] if name is None else name)
     except RuntimeError:
         raise UsageError(
             f"unknown device {name!r}; here there is: {', '.join(available)}"
         ) from None
     if device.type not in available:
         raise UsageError(f"no {device.type} device here; there is: {', '.join(available)}")
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"no device {name!r}; this machine has {torch.cuda.device_count()} GPU(s)")
+        count = torch.cuda.device_count()
+        raise UsageError(f"no device '{device}'; this machine has {count} GPU(s)")
     return device
 
 

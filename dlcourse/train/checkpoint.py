@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from dlcourse.errors import DataError, UsageError
+from dlcourse.train import distributed
 from dlcourse.train.callbacks import Callback
 from dlcourse.train.run import Run
 
@@ -51,13 +52,14 @@ class Checkpoint(Callback):
 
     def on_start(self, run: Run) -> None:
         self.lock = contextlib.nullcontext() if run.rank else claim(self.path.parent)
-        if self.path.exists():
-            state = read(self.path, next(run.model.parameters()).device)
-            if not self.resume:
-                raise UsageError(
-                    f"{str(self.path.parent)!r} holds a run of {len(state['history']['epochs'])} "
-                    "epochs; resume it (resume=True), or name another folder"
-                )
+        state = read(self.path) if not run.rank and self.path.exists() else None
+        if state and not self.resume:
+            raise UsageError(
+                f"{str(self.path.parent)!r} holds a run of {len(state['history']['epochs'])} "
+                "epochs; resume it (resume=True), or name another folder"
+            )
+        state = distributed.from_first(state)
+        if state:
             check_same(state, run, self.path)
             run.load_state_dict(state)
         if threading.current_thread() is threading.main_thread() and "WORLD_SIZE" not in os.environ:
@@ -142,8 +144,8 @@ def write(path: Path, state: dict[str, Any]) -> None:
         raise
 
 
-def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """What `write` wrote, tensors on `device`; nothing in it is ever executed. Raises DataError."""
+def read(path: Path) -> dict[str, Any]:
+    """What `write` wrote, on the CPU; nothing in it is ever executed. Raises DataError."""
     name = f"checkpoint {str(path)!r}"
     try:
         content = path.read_bytes()
@@ -152,7 +154,7 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles: they end as errors
-            state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(
             f"{name} holds something other than numbers and names, which is not loaded; "

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = [
+    "from_first",
     "gather",
     "join",
     "mean",
@@ -30,17 +31,13 @@ __all__ = [
 ]
 
 
-def join(device: torch.device) -> torch.device:
-    """Join the processes that torchrun started, if it did; return this process's own device."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return device
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    if not dist.is_initialized():
+def join(device: torch.device) -> None:
+    """Join the processes that torchrun started, if it did and this one has not yet."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         atexit.register(leave)
-    return device
 
 
 def leave() -> None:
@@ -92,6 +89,14 @@ def gather(value: Any) -> list:
     if world_size() > 1:
         dist.all_gather_object(values, value)
     return values
+
+
+def from_first(value: Any) -> Any:
+    """What the first process has."""
+    values = [value]
+    if world_size() > 1:
+        dist.broadcast_object_list(values, 0)
+    return values[0]
 
 
 def same_buffers(model: nn.Module) -> None:

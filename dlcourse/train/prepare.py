@@ -36,7 +36,8 @@ def prepare(**given: Any) -> Run:
     """The Run that `fit` was asked for; `given` are all its arguments. Raises UsageError."""
     check(given)
     model, train = given["model"], given["train"]
-    device = distributed.join(pick_device(given["device"]))
+    device = pick_device(given["device"])
+    distributed.join(device)
     torch.manual_seed(given["seed"] + distributed.rank())
     speed = Speed(model, device, **{name: given[name] for name in KNOBS})
     speed.place(model)

@@ -176,15 +176,15 @@ class Run:
 
     def set_generators(self, state: dict[str, Any]) -> None:
         """Put back what `generators` returned."""
-        torch.set_rng_state(state["torch"].cpu())
+        torch.set_rng_state(state["torch"])
         for device, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(one.cpu(), device)
+            torch.cuda.set_rng_state(one, device)
         key, *numpy = state["numpy"]
-        np.random.set_state(("MT19937", key.cpu().numpy().astype(np.uint32), *numpy))
+        np.random.set_state(("MT19937", key.numpy().astype(np.uint32), *numpy))
         version, python, gauss = state["python"]
         random.setstate((version, tuple(python.tolist()), gauss))
         if self.generator and state["loader"] is not None:
-            self.generator.set_state(state["loader"].cpu())
+            self.generator.set_state(state["loader"])
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training needs to go on, in types that weights_only reads."""
@@ -210,8 +210,9 @@ class Run:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self.model.load_state_dict(state["model"])
+        device = self.speed.device
         for name, value in state["carried"].items():
-            setattr(self.model, name, value)
+            setattr(self.model, name, moved(value, device))
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler:
             self.scheduler.load_state_dict(state["scheduler"])
@@ -222,7 +223,7 @@ class Run:
         config = self.history.config
         self.history.__dict__.update(state["history"], config=config)
         self.step, self.samples = state["step"], state["samples"]
-        self.losses, self.stop = state["losses"], state["stop"]
+        self.losses, self.stop = moved(state["losses"], device), state["stop"]
         self.heed_patience()
         self.first_pass = state["first_pass"]
         number = self.rank if self.rank < len(state["generators"]) else 0
@@ -234,3 +235,12 @@ def carried(model: nn.Module) -> list[str]:
     """Attributes of a recurrent model that go from batch to batch, in no state_dict of torch's."""
     names = ("state", "state_rows") if hasattr(model, "reset_state") else ()
     return [name for name in names if hasattr(model, name)]
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """`value` with its tensors, in lists and tuples too, on `device`."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, list | tuple):
+        return type(value)(moved(one, device) for one in value)
+    return value

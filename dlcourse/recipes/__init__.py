@@ -1,0 +1,54 @@
+"""Recipes by name: model, data, training and the result to expect, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlcourse import lab
+from dlcourse.errors import UnknownNameError
+from dlcourse.recipes.catalog import RECIPES
+from dlcourse.recipes.recipe import Recipe, Splits
+from dlcourse.train import evaluate
+from dlcourse.train.checkpoint import NAME
+
+__all__ = ["RECIPES", "Recipe", "Splits", "find", "run"]
+
+
+def find(name: str) -> Recipe:
+    """The recipe called `name`. Raises UnknownNameError."""
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    return RECIPES[name]
+
+
+def run(name: str, argv: Sequence[str] | None = None) -> None:
+    """Train the recipe called `name` with the flags in `argv`, say what came of it, write it down.
+
+    While it trains, --out holds a checkpoint; when it has, `history.json`. Raises UnknownNameError
+    and what `fit` raises.
+    """
+    recipe = find(name)
+    args = lab.parse_flags(
+        name, f"{recipe.about}\nexpected: {recipe.expected}", argv,
+        epochs=recipe.epochs, full_epochs=recipe.epochs, long=True,
+    )  # fmt: skip
+    splits = recipe.splits(
+        args.data_dir, offline=args.offline, seed=args.seed, device=args.device, limit=args.limit
+    )
+    print(f"{name}: {recipe.about}\ndata: {splits.train.source}")
+    model, history = recipe.train(
+        splits, seed=args.seed, epochs=args.epochs, device=args.device,
+        checkpoint=args.out, resume=args.resume, deterministic=args.deterministic,
+    )  # fmt: skip
+    history.save(args.out / "history.json")
+    (args.out / NAME).unlink(missing_ok=True)  # the run is whole: the next one is another
+    if args.plot:
+        history.plot(args.out / "learning_curves.png")
+    scores = {
+        split: evaluate(model, batches, metrics=(recipe.metric,))[recipe.metric]
+        for split, batches in (("val", splits.val), ("test", splits.test))
+    }
+    print(f"expected: {recipe.expected}")
+    form = "{:.2f}" if recipe.text else "{:.2%}"
+    found = ", ".join(f"{split} {form.format(score)}" for split, score in scores.items())
+    print(f"{recipe.metric}: {found} after {sum(history['seconds']):.1f} s of training")
