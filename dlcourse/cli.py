@@ -288,6 +288,10 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="a grid of runs: initialization x optimizer x learning rate x seed, or any argument",
         description="Every flag marked * is an axis: values with commas between them.",
     )
+    parser.add_argument(
+        "experiment", nargs="?", metavar="EXPERIMENT", help="one of the lectures' by name"
+    )
+    parser.add_argument("--list", action="store_true", help="the lectures' experiments")
     for flag, text in {
         "model": "a name from dlcourse.models (default: mlp)",
         "data": "a data set (default: mnist)",
@@ -312,7 +316,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--axis", action="append", default=[], metavar="NAME=V,V", help="* any other argument"
     )
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs a cell (default 1)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="runs a cell (default: 1)")
     parser.add_argument("--tiny", action="store_true", help="a small size, to see it work")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the study's folder, also to resume"

@@ -27,7 +27,7 @@ DATA = {
     "val_fraction": 0.1,
     "whiten": "channel",
 }
-OWN = ("model", "data", "init", "seed", "keep")
+OWN = {"init": "default", "keep": "best", "train_scores": False, "seed": 0}
 # Not values to compare, or the harness's own business.
 NOT_FIT = (
     "model", "train", "val", "loss", "seed", "device", "progress", "callbacks", "checkpoint",
@@ -54,10 +54,10 @@ def split(settings: Mapping[str, Any]) -> Parts:
 
     Raises UnknownNameError for a name that neither the harness, `fit` nor the model takes.
     """
-    parts = Parts({}, {}, dict(DATA), {"init": "default", "keep": "best", "seed": 0})
+    parts = Parts({}, {}, dict(DATA), dict(OWN))
     takes = model_arguments(settings["model"])
     for name, value in settings.items():
-        if name in OWN:
+        if name in ("model", "data", *OWN):
             parts.own[name] = value
         elif name in DATA:
             parts.data[name] = value
@@ -85,7 +85,7 @@ def known(model: str) -> list[str]:
     """Every axis that a run of `model` can have."""
     takes = model_arguments(model)
     short = ["depth", "width"] if "hidden_sizes" in takes else []
-    return list(dict.fromkeys([*OWN, *FIT, *DATA, *short, *takes]))
+    return list(dict.fromkeys(["model", "data", *OWN, *FIT, *DATA, *short, *takes]))
 
 
 def model_arguments(name: str) -> list[str]:

@@ -38,7 +38,7 @@ FOLLOWED = (
     "patience", "min_delta",
 )  # fmt: skip
 # Schedules that look at nothing but the number of steps.
-SCHEDULES = (None, "linear", "cosine", "onecycle")
+SCHEDULES = (None, "linear", "cosine", "onecycle", "inverse")
 # Optimizers whose one-pass form is quicker on a stack (measured: benchmarks/compare_batched.py).
 FUSED = ("adam", "adamw")
 # Models of a stack. More gain nothing, as the weights outgrow the processor's cache.
@@ -203,6 +203,8 @@ def run_together(
     metrics = common.fit.get("metrics", ("accuracy",))
     first = score(stack, val, metrics) if any(kept_epoch(row) is None for row in rows) else None
     final = score(stack, test_batches, metrics) if test else [{}] * len(rows)
+    # Seeds order the same training images differently.
+    seen = common.own["train_scores"] and score(stack, streams.batches[0], metrics)
     for model, row in enumerate(rows):
         kept = kept_epoch(row)
         row.scores |= (
@@ -211,6 +213,8 @@ def run_together(
             else {name: value for name, value in kept.items() if name.startswith("val_")}
         )
         row.scores["train_loss"] = row.epochs[-1]["train_loss"] if row.epochs else math.nan
+        if seen:
+            row.scores |= prefixed("train", seen[model])
         row.scores |= prefixed("test", final[model])
         row.together = len(rows)
         row.seconds = (time.perf_counter() - start) / len(rows)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse import executors, runtime
-from dlcourse.compare import axes, harness, report, study, table
-from dlcourse.errors import UsageError
+from dlcourse.compare import axes, experiments, harness, lectures, report, study, table
+from dlcourse.errors import UnknownNameError, UsageError
 
 __all__ = ["TINY", "compare"]
 
@@ -24,20 +24,39 @@ AXES = (
 def compare(args: argparse.Namespace) -> str:
     """Do what the flags say; returns what is to be printed."""
     runtime.set_threads(args.threads)
+    if args.list:
+        return experiments.as_list(lectures.EXPERIMENTS.values())
     if args.beside:
         one, other = map(study.load, args.beside)
         return table.beside(one, other)
     if args.report:
         return f"{report.write_report(study.load(args.report))}"
-    settings = settings_of(args)
+    if args.experiment:
+        return lecture(args)
+    settings = {"model": "mlp", "data": "mnist", **(TINY if args.tiny else {}), **settings_of(args)}
     done = harness.grid(out_of(args, settings), **settings, **options(args))
     return f"{table.as_text(done)}\n{report.write_report(done)}"
+
+
+def lecture(args: argparse.Namespace) -> str:
+    """Run an experiment of the lectures and say whether the expected outcome came."""
+    if args.experiment not in lectures.EXPERIMENTS:
+        raise UnknownNameError("experiment", args.experiment, lectures.EXPERIMENTS)
+    experiment = lectures.EXPERIMENTS[args.experiment]
+    done, answer = experiments.run(
+        experiment, args.out, tiny=args.tiny, **options(args), **settings_of(args)
+    )
+    word = "It came" if answer.came else "It did not come"
+    return (
+        f"{table.as_text(done)}\nExpected: {experiment.expected}\n{word}: {answer.found}\n"
+        f"{done.folder / 'report.html'}"
+    )
 
 
 def options(args: argparse.Namespace) -> dict[str, Any]:
     """What says where runs happen, for `harness.grid`."""
     return {
-        "seeds": args.seeds,
+        **({"seeds": args.seeds} if args.seeds is not None else {}),
         "jobs": args.jobs,
         "executor": executors.connect(args.executor) if args.executor else None,
         "together": not args.no_together,
@@ -58,7 +77,7 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
         if not equals or not name:
             raise UsageError(f"--axis must be NAME=VALUE,VALUE,..., got {text!r}")
         given[name] = values
-    settings = {"model": "mlp", "data": "mnist", **(TINY if args.tiny else {})}
+    settings = {}
     for name, text in given.items():
         values = axes.parse_values(text)
         settings[name] = values[0] if len(values) == 1 else values

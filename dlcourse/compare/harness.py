@@ -53,6 +53,7 @@ def grid(
 
     settings: `model`, `data`, `init`, any argument of the model, of `fit` and of `axes.DATA`;
         keep="last" keeps the last weights, not those of the epoch best on the validation data;
+        train_scores=True scores the kept weights on the training data too;
         lr="auto" searches one for every cell, see `sweep`.
     out: the study's folder, made or resumed. seeds: how many (0, 1, ...), or which.
     jobs: local processes (1: this one); executor: where units of work run instead. Results are

@@ -19,7 +19,8 @@ BINS = 50
 class Layer:
     """One activation layer, over a batch.
 
-    activations, gradients: counts in BINS equal bins; edges: their outer edges (low, high).
+    activations, gradients: shares in BINS equal bins, all 0 where nothing is finite; edges: the
+    outer edges (low, high).
     std: of the activations. dead: the share of units that are 0 on the whole batch. saturated: the
     share of activations beyond 0.97 in size, where a tanh hardly has a slope.
     gradient_norm: of the loss by the activations, over the batch.
@@ -90,8 +91,11 @@ def layer(name: str, outputs: Tensor, gradients: Tensor) -> Layer:
 
 
 def histogram(values: Tensor) -> tuple[list[float], tuple[float, float]]:
+    values = values[values.isfinite()].float().cpu()
+    if not len(values):
+        return [0.0] * BINS, (-1.0, 1.0)
     low, high = values.min().item(), values.max().item()
     if low == high:
         low, high = low - 1e-8, high + 1e-8
-    counts = torch.histc(values.float().cpu(), BINS, low, high)
+    counts = torch.histc(values, BINS, low, high)
     return (counts / counts.sum()).tolist(), (low, high)

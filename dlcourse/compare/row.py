@@ -22,7 +22,8 @@ class Row:
         the best weights before that, or of the first ones); "failed" where it raised an error;
         "died" where its process did. The last two have no scores.
     scores: `val_loss`, `val_accuracy`, ... of the weights that were kept, `test_...` of the same,
-        `train_loss` of the last epoch, `train_accuracy` where asked for.
+        `train_loss` of the last epoch as it was trained on; where `train_scores` was asked for,
+        `train_loss`, `train_accuracy`, ... of the weights that were kept, in eval mode.
     epochs: the learning curve, a dict an epoch, as in `History`.
     seconds: wall clock of the run; its share of it where `together` runs trained as one model.
     """

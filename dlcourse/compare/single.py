@@ -62,6 +62,8 @@ def run_one(settings: Mapping[str, Any], place: Place, test: bool = True) -> Row
     else:
         row.scores |= {name: value for name, value in kept.items() if name.startswith("val_")}
     row.scores["train_loss"] = row.epochs[-1]["train_loss"] if row.epochs else math.nan
+    if parts.own["train_scores"]:
+        row.scores |= prefixed("train", evaluate(model, train, metrics=metrics))
     if test:
         row.scores |= prefixed("test", evaluate(model, test_batches, metrics=metrics))
     row.seconds = time.perf_counter() - start

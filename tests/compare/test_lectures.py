@@ -1,0 +1,164 @@
+"""The lectures' experiments: each can start, each verdict can go both ways, one from end to end."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from dlcourse.cli import main
+from dlcourse.compare import lectures, material, plan
+from dlcourse.compare.lectures import EXPERIMENTS
+from dlcourse.compare.material import Place
+from dlcourse.compare.row import Row
+from dlcourse.compare.study import Study
+
+NAMES = (
+    "initialization", "optimizers", "schedules", "batch-size", "batch-norm", "depth", "dropout",
+    "early-stopping", "random-labels", "width",
+)  # fmt: skip
+
+
+def grid_of(name, size):
+    experiment = EXPERIMENTS[name]
+    settings = {**experiment.grid, **(experiment.tiny if size == "tiny" else {})}
+    seeds = settings.pop("seeds")
+    return plan.listed({**settings, "seed": range(seeds)})
+
+
+def study(tmp_path, name, scores, **fields):
+    """The tiny study of `name` whose runs have the scores that `scores` makes of their settings."""
+    grid = grid_of(name, "tiny")
+    runs = [{}]
+    for axis, values in grid.items():
+        runs = [{**run, axis: value} for run in runs for value in values]
+    rows = [Row(run, "done", scores(run), **{k: f(run) for k, f in fields.items()}) for run in runs]
+    return Study(tmp_path, grid, rows)
+
+
+def judged(study, name):
+    return EXPERIMENTS[name].judge(study, Place(device="cpu"))
+
+
+def test_the_experiments_are_listed_with_lecture_and_expected_outcome(capsys):
+    assert main(["compare", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert tuple(EXPERIMENTS) == NAMES
+    for experiment in EXPERIMENTS.values():
+        assert f"{experiment.name:<16}lecture {experiment.lecture}" in out
+        assert experiment.expected in out
+        assert experiment.expected.count(". ") == 0
+        assert experiment.expected.endswith(".")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", ["tiny", "full"])
+def test_every_run_of_an_experiment_can_start(name, size, monkeypatch):
+    shapes = {"mnist": (1, 1, 28, 28), "cifar10": (1, 3, 32, 32)}
+    monkeypatch.setattr(
+        material,
+        "images",
+        lambda name, place: SimpleNamespace(train_images=torch.empty(shapes[name]), num_classes=10),
+    )
+    assert plan.expand(grid_of(name, size), Place(device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "otherwise"),
+    [
+        (
+            "schedules",
+            lambda run: {"test_loss": 1.0 if run["schedule"] is None else 0.5},
+            lambda run: {"test_loss": {None: 1.0, "cosine": 1.1}.get(run["schedule"], 0.5)},
+        ),
+        (
+            "batch-size",
+            lambda run: {"train_loss": run["batch_size"]},
+            lambda run: {"train_loss": -run["batch_size"]},
+        ),
+        (
+            "batch-norm",
+            lambda run: {"test_accuracy": 0.8 if run["batch_norm"] or run["init"] else 0.1}
+            | ({} if run["batch_norm"] else {"test_accuracy": 0.1}),
+            lambda run: {"test_accuracy": 0.8},
+        ),
+        (
+            "depth",
+            lambda run: {"train_loss": 2.0 if run["model"] == "plain56" else 1.0},
+            lambda run: {"train_loss": 2.0 if run["model"].endswith("56") else 1.0},
+        ),
+        (
+            "dropout",
+            lambda run: {"test_loss": 1 - run["dropout"]},
+            lambda run: {"test_loss": 1 + run["dropout"]},
+        ),
+        (
+            "random-labels",
+            lambda run: {"train_accuracy": 1.0, "test_accuracy": 0.9 - 0.8 * run["random_labels"]},
+            lambda run: {"train_accuracy": 1 - run["random_labels"], "test_accuracy": 0.1},
+        ),
+        (
+            "width",
+            lambda run: {"test_loss": 2 - abs(math.log2(run["width"]) - 2) / 4,
+                         "train_accuracy": 0.9},
+            lambda run: {"test_loss": 2 - math.log2(run["width"]) / 10, "train_accuracy": 0.9},
+        ),
+    ],
+)  # fmt: skip
+def test_a_verdict_follows_the_scores(name, expected, otherwise, tmp_path):
+    def epochs(run):
+        return [{"epoch": 1, "train_loss": 0.4 + run.get("random_labels", 0)}]
+
+    def filled(scores):
+        return lambda run: (
+            {"train_loss": 0.0, "train_accuracy": 0.5, "test_accuracy": 0.5} | (scores(run))
+        )
+
+    came = judged(study(tmp_path, name, filled(expected), epochs=epochs), name)
+    assert came.came, came.found
+    assert not judged(study(tmp_path, name, filled(otherwise), epochs=epochs), name).came
+
+
+@pytest.mark.parametrize(("turn", "came"), [(5, True), (99, False)])
+def test_early_stopping_comes_only_where_the_loss_turned_up_before_the_end(turn, came, tmp_path):
+    epochs = EXPERIMENTS["early-stopping"].tiny["epochs"]
+    made = study(
+        tmp_path,
+        "early-stopping",
+        lambda run: {"test_loss": 0.8 if run["keep"] == "best" else 1.0},
+        best_epoch=lambda run: min(turn, epochs),
+    )
+    answer = judged(made, "early-stopping")
+    assert answer.came == came, answer.found
+
+
+def test_lectures_claims_about_ten_layers_are_measured_not_taken_from_the_runs(
+    data_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(lectures.flow, "STEPS", 1)
+    made = study(tmp_path, "initialization", lambda run: {})
+    made.grid["data"] = ["blobs"]
+    answer = EXPERIMENTS["initialization"].judge(made, Place(data_dir, device="cpu"))
+    assert answer.came, answer.found
+    assert len(answer.figures) == 10
+    made.grid["init"] = ["normal:0.01", "normal:1", "xavier", "kaiming"]
+    monkeypatch.setattr(lectures.flow.single.init, "initialize", lambda model, *a, **k: model)
+    assert not EXPERIMENTS["initialization"].judge(made, Place(data_dir, device="cpu")).came
+
+
+def test_an_experiment_runs_by_name_and_says_whether_the_outcome_came(data_dir, tmp_path, capsys):
+    out = tmp_path / "study"
+    argv = ["compare", "random-labels", "--tiny", "--data", "blobs", "--data-dir", data_dir]
+    argv += ["--out", str(out), "--device", "cpu", "--train-size", "60", "--limit", "none"]
+    assert main([*argv, "--epochs", "10", "--seeds", "1"]) == 0
+    text = capsys.readouterr().out
+    assert f"Expected: {EXPERIMENTS['random-labels'].expected}" in text
+    # Four classes: a guess is right for one in four, above the fifth that ten classes allow.
+    assert "It did not come: training accuracy 0.0: " in text
+    page = (out / "report.html").read_text()
+    assert "<h1>random-labels (A: the randomization test (Zhang et al. 2017))</h1>" in page
+    assert "It did not come:</strong> training accuracy" in page
+    assert main(["compare", "random-lables"]) == 2
+    assert "unknown experiment 'random-lables'; did you mean 'random-labels'?" in (
+        capsys.readouterr().err
+    )
