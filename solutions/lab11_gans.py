@@ -1,0 +1,475 @@
+# %% [markdown]
+"""Lab 11: generative adversarial networks.
+
+Can a network learn to draw digits when nobody tells it what is wrong with its drawings, except
+another network that is learning too?
+
+You write the losses of the two players, the two steps that they take in turn, and the generator of
+DCGAN (Radford et al. 2016). A classifier judges what it draws. You make it collapse, see on two
+numbers why such games spin out of control, and meet GLO, which does without the second player.
+
+Lectures: J (GAN, GLO), T and C (GAN).
+
+    dlcourse check lab11               what is right so far, in seconds
+    dlcourse check lab11 --task 11.3   one task
+    dlcourse run lab11 --tiny          the whole experiment on 1,000 images, in seconds
+    dlcourse run lab11                 the whole experiment, some minutes on a laptop
+    dlcourse run lab11 --full          longer training: digits that the classifier is sure of
+
+A recorded run of the solution (`dlcourse run lab11`, real MNIST, 2 cores):
+
+    data: MNIST from datasets/MNIST/raw; 54,000 training images
+
+    x * y, distance from (0, 0)           start  step 100  step 200
+    both at once                           1.41      2.33      3.83
+    in turn                                1.41      1.39      1.36
+
+    judge: LeNet-5, right on 99.11% of the test images
+    samples of                           digits    rarest      sure
+    MNIST: the test images                10/10      9.0%     99.0%
+    DCGAN, run 1                           8/10      4.0%     82.7%
+    DCGAN, run 2                           8/10      3.4%     81.7%
+    DCGAN, run 3                           8/10      3.2%     82.3%
+    DCGAN, mean over 3 runs                          3.5%     82.2%
+    DCGAN, standard deviation                        0.4%      0.5%
+    DCGAN, minimax loss                    9/10      3.8%     81.6%
+    DCGAN, generator alone: collapsed      5/10      0.6%     77.8%
+    GLO, on 3,000 images                   8/10      3.1%     77.6%
+    figures: results/lab11
+"""
+
+# %%
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, models, plots
+from dlcourse.models.glo import laplacian_loss
+from dlcourse.train import evaluate, fit
+
+# %% [markdown]
+# ## 1. The game
+# The generator G makes an image of random numbers z. The discriminator D says with a logit whether
+# an image is real; D(x) below is the sigmoid of it. D wants log D(real) + log(1 - D(G(z))) large, G
+# wants it small. A sure discriminator has logits far from 0: work with the logits themselves, for
+# the logarithm of a sigmoid that was rounded to 0 is minus infinity.
+
+
+# %%
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """mean of -log D(real), plus mean of -log(1 - D(fake)), D = sigmoid(logit).
+
+    Finite, with finite gradients, for logits of any size.
+    Shape: real_logits (N,), fake_logits (M,) -> ().
+
+    >>> discriminator_loss(torch.tensor([0.0]), torch.tensor([0.0, 0.0]))  # 2 log 2
+    tensor(1.3863)
+    """
+    # Task 11.1 (1 point). Hint: -log sigmoid(x) is F.softplus(-x), and 1 - sigmoid(x) is
+    # sigmoid(-x).
+    # BEGIN SOLUTION
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    # END SOLUTION
+
+
+# %%
+def generator_loss(fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
+    """What the generator minimizes, averaged over the images.
+
+    kind: "minimax" is log(1 - D(fake)), the game as it was told; its slope dies where D is sure
+    that the image is a fake, just when the generator should learn most. "non_saturating" is
+    -log D(fake): the same aim, steep there. Finite for logits of any size.
+    Shape: fake_logits (N,) -> ().
+
+    >>> generator_loss(torch.tensor([0.0])), generator_loss(torch.tensor([0.0]), "minimax")
+    (tensor(0.6931), tensor(-0.6931))
+    """
+    # Task 11.2 (2 points). Hint: softplus again; mind the two signs.
+    # BEGIN SOLUTION
+    if kind == "minimax":
+        return -F.softplus(fake_logits).mean()
+    return F.softplus(-fake_logits).mean()
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 2. Two steps in turn
+# Each player has an optimizer of its own, and moves only its own weights.
+
+
+# %%
+def adam(net: nn.Module, lr: float) -> torch.optim.Adam:
+    """The optimizer of one player, with the DCGAN paper's betas."""
+    return torch.optim.Adam(net.parameters(), lr, betas=(0.5, 0.999))
+
+
+def gradient_norm(net: nn.Module) -> float:
+    """The length of the gradient that lies in the weights of `net`; 0 where there is none."""
+    grads = [p.grad.norm() for p in net.parameters() if p.grad is not None]
+    return torch.stack(grads).norm().item() if grads else 0.0
+
+
+def discriminator_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    latents: Tensor,
+) -> float:
+    """One step of the discriminator on real images and on generator(latents); returns its loss.
+
+    optimizer: of the discriminator's weights. The generator is left as it is, and no gradient is
+    left behind in it; gradients that lie in the discriminator from before do not count.
+    Shape: images (N, *), latents (N, latent_dim).
+    """
+    # Task 11.3 (3 points). Hint: detach() cuts the generator off; then zero_grad, backward, step.
+    # BEGIN SOLUTION
+    fakes = generator(latents).detach()
+    loss = discriminator_loss(discriminator(images), discriminator(fakes))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    # END SOLUTION
+
+
+# %%
+def generator_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    latents: Tensor,
+    kind: str = "non_saturating",
+) -> float:
+    """One step of the generator against the discriminator as it stands; returns its loss.
+
+    optimizer: of the generator's weights. The discriminator's weights stay.
+    Shape: latents (N, latent_dim).
+    """
+    # Task 11.4 (2 points). Hint: no detach here: the gradient must come through the discriminator.
+    # What it leaves behind there, the next discriminator_step must not use.
+    # BEGIN SOLUTION
+    loss = generator_loss(discriminator(generator(latents)), kind)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 3. DCGAN
+# The discriminator halves the image's side by strides, the generator doubles it by transposed
+# convolutions. The generator:
+#
+# | layer | what                                                        | output             |
+# |-------|-------------------------------------------------------------|--------------------|
+# | start | nn.ConvTranspose2d, kernel 7, of latents (N, latent_dim, 1, 1) | (N, 2 width, 7, 7) |
+# | norm1 | nn.BatchNorm2d; ReLU                                         | (N, 2 width, 7, 7) |
+# | up1   | nn.ConvTranspose2d, kernel 4, stride 2, padding 1            | (N, width, 14, 14) |
+# | norm2 | nn.BatchNorm2d; ReLU                                         | (N, width, 14, 14) |
+# | up2   | nn.ConvTranspose2d, kernel 4, stride 2, padding 1; sigmoid   | (N, 1, 28, 28)     |
+
+
+# %%
+class Discriminator(nn.Module):
+    """Shape: images (N, 1, 28, 28) in [0, 1] -> logits (N,), high for a real one."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, width, 4, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)
+        self.norm2 = nn.BatchNorm2d(2 * width)
+        self.conv3 = nn.Conv2d(2 * width, 1, 7)
+        self.apply(draw_weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = F.leaky_relu(self.conv1(images), 0.2)  # (N, width, 14, 14)
+        x = F.leaky_relu(self.norm2(self.conv2(x)), 0.2)  # (N, 2 width, 7, 7)
+        return self.conv3(x).flatten()
+
+
+class Generator(nn.Module):
+    """Shape: latents (N, latent_dim) from N(0, 1) -> images (N, 1, 28, 28) in [0, 1].
+
+    Its layers are called start, norm1, up1, norm2 and up2, as in the table above.
+
+    >>> Generator(latent_dim=10)(torch.randn(2, 10)).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(self, latent_dim: int = 64, width: int = 32) -> None:
+        super().__init__()
+        # Task 11.5 (2 points). Hint: the discriminator backward; latent_dim is the number of
+        # channels that `start` takes.
+        # BEGIN SOLUTION
+        self.start = nn.ConvTranspose2d(latent_dim, 2 * width, 7)
+        self.norm1 = nn.BatchNorm2d(2 * width)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.up2 = nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1)
+        # END SOLUTION
+        self.apply(draw_weights)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        # Task 11.5, continued. Hint: latents[:, :, None, None] has the shape that `start` takes.
+        # BEGIN SOLUTION
+        x = F.relu(self.norm1(self.start(latents[:, :, None, None])))
+        x = F.relu(self.norm2(self.up1(x)))
+        return self.up2(x).sigmoid()
+        # END SOLUTION
+
+
+def draw_weights(layer: nn.Module) -> None:
+    """Weights from N(0, 0.02), as in the paper."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+
+
+# %% [markdown]
+# ## 4. A judge
+# A loss says who is winning, not how good the images are. So a classifier that knows digits looks
+# at the samples: does each digit occur, and how sure is it of what it sees?
+
+
+# %%
+def coverage(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The share of the images that fall to each class, and the mean probability of that class.
+
+    An image falls to its most probable class. Shape: logits (N, K) -> shares (K,), confidence ().
+
+    >>> coverage(torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]]))
+    (tensor([0.7500, 0.2500]), tensor(0.9999))
+    """
+    # Task 11.6 (1 point). Hint: softmax, max(dim=1), bincount with minlength=K.
+    # BEGIN SOLUTION
+    confidence, classes = logits.softmax(dim=1).max(dim=1)
+    return classes.bincount(minlength=logits.shape[1]) / len(logits), confidence.mean()
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 5. Why it is unstable
+# A game has no valley to roll into. The smallest one: x wants x * y small, y wants it large. Its
+# only balance is (0, 0).
+
+
+# %%
+def play(x: float, y: float, lr: float, steps: int, in_turn: bool = False) -> Tensor:
+    """The way of (x, y) when x descends and y climbs the gradient of x * y, start included.
+
+    in_turn: y moves after x and sees where x went; else both move at once, from the same place.
+    Shape: -> (steps + 1, 2).
+
+    >>> play(1.0, 1.0, lr=0.5, steps=1)
+    tensor([[1.0000, 1.0000],
+            [0.5000, 1.5000]])
+    >>> play(1.0, 1.0, lr=0.5, steps=1, in_turn=True)
+    tensor([[1.0000, 1.0000],
+            [0.5000, 1.2500]])
+    """
+    # Task 11.7 (2 points). Hint: the slope along x is y, the slope along y is x.
+    # BEGIN SOLUTION
+    way = [(x, y)]
+    for _ in range(steps):
+        new_x = x - lr * y
+        y = y + lr * (new_x if in_turn else x)
+        x = new_x
+        way.append((x, y))
+    return torch.tensor(way)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 6. Without an adversary
+# GLO (Bojanowski et al. 2017) gives each training image a latent of its own, and learns the latents
+# together with the generator so that G(latent) is the image. To keep them near each other they are
+# held in the unit ball.
+
+
+# %%
+def project(latents: Tensor) -> Tensor:
+    """Latents longer than 1 shortened to length 1; the others stay.
+
+    Shape: (N, latent_dim) -> (N, latent_dim).
+
+    >>> project(torch.tensor([[3.0, 4.0], [0.3, 0.4]]))
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    # Task 11.8 (1 point). Hint: divide by the length where that is above 1, else by 1.
+    # BEGIN SOLUTION
+    return latents / latents.norm(dim=1, keepdim=True).clamp(min=1)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 7. The experiment
+# Of the samples: how many of the ten digits have 5 % of them or more, the share of the rarest, and
+# how sure the judge is on average.
+
+# %%
+LATENT_DIM = 64
+
+
+# %%
+def train_gan(
+    batches: data.Batches, epochs: int, width: int, kind: str = "non_saturating", lr: float = 1e-3
+) -> tuple[Generator, Discriminator]:
+    """Both players after their steps in turn, with a learning rate that falls to 0.
+
+    Where a loss turns NaN it stops, says so, and gives back the weights of the last whole epoch.
+    """
+    players = Generator(LATENT_DIM, width), Discriminator(width)
+    generator, discriminator = (player.to(batches.device) for player in players)
+    optimizers = [adam(player, lr) for player in players]
+    steps = epochs * len(batches)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        for optimizer in optimizers
+    ]
+    for epoch in range(1, epochs + 1):
+        best = copy.deepcopy([player.state_dict() for player in players])
+        for images, _ in batches:
+            latents = torch.randn(len(images), LATENT_DIM, device=batches.device)
+            loss_d = discriminator_step(generator, discriminator, optimizers[1], images, latents)
+            loss_g = generator_step(generator, discriminator, optimizers[0], latents, kind)
+            if not math.isfinite(loss_d + loss_g):
+                print(f"stopped in epoch {epoch}: losses {loss_d}, {loss_g}; a smaller lr may help")
+                for player, weights in zip(players, best, strict=True):
+                    player.load_state_dict(weights)
+                return players
+            for schedule in schedules:
+                schedule.step()
+    return players
+
+
+def collapse(generator: Generator, discriminator: Discriminator, steps: int) -> Generator:
+    """The generator after `steps` of its own against a discriminator that stands still."""
+    generator = copy.deepcopy(generator)
+    optimizer, device = adam(generator, 1e-3), discriminator.conv1.weight.device
+    for _ in range(steps):
+        latents = torch.randn(64, LATENT_DIM, device=device)
+        generator_step(generator, discriminator, optimizer, latents)
+    return generator
+
+
+def train_glo(images: Tensor, epochs: int, width: int) -> tuple[Generator, Tensor]:
+    """The generator and one latent (N, LATENT_DIM) for each of the images (N, 1, 28, 28)."""
+    generator = Generator(LATENT_DIM, width).to(images.device)
+    latents = nn.Parameter(project(torch.randn(len(images), LATENT_DIM, device=images.device)))
+    groups = [{"params": generator.parameters()}, {"params": [latents], "lr": 1e-2}]
+    optimizer = torch.optim.Adam(groups, lr=1e-3)
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(images), device=images.device).split(64):
+            loss = laplacian_loss(generator(latents[chosen]), images[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                latents.copy_(project(latents))
+    return generator, latents.detach()
+
+
+def gaussian_like(latents: Tensor, num_samples: int) -> Tensor:
+    """New latents from the Gaussian with the mean and covariance of the learned ones."""
+    centered = latents - latents.mean(0)
+    noise = torch.randn(num_samples, len(latents), device=latents.device)
+    return project(latents.mean(0) + noise @ centered / len(latents) ** 0.5)
+
+
+@torch.inference_mode()
+def run(net: nn.Module, inputs: Tensor) -> Tensor:
+    """net(inputs) in eval mode, in parts."""
+    net.eval()
+    outputs = torch.cat([net(part) for part in inputs.split(500)])
+    net.train()
+    return outputs
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab11", __doc__, argv, epochs=1, full_epochs=6)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    limit, width, num_samples, judge_epochs = None, 32, 10_000, 8 if args.full else 3
+    if args.tiny:
+        limit, width, num_samples, judge_epochs = 1000, 4, 200, 1
+    batches, val, test = mnist.batches(
+        batch_size=64, seed=args.seed, device=args.device, limit=limit, whiten="none"
+    )
+    print(f"data: {mnist.source}; {batches.num_samples:,} training images")
+
+    ways = {
+        "both at once": play(1.0, 1.0, lr=0.1, steps=200),
+        "in turn": play(1.0, 1.0, lr=0.1, steps=200, in_turn=True),
+    }
+    print(f"\n{'x * y, distance from (0, 0)':<34}{'start':>9}{'step 100':>10}{'step 200':>10}")
+    for name, way in ways.items():
+        far = way.norm(dim=1)
+        print(f"{name:<34}{far[0]:>9.2f}{far[100]:>10.2f}{far[200]:>10.2f}")
+
+    judge = models.build("lenet5")
+    fit(judge, batches, val, epochs=judge_epochs, lr=3e-3, schedule="onecycle", device=args.device)
+    print(f"\njudge: LeNet-5, right on {evaluate(judge, test)['accuracy']:.2%} of the test images")
+    print(f"{'samples of':<34}{'digits':>9}{'rarest':>10}{'sure':>10}")
+
+    def show(name: str, images: Tensor) -> tuple[float, float]:
+        shares, confidence = coverage(run(judge, images))
+        digits, rarest, sure = (shares >= 0.05).sum(), shares.min().item(), confidence.item()
+        print(f"{name:<34}{digits:>6}/10{rarest:>10.1%}{sure:>10.1%}")
+        return rarest, sure
+
+    show("MNIST: the test images", torch.cat([images for images, _ in test]))
+    latents = torch.randn(num_samples, LATENT_DIM, device=args.device)
+    samples, scores = {}, []
+    for number in range(1, 4):
+        torch.manual_seed(args.seed + number)
+        players = train_gan(batches, args.epochs, width)
+        samples["DCGAN"] = run(players[0], latents)
+        scores.append(show(f"DCGAN, run {number}", samples["DCGAN"]))
+    rarest, sure = torch.tensor(scores).T
+    print(f"{'DCGAN, mean over 3 runs':<43}{rarest.mean():>10.1%}{sure.mean():>10.1%}")
+    print(f"{'DCGAN, standard deviation':<43}{rarest.std():>10.1%}{sure.std():>10.1%}")
+
+    generator, _ = train_gan(batches, args.epochs, width, "minimax")
+    show("DCGAN, minimax loss", run(generator, latents))
+    generator = collapse(*players, steps=10 if args.tiny else 300)
+    samples["DCGAN, generator alone"] = run(generator, latents)
+    show("DCGAN, generator alone: collapsed", samples["DCGAN, generator alone"])
+    images = mnist.train_images[batches.indices[:3000].cpu()].to(args.device) / 255
+    generator, learned = train_glo(images, 1 if args.tiny else 25 * args.epochs, width)
+    samples["GLO"] = run(generator, gaussian_like(learned, num_samples))
+    show(f"GLO, on {len(images):,} images", samples["GLO"])
+
+    if args.plot:
+        plots.trajectories(ways, args.out / "saddle.png", "x descends x y, y climbs it")
+        for number, (name, images) in enumerate(samples.items(), start=1):
+            plots.mosaic(images[:80], 16, args.out / f"samples_{number}.png", name)
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. The discriminator's loss falls to 0 and stays there. Is that good news?
+# BEGIN SOLUTION
+# Answer: no. It tells real from fake without fail, and its logits are far from 0; under the minimax
+# loss the generator then gets no gradient at all, under the other one a gradient from a judge that
+# no longer looks closely. Near the balance the loss is about 2 log 2 = 1.39, D knowing nothing.
+# END SOLUTION
+# 2. Trained alone, against a discriminator that stands still, the generator loses half of the
+#    digits and draws one scribble over and over. Why is that a good answer, and what stops it
+#    otherwise?
+# BEGIN SOLUTION
+# Answer: against one fixed discriminator the best image is the one that D finds most real, a digit
+# or not; nothing asks for variety. In ordinary training D takes its next step, learns that this
+# image is always a fake, and the generator must leave. Where it only hops from digit to digit the
+# game goes in circles, as x * y does.
+# END SOLUTION

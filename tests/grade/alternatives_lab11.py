@@ -1,0 +1,223 @@
+"""Right answers to lab 11 of another shape than the reference; each replaces the function."""
+
+# ruff: noqa: E501 (other shapes, other styles)
+
+IMPORTS = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
+
+ALTERNATIVES = {
+    "11.1 by logsigmoid": """
+def discriminator_loss(real_logits, fake_logits):
+    return -F.logsigmoid(real_logits).mean() - F.logsigmoid(-fake_logits).mean()
+""",
+    "11.1 by cross-entropy with targets": """
+def discriminator_loss(real_logits, fake_logits):
+    bce = F.binary_cross_entropy_with_logits
+    return bce(real_logits, torch.ones_like(real_logits)) + bce(fake_logits, torch.zeros_like(fake_logits))
+""",
+    "11.1 by logaddexp": """
+def discriminator_loss(real_logits, fake_logits):
+    zero = torch.zeros(())
+    real = torch.logaddexp(zero.to(real_logits), -real_logits).sum() / real_logits.numel()
+    return real + torch.logaddexp(zero.to(fake_logits), fake_logits).sum() / fake_logits.numel()
+""",
+    "11.2 by logsigmoid": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    sign = -1 if kind == "minimax" else 1
+    return -sign * F.logsigmoid(sign * fake_logits).mean()
+""",
+    "11.2 by cross-entropy with targets": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    target = torch.full_like(fake_logits, float(kind != "minimax"))
+    loss = F.binary_cross_entropy_with_logits(fake_logits, target)
+    return loss if kind == "non_saturating" else -loss
+""",
+    "11.2 by a table": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    losses = {"minimax": lambda x: F.logsigmoid(-x), "non_saturating": lambda x: nn.Softplus()(-x)}
+    return torch.mean(losses[kind](fake_logits))
+""",
+    "11.3 without a graph of the generator": """
+def discriminator_step(generator, discriminator, optimizer, images, latents):
+    with torch.no_grad():
+        fakes = generator(latents)
+    discriminator.zero_grad()
+    loss = discriminator_loss(discriminator(images), discriminator(fakes))
+    loss.backward()
+    optimizer.step()
+    return float(loss)
+""",
+    "11.3 by two backward passes": """
+def discriminator_step(generator, discriminator, optimizer, images, latents):
+    optimizer.zero_grad(set_to_none=True)
+    real = F.softplus(-discriminator(images)).mean()
+    real.backward()
+    fake = F.softplus(discriminator(generator(latents).detach())).mean()
+    fake.backward()
+    optimizer.step()
+    return real.item() + fake.item()
+""",
+    "11.3 by autograd.grad": """
+def discriminator_step(generator, discriminator, optimizer, images, latents):
+    loss = discriminator_loss(discriminator(images), discriminator(generator(latents)))
+    weights = list(discriminator.parameters())
+    for weight, grad in zip(weights, torch.autograd.grad(loss, weights)):
+        weight.grad = grad
+    optimizer.step()
+    return loss.item()
+""",
+    "11.4 by freezing the discriminator": """
+def generator_step(generator, discriminator, optimizer, latents, kind="non_saturating"):
+    discriminator.requires_grad_(False)
+    loss = generator_loss(discriminator(generator(latents)), kind)
+    optimizer.zero_grad()
+    loss.backward()
+    discriminator.requires_grad_(True)
+    optimizer.step()
+    return loss.detach().item()
+""",
+    "11.4 clearing both": """
+def generator_step(generator, discriminator, optimizer, latents, kind="non_saturating"):
+    generator.zero_grad()
+    fakes = generator(latents)
+    loss = generator_loss(discriminator(fakes), kind=kind)
+    loss.backward()
+    discriminator.zero_grad()
+    optimizer.step()
+    return float(loss.detach())
+""",
+    "11.4 by autograd.grad": """
+def generator_step(generator, discriminator, optimizer, latents, kind="non_saturating"):
+    loss = generator_loss(discriminator(generator(latents)), kind)
+    weights = [w for w in generator.parameters()]
+    for weight, grad in zip(weights, torch.autograd.grad(loss, weights)):
+        weight.grad = grad
+    optimizer.step()
+    return loss.tolist()
+""",
+    "11.5 by view and modules": """
+class Generator(nn.Module):
+    def __init__(self, latent_dim=64, width=32):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.up2 = nn.ConvTranspose2d(width, 1, 4, 2, 1)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, 4, 2, 1)
+        self.start = nn.ConvTranspose2d(latent_dim, 2 * width, kernel_size=(7, 7))
+        self.norm1, self.norm2 = nn.BatchNorm2d(2 * width), nn.BatchNorm2d(width)
+        self.relu, self.sigmoid = nn.ReLU(), nn.Sigmoid()
+
+    def forward(self, latents):
+        x = latents.view(-1, self.latent_dim, 1, 1)
+        x = self.relu(self.norm1(self.start(x)))
+        x = self.relu(self.norm2(self.up1(x)))
+        return self.sigmoid(self.up2(x))
+""",
+    "11.5 by a loop": """
+class Generator(nn.Module):
+    def __init__(self, latent_dim=64, width=32):
+        super().__init__()
+        for name, layer in {
+            "start": nn.ConvTranspose2d(latent_dim, width * 2, 7),
+            "norm1": nn.BatchNorm2d(width * 2),
+            "up1": nn.ConvTranspose2d(width * 2, width, 4, stride=2, padding=1),
+            "norm2": nn.BatchNorm2d(width),
+            "up2": nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
+        }.items():
+            self.add_module(name, layer)
+
+    def forward(self, latents):
+        x = latents.unsqueeze(-1).unsqueeze(-1)
+        for name, layer in self.named_children():
+            x = layer(x)
+            if name.startswith("norm"):
+                x = x.clamp(min=0)
+        return torch.sigmoid(x)
+""",
+    "11.5 by unflatten": """
+class Generator(nn.Module):
+    def __init__(self, latent_dim=64, width=32):
+        super().__init__()
+        up = dict(kernel_size=4, stride=2, padding=1)
+        self.start, self.norm1 = nn.ConvTranspose2d(latent_dim, 2 * width, 7), nn.BatchNorm2d(2 * width)
+        self.up1, self.norm2 = nn.ConvTranspose2d(2 * width, width, **up), nn.BatchNorm2d(width)
+        self.up2 = nn.ConvTranspose2d(width, 1, **up)
+        self.apply(draw_weights)
+
+    def forward(self, latents):
+        hidden = F.relu(self.norm1(self.start(latents.unflatten(1, (-1, 1, 1)))))
+        return torch.sigmoid(self.up2(F.relu(self.norm2(self.up1(hidden)))))
+""",
+    "11.6 by one-hot": """
+def coverage(logits):
+    p = torch.softmax(logits, -1)
+    shares = F.one_hot(p.argmax(1), logits.shape[1]).float().mean(0)
+    return shares, p.amax(1).mean()
+""",
+    "11.6 by comparing": """
+def coverage(logits):
+    classes = logits.argmax(dim=1)
+    shares = torch.stack([(classes == k).float().mean() for k in range(logits.size(1))])
+    return shares, torch.exp(logits.max(1).values - logits.logsumexp(1)).mean()
+""",
+    "11.6 by counting in numpy": """
+def coverage(logits):
+    counts = np.bincount(logits.argmax(1).numpy(), minlength=logits.shape[1])
+    probabilities = F.softmax(logits, dim=1)
+    return torch.tensor(counts / len(logits)), probabilities.max(1)[0].sum() / len(logits)
+""",
+    "11.7 with a tensor": """
+def play(x, y, lr, steps, in_turn=False):
+    way = torch.empty(steps + 1, 2)
+    way[0] = torch.tensor([x, y])
+    for i in range(steps):
+        way[i + 1, 0] = way[i, 0] - lr * way[i, 1]
+        way[i + 1, 1] = way[i, 1] + lr * way[i + (1 if in_turn else 0), 0]
+    return way
+""",
+    "11.7 by matrices": """
+def play(x, y, lr, steps, in_turn=False):
+    move = torch.tensor([[1.0, -lr], [lr, 1.0 - lr * lr if in_turn else 1.0]])
+    points = [torch.tensor([x, y])]
+    for _ in range(steps):
+        points.append(move @ points[-1])
+    return torch.stack(points)
+""",
+    "11.7 by autograd": """
+def play(x, y, lr, steps, in_turn=False):
+    x, y = torch.tensor(x, requires_grad=True), torch.tensor(y, requires_grad=True)
+    way = [torch.stack([x, y]).detach()]
+    for _ in range(steps):
+        dx, dy = torch.autograd.grad(x * y, [x, y])
+        x.data -= lr * dx
+        if in_turn:
+            (dy,) = torch.autograd.grad(x * y, [y])
+        y.data += lr * dy
+        way.append(torch.stack([x, y]).detach())
+    return torch.stack(way)
+""",
+    "11.8 by where": """
+def project(latents):
+    length = latents.square().sum(1, keepdim=True).sqrt()
+    return torch.where(length > 1, latents / length, latents)
+""",
+    "11.8 by renorm": """
+def project(latents):
+    return torch.stack([z / max(1.0, float(z.norm())) for z in latents])
+""",
+    "11.8 by normalize": """
+def project(latents):
+    long = torch.linalg.vector_norm(latents, dim=1) > 1
+    out = latents.clone()
+    out[long] = F.normalize(latents[long], dim=1)
+    return out
+""",
+}
+
+# Mutants that no test can catch, since they compute the same; each with its reason.
+SURVIVORS = {}
+
+
+def source(name, solution):
+    """The solution with the answer called `name` in the place of its own."""
+    main = 'if __name__ == "__main__":'
+    before, _, _ = solution.partition(main)
+    return before + IMPORTS + ALTERNATIVES[name]
