@@ -8,16 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-import types
 import xml.etree.ElementTree as ET
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
 
+import dlcourse
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
 from dlcourse.grade import late, submissions
+from dlcourse.grade.batch import grade_folder
 from dlcourse.grade.journal import Journal
 from dlcourse.grade.record import Record, TestRecord
 from dlcourse.grade.similar import similar
@@ -113,28 +114,29 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
     assert "&lt;b&gt;&amp;name" in page
     assert "<b>&name" not in page
     before = (out / "journal.jsonl").read_bytes()
-    subprocess.run(command(folder, out), cwd=lab.root, capture_output=True, check=True)
+    assert len(grade_folder(folder, lab, out)) == 7
     assert (out / "journal.jsonl").read_bytes() == before
 
 
 @linux
-def test_batch_runs_over_any_executor(lab, folder, tmp_path, monkeypatch):
+def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
     from dlcourse import executors
-    from dlcourse.grade import worker
-    from dlcourse.grade.batch import grade_folder
 
     for number in range(4):
         (folder / f"s{number}.py").write_text(f"# {number}\n{tiny.SOLUTION}")
-    engine = types.ModuleType("distributed")
-    with ThreadPoolExecutor(2) as pool:
-        engine.Client = lambda address: types.SimpleNamespace(get_executor=lambda: pool)
-        monkeypatch.setitem(sys.modules, "distributed", engine)
-        found = executors.connect("dask:tcp://host:8786")
-        graded = grade_folder(folder, lab, tmp_path / "out", executor=found)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, dashboard_address=None
+    ) as cluster:
+        executor = executors.connect(f"dask:{cluster.scheduler_address}")
+        graded = grade_folder(folder, lab, tmp_path / "out", executor=executor)
+        distributed.default_client().close()
     assert [one.record.score for one in graded] == [6.0] * 4
-    for made in worker.WORKERS.values():
-        made.zygote.close()
-    worker.WORKERS.clear()
+
+
+def test_unknown_executor_is_named():
+    from dlcourse import executors
+
     with pytest.raises(UsageError, match="unknown executor 'slurm'; expected dask:ADDRESS"):
         executors.connect("slurm")
 
@@ -164,17 +166,88 @@ def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, fold
 
 
 @linux
-def test_grader_that_cannot_prove_itself_grades_nobody(lab, folder, tmp_path):
-    (folder / "s.py").write_text(tiny.SOLUTION)
-    lab.tests.write_text(tiny.TESTS.replace("== 20\n", "== 21\n", 1))
-    done = subprocess.run(
-        command(folder, tmp_path / "out"), cwd=lab.root, capture_output=True, text=True, check=False
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("== 20\n", "== 21\n",
+         "the reference fails test_counter: wrong answer: expected 21, got 20; no batch was run"),
+        ("counter = student.Counter(start=2)\n", "return\n",
+         "an unwritten lab gets 1 points from test_counter; no batch was run"),
+    ],
+)  # fmt: skip
+def test_grader_that_cannot_prove_itself_grades_nobody(lab, zygote, monkeypatch, old, new, message):
+    from dlcourse.grade import worker
+
+    monkeypatch.setattr(worker.Worker, "start_zygote", lambda self: zygote)
+    lab.tests.write_text(tiny.TESTS.replace(old, new, 1))
+    with pytest.raises(GradingError, match=f"^{message}$"):
+        worker.prove(worker.Setting(lab))
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    from dlcourse.grade.sandbox.cell import Zygote
+
+    made = Zygote()
+    yield made
+    made.close()
+
+
+class StandIn(Executor):
+    """Grades nothing: passes all but the first try of "odd" and of "lost"."""
+
+    def __init__(self):
+        self.seen = []
+
+    def submit(self, function, setting, job=None):
+        from dlcourse.grade import worker
+
+        done = Future()
+        if function is worker.prove:
+            done.set_result(worker.Proof({}, []))
+            return done
+        name = job.source.decode()
+        first = name not in self.seen
+        self.seen += [name] if name else []
+        if name == "lost" and first:
+            done.set_exception(GradingError("the sandbox ended"))
+        else:
+            outcome = "could not check" if name == "odd" and first else "passed"
+            done.set_result(([TestRecord("90.1", "t", 1.0, 1.0, outcome)], 0.1))
+        return done
+
+
+@linux
+def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
+    lab, folder, tmp_path
+):
+    for name in ("fine", "lost", "odd"):
+        (folder / f"{name}.py").write_text(name)
+    pool = StandIn()
+    message = (
+        "^1 of 3 submissions could not be graded, lost: the sandbox ended; run the same command "
+        "again: what is graded stays$"
     )
-    assert done.returncode == 3
-    assert done.stderr == (
-        "dlcourse: the reference fails test_counter: wrong answer: expected 21, got 20; "
-        "no batch was run\n"
-    )
+    with pytest.raises(GradingError, match=message):
+        grade_folder(folder, lab, tmp_path / "out", executor=pool)
+    graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
+    assert {one.record.tests[0].outcome for one in graded} == {"passed"}
+    assert sorted(pool.seen) == ["fine", "lost", "lost", "odd", "odd"]
+
+
+def test_batch_off_linux_says_so(lab, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(GradingError, match="needs Linux; `dlcourse check` runs anywhere"):
+        grade_folder(folder, lab, tmp_path / "out")
+
+
+def test_batch_is_imported_where_there_is_no_unix(monkeypatch):
+    monkeypatch.setattr(dlcourse, "grade", dlcourse.grade)  # importing anew would replace it
+    for name in [name for name in sys.modules if name.startswith("dlcourse.grade")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("resource", "fcntl"):
+        monkeypatch.setitem(sys.modules, name, None)
+    importlib.import_module("dlcourse.grade.batch")
 
 
 def test_layouts_of_gradescope_moodle_and_canvas(lab, folder):
@@ -268,8 +341,6 @@ def test_two_students_of_one_name_stay_two(lab, folder):
 )  # fmt: skip
 @linux
 def test_bad_folders_are_one_line(lab, folder, tmp_path, change, message):
-    from dlcourse.grade.batch import grade_folder
-
     change(folder, tmp_path / "out")
     with pytest.raises(UsageError, match=message):
         grade_folder(folder, lab, tmp_path / "out")

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
@@ -20,11 +21,14 @@ from tqdm import tqdm
 from dlcourse import runtime
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
-from dlcourse.grade import worker
 from dlcourse.grade.journal import Journal
+from dlcourse.grade.late import penalized
 from dlcourse.grade.record import Record, TestRecord
 from dlcourse.grade.reports import write_reports
 from dlcourse.grade.submissions import Submission, find_submissions
+
+if TYPE_CHECKING:
+    from dlcourse.grade import worker
 
 __all__ = ["Graded", "as_text", "grade_folder"]
 
@@ -100,7 +104,7 @@ def run(
     days_late: dict[str, float],
     per_day: float,
 ) -> list[Graded]:
-    from dlcourse.grade.late import penalized
+    from dlcourse.grade import worker
 
     hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
     setting = worker.Setting(lab, hidden, allow_unsandboxed=allow_unsandboxed)
@@ -147,6 +151,8 @@ def fill(
     environment: dict,
 ) -> None:
     """Prove the grader, then grade `todo`; each record is in the journal before the next."""
+    from dlcourse.grade import worker
+
     proof = pool.submit(worker.prove, setting).result()
     extra = {**environment, "layers": proof.layers}
     blank = pool.submit(worker.grade_one, setting, worker.Job(b"", proof.limits_s)).result()[0]
