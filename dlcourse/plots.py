@@ -27,6 +27,7 @@ __all__ = [
     "confusion_matrix",
     "curves",
     "decision_regions",
+    "histograms",
     "image_grid",
     "learning_curves",
     "line_descent",
@@ -162,22 +163,20 @@ def code_scatter(
 ) -> Figure:
     """Codes of two numbers as points in the plane, colored by class, each class named in its midst.
 
+    Each number is drawn by its rank, as a share of all codes, so that crowded places open up.
     Shape: codes (N, 2), labels int64 (N,).
     """
-    codes, labels = codes.detach().float().cpu(), labels.cpu()
+    labels = labels.cpu()
+    ranks = codes.detach().cpu().argsort(0).argsort(0) / len(codes)
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     ax = figure.subplots()
     for label, name in enumerate(class_names):
-        points = codes[labels == label]
+        points = ranks[labels == label]
         ax.scatter(*points.T.numpy(), s=3, color=f"C{label}", alpha=0.5, linewidths=0)
         if len(points):
             halo = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": f"C{label}", "alpha": 0.85}
             ax.text(*points.median(0).values.tolist(), name, ha="center", va="center", bbox=halo)
-    # A few far points would shrink all others.
-    low, high = codes.quantile(0.005, dim=0), codes.quantile(0.995, dim=0)
-    margin = 0.05 * (high - low)
-    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
-    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="first number", ylabel="second number")
+    ax.set(xlabel="first number, by rank", ylabel="second number, by rank")
     ax.set_title("Test images by their 2-number codes")
     return finish(figure, path)
 
@@ -262,6 +261,33 @@ def decision_regions(
         ax.scatter(*inputs.T.numpy(), c=fill, edgecolors="k", s=60, zorder=2)
         ax.set(title=title, xlabel="x1", xticks=[0, 1], yticks=[0, 1], aspect="equal")
     axes[0].set_ylabel("x2")
+    return finish(figure, path)
+
+
+def histograms(
+    rows: Mapping[str, Sequence[Tensor]], titles: Sequence[str], path: Path = None
+) -> Figure:
+    """How numbers spread: a row of panels by name, a panel for each of its tensors.
+
+    Each row has its own range, that of all its numbers; heights are shares of the tallest bar.
+    """
+    size = (1.5 * len(titles) + 1.2, 1.05 * len(rows) + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(titles), squeeze=False, sharex="row")
+    for row, (name, tensors) in zip(axes, rows.items(), strict=True):
+        tensors = [tensor.detach().float().cpu().flatten() for tensor in tensors]
+        low = min(tensor.min().item() for tensor in tensors)
+        high = max(tensor.max().item() for tensor in tensors)
+        for ax, tensor in zip(row, tensors, strict=True):
+            heights = torch.histc(tensor, bins=41, min=low, max=high)
+            width = (high - low) / 41
+            places = low + width * (torch.arange(41) + 0.5)
+            ax.bar(places.numpy(), (heights / heights.max()).numpy(), width=width)
+            ax.set_yticks([])
+            ax.tick_params(labelsize=7)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=9)
     return finish(figure, path)
 
 

@@ -1,0 +1,221 @@
+"""Right answers to lab 04 of another shape than the reference; each replaces the function."""
+
+# ruff: noqa: E501 (other shapes, other styles)
+
+IMPORTS = "import math\n\nimport torch\nfrom torch import nn\n"
+
+# What the two classes of the lab bring along, as the student finds it.
+NORM = """
+class BatchNorm(nn.Module):
+    def __init__(self, num_features, momentum=0.1, eps=1e-5):
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+"""
+STOPPING = """
+class EarlyStopping:
+    def __init__(self, patience):
+        self.patience = patience
+        self.best, self.best_epoch, self.epoch = float("inf"), 0, 0
+"""
+
+ALTERNATIVES = {
+    "4.1 by sums": """
+def standardize(train, val, test, eps=0.01):
+    mean = train.sum(0) / len(train)
+    var = ((train - mean) ** 2).sum(0) / len(train)
+    return [(x - mean) * (var + eps) ** -0.5 for x in (train, val, test)]
+""",
+    "4.1 by var_mean": """
+def standardize(train, val, test, eps=0.01):
+    var, mean = torch.var_mean(train, dim=0, keepdim=True, unbiased=False)
+    return tuple((x - mean) / torch.sqrt(var + eps) for x in (train, val, test))
+""",
+    "4.1 by moments": """
+def standardize(train, val, test, eps=0.01):
+    mean = train.mean(0)
+    scale = torch.sqrt(train.square().mean(0) - mean.square() + eps)
+    f = lambda x: x.sub(mean).div(scale)
+    return f(train), f(val), f(test)
+""",
+    "4.2 by normal": """
+def xavier(fan_in, fan_out):
+    return torch.normal(0.0, math.sqrt(2 / (fan_in + fan_out)), (fan_out, fan_in))
+
+
+def kaiming(fan_in, fan_out):
+    return torch.normal(0.0, math.sqrt(2 / fan_in), size=(fan_out, fan_in))
+""",
+    "4.2 by torch.nn.init": """
+def xavier(fan_in, fan_out):
+    return nn.init.xavier_normal_(torch.empty(fan_out, fan_in))
+
+
+def kaiming(fan_in, fan_out):
+    return nn.init.kaiming_normal_(torch.empty(fan_out, fan_in), nonlinearity="relu")
+""",
+    "4.2 by a layer": """
+def xavier(fan_in, fan_out):
+    layer = nn.Linear(fan_in, fan_out)
+    layer.weight.data.normal_(0, (2 / (fan_in + fan_out)) ** 0.5)
+    return layer.weight.data
+
+
+def kaiming(fan_in, fan_out):
+    return torch.randn(fan_in, fan_out).T * math.sqrt(2 / fan_in)
+""",
+    "4.3 by F.linear": """
+def propagate(inputs, weights, activation):
+    outputs = [inputs]
+    for weight in weights:
+        outputs.append(activation(nn.functional.linear(outputs[-1], weight)))
+    return outputs[1:]
+""",
+    "4.3 by recursion": """
+def propagate(inputs, weights, activation):
+    if len(weights) == 0:
+        return []
+    first = activation((weights[0] @ inputs.T).T)
+    return [first] + propagate(first, weights[1:], activation)
+""",
+    "4.3 by accumulate": """
+def propagate(inputs, weights, activation):
+    import itertools
+
+    steps = itertools.accumulate(weights, lambda x, w: activation(x.matmul(w.t())), initial=inputs)
+    return list(steps)[1:]
+""",
+    "4.4 in place": NORM
+    + """
+    def forward(self, inputs):
+        if self.training:
+            mean = inputs.mean(0)
+            var = ((inputs - mean) ** 2).mean(0)
+            with torch.no_grad():
+                self.running_mean.mul_(1 - self.momentum).add_(self.momentum * mean)
+                self.running_var.mul_(1 - self.momentum).add_(self.momentum * var)
+        else:
+            mean = self.running_mean
+            var = self.running_var
+        return self.weight * (inputs - mean) / torch.sqrt(var + self.eps) + self.bias
+""",
+    "4.4 by the formula": NORM
+    + """
+    def forward(self, inputs):
+        if not self.training:
+            return (inputs - self.running_mean) * torch.rsqrt(self.running_var + self.eps) * self.weight + self.bias
+        var, mean = torch.var_mean(inputs, dim=0, unbiased=False)
+        m = self.momentum
+        self.running_mean = (1 - m) * self.running_mean + m * mean.detach()
+        self.running_var = (1 - m) * self.running_var + m * var.detach()
+        return (inputs - mean) * torch.rsqrt(var + self.eps) * self.weight + self.bias
+""",
+    "4.4 by copying": NORM
+    + """
+    def forward(self, inputs):
+        if self.training:
+            n = inputs.shape[0]
+            mean = inputs.sum(0, keepdim=True) / n
+            centered = inputs - mean
+            var = centered.pow(2).sum(0, keepdim=True) / n
+            for kept, new in ((self.running_mean, mean), (self.running_var, var)):
+                kept.data += self.momentum * (new[0].data - kept)
+        else:
+            centered, var = inputs - self.running_mean, self.running_var
+        return centered / (var + self.eps) ** 0.5 * self.weight + self.bias
+""",
+    "4.5 by bernoulli": """
+def dropout(inputs, p, training):
+    if training:
+        mask = torch.bernoulli(torch.full_like(inputs, 1 - p))
+        inputs = inputs * mask / (1 - p)
+    return inputs
+""",
+    "4.5 by masked_fill": """
+def dropout(inputs, p, training):
+    return inputs.masked_fill(torch.rand(inputs.shape) < p, 0) / (1 - p) if training else inputs
+""",
+    "4.5 by where": """
+def dropout(inputs, p, training):
+    if not training or p == 0:
+        return inputs.clone()
+    keep = torch.empty(inputs.size()).uniform_() > p
+    return torch.where(keep, inputs / (1 - p), torch.zeros_like(inputs))
+""",
+    "4.6 by shrinking": """
+def sgd_step(weight, gradient, lr, weight_decay):
+    return (1 - lr * weight_decay) * weight - lr * gradient
+""",
+    "4.6 by autograd": """
+def sgd_step(weight, gradient, lr, weight_decay):
+    with torch.enable_grad():
+        w = weight.detach().clone().requires_grad_()
+        (weight_decay / 2 * (w * w).sum()).backward()
+    return weight - lr * gradient - lr * w.grad
+""",
+    "4.6 by torch.optim": """
+def sgd_step(weight, gradient, lr, weight_decay):
+    w = nn.Parameter(weight.clone())
+    w.grad = gradient
+    torch.optim.SGD([w], lr=lr, weight_decay=weight_decay).step()
+    return w.detach()
+""",
+    "4.7 by counting": STOPPING
+    + """
+        self.bad = 0
+
+    def update(self, error):
+        self.epoch += 1
+        if error < self.best:
+            self.best = error
+            self.best_epoch = self.epoch
+            self.bad = 0
+            return True
+        self.bad += 1
+        return False
+
+    @property
+    def stop(self):
+        return self.bad >= self.patience
+""",
+    "4.7 by a list": STOPPING
+    + """
+        self.errors = []
+
+    def update(self, error):
+        self.errors.append(error)
+        self.epoch = len(self.errors)
+        self.best = min(self.errors)
+        self.best_epoch = self.errors.index(self.best) + 1
+        return self.best_epoch == self.epoch
+
+    @property
+    def stop(self):
+        return self.epoch >= self.best_epoch + self.patience
+""",
+    "4.7 by one line": STOPPING
+    + """
+    def update(self, error):
+        better, self.epoch = error < self.best, self.epoch + 1
+        if better:
+            self.best, self.best_epoch = error, self.epoch
+        return better
+
+    @property
+    def stop(self):
+        return not self.epoch < self.best_epoch + self.patience
+""",
+}
+
+# Mutants that no test can catch, since they compute the same; each with its reason.
+SURVIVORS = {}
+
+
+def source(name, solution):
+    """The solution with the answer called `name` in the place of its own."""
+    main = 'if __name__ == "__main__":'
+    before, _, _ = solution.partition(main)
+    return before + IMPORTS + ALTERNATIVES[name]
