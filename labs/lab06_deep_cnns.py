@@ -1,0 +1,432 @@
+# %% [markdown]
+"""Lab 06: deep convolutional networks.
+
+If depth is good, is more depth better?
+
+You count what AlexNet and VGG are made of, then build the three ideas that took networks from 8
+layers to hundreds: VGG's stages of small filters, Inception's branches with a second classifier at
+half depth, and the residual block. The experiment trains plain and residual networks of 20 and 56
+layers side by side, as He et al. 2015 did (figure 1 of arXiv:1512.03385).
+
+Lectures: T and K (AlexNet, VGG, Inception, ResNet), C (VGG), A (auxiliary losses, identity paths).
+
+    dlcourse check lab06              what is right so far, in seconds
+    dlcourse check lab06 --task 6.2   one task
+    dlcourse run lab06 --tiny         the whole experiment on 300 images, in seconds
+    dlcourse run lab06                10,000 images, small networks; under ten minutes on a laptop
+    dlcourse run lab06 --full         all images, the paper's networks; for a GPU
+
+A recorded run of the solution (`dlcourse run lab06 --tiny`, CIFAR-10, pixels through JPEG):
+
+    data: CIFAR-10 from datasets/cifar10.npz; 270 training images
+
+    parameters of           convolutions  linear layers     together
+    AlexNet                    2,469,696     58,631,144   61,100,840
+    VGG-16                    14,714,688    123,642,856  138,357,544
+    VGG-19                    20,024,384    123,642,856  143,667,240
+    VGG-16, as you build      14,714,688
+
+    network                   parameters  training loss    train     test
+    plain-20                      68,050          2.362     8.9%     9.7%
+    ResNet-20                     68,050          2.553    13.0%     9.7%
+    plain-56                     214,546          2.322    10.0%    10.0%
+    ResNet-56                    214,546          3.521    10.0%    10.3%
+    ResNet-20, bare images        68,050          2.366    14.1%    12.7%
+    Inception, one head           16,076          2.321     8.5%    11.0%
+    Inception, two heads          16,076          2.337     8.5%     7.7%
+    figures: results/lab06
+"""
+
+# %%
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, plots
+from dlcourse.train import evaluate
+
+# %% [markdown]
+# ## 1. What AlexNet and VGG are made of
+# Both are convolutions, then three linear layers. A convolution is given by (in_channels,
+# out_channels, kernel_size), a linear layer by (in_features, out_features).
+
+ALEXNET = (
+    [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)],
+    [(256 * 6 * 6, 4096), (4096, 4096), (4096, 1000)],
+)
+VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+VGG19 = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
+
+
+# %%
+def count_parameters(
+    convolutions: Sequence[tuple[int, int, int]], linears: Sequence[tuple[int, int]]
+) -> int:
+    """How many weights and biases these layers have; every output channel or unit has a bias.
+
+    >>> count_parameters([(3, 64, 11)], [])  # 64 filters of 3 * 11 * 11 weights, 64 biases
+    23296
+    >>> count_parameters([], [(10, 2), (2, 1)])
+    25
+    """
+    # Task 6.1 (1 point). Hint: two sums; a filter has in_channels * kernel_size ** 2 weights.
+    raise NotImplementedError("task 6.1: count_parameters")
+
+
+# %%
+def vgg_stage(in_channels: int, widths: Sequence[int]) -> nn.Sequential:
+    """One stage of a VGG network (Simonyan & Zisserman 2015, arXiv:1409.1556).
+
+    For each number in widths a 3x3 convolution to so many channels, padding 1, and nn.ReLU; at the
+    end one nn.MaxPool2d(2).
+    Shape of its inputs: (N, in_channels, H, W) -> (N, widths[-1], H // 2, W // 2).
+
+    >>> vgg_stage(3, (64, 64))(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 64, 16, 16])
+    """
+    # Task 6.2 (2 points). Hint: collect the layers in a list, nn.Sequential(*layers) at the end.
+    # What is in_channels of the second convolution?
+    raise NotImplementedError("task 6.2: vgg_stage")
+
+
+def vgg_features(stages: Sequence[Sequence[int]]) -> nn.Sequential:
+    """All stages of a VGG network, from your vgg_stage."""
+    inputs = [3, *(widths[-1] for widths in stages)]
+    return nn.Sequential(*map(vgg_stage, inputs, stages))
+
+
+# %% [markdown]
+# ## 2. Inception: which filter size? All of them
+# Filters of three sizes and a pooling work side by side, and their maps are stacked. 1x1
+# convolutions first make the expensive branches narrow.
+
+
+# %%
+def conv_relu(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
+    """A convolution that keeps height and width, batch normalization, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+class Inception(nn.Module):
+    """An Inception block (Szegedy et al. 2014, arXiv:1409.4842, figure 2b).
+
+    | branch  | what                                                      | channels |
+    |---------|-----------------------------------------------------------|----------|
+    | branch1 | 1x1                                                       | n1       |
+    | branch2 | 1x1 to reduced3 channels, then 3x3                        | n3       |
+    | branch3 | 1x1 to reduced5 channels, then 5x5                        | n5       |
+    | branch4 | nn.MaxPool2d(3, stride=1, padding=1), then 1x1            | pooled   |
+
+    Every convolution is a conv_relu; the outputs are stacked along the channels in this order.
+    Shape: inputs (N, in_channels, H, W) -> (N, n1 + n3 + n5 + pooled, H, W).
+
+    >>> Inception(16, 8, 4, 12, 2, 6, 6)(torch.zeros(2, 16, 9, 9)).shape
+    torch.Size([2, 32, 9, 9])
+    """
+
+    def __init__(
+        self, in_channels: int, n1: int, reduced3: int, n3: int, reduced5: int, n5: int, pooled: int
+    ) -> None:
+        super().__init__()
+        # Task 6.3 (3 points). Hint: self.branch1 to self.branch4, three of them nn.Sequential.
+        raise NotImplementedError("task 6.3: Inception")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        # Task 6.3, continued. Hint: torch.cat; which dimension is that of the channels?
+        raise NotImplementedError("task 6.3: Inception.forward")
+
+
+# %% [markdown]
+# A second, auxiliary classifier at half depth has the task too, so its gradient reaches the first
+# layers by a short way. It only helps in training, and is left out afterwards.
+
+
+# %%
+class SmallGoogLeNet(nn.Module):
+    """Two Inception blocks with a classifier after each.
+
+    forward: stem, block1, pool, block2, then the mean over height and width, then classifier.
+    In training mode the auxiliary classifier works on block1's outputs, averaged over height and
+    width likewise, and both logits are returned: (logits, auxiliary logits). In evaluation mode
+    only the logits are.
+
+    Shape: inputs (N, 3, H, W) -> (N, num_classes), in training mode twice.
+    """
+
+    def __init__(self, num_classes: int = 10, stride: int = 1) -> None:
+        super().__init__()
+        self.stem = conv_relu(3, 16, 3)
+        self.stem[0].stride = (stride, stride)
+        self.block1 = Inception(16, 12, 8, 16, 4, 8, 12)  # (N, 48, H, W)
+        self.auxiliary = nn.Linear(48, num_classes)
+        self.pool = nn.MaxPool2d(2)
+        self.block2 = Inception(48, 24, 16, 32, 8, 16, 24)  # (N, 96, H / 2, W / 2)
+        self.classifier = nn.Linear(96, num_classes)
+
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        # Task 6.4 (2 points). Hint: x.mean(dim=(2, 3)) is (N, C); self.training tells the mode.
+        raise NotImplementedError("task 6.4: SmallGoogLeNet.forward")
+
+
+def loss_of(
+    outputs: Tensor | tuple[Tensor, Tensor], targets: Tensor, weight: float = 0.3
+) -> Tensor:
+    """The mean cross-entropy; that of auxiliary logits, if there are any, is added times `weight`.
+
+    outputs: logits (N, num_classes), or (logits, auxiliary logits). Shape: targets (N,) -> ().
+
+    >>> even, targets = torch.zeros(1, 2), torch.tensor([0])
+    >>> loss_of(even, targets), loss_of((even, even), targets)  # log 2, and 1.3 times that
+    (tensor(0.6931), tensor(0.9011))
+    """
+    # Task 6.4, continued. Hint: isinstance(outputs, tuple).
+    raise NotImplementedError("task 6.4: loss_of")
+
+
+# %% [markdown]
+# ## 3. The residual block
+# Two layers that should leave their input as it is have much to learn: the identity. If their input
+# is added to what they compute, they only have to learn nothing.
+
+
+# %%
+def shortcut(inputs: Tensor, out_channels: int, stride: int) -> Tensor:
+    """The inputs at every `stride`-th place, channels of zeros added: no parameters."""
+    missing = out_channels - inputs.shape[1]
+    return F.pad(inputs[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, missing))
+
+
+class ResidualBlock(nn.Module):
+    """relu(F(x) + x), F(x) = bn2(conv2(relu(bn1(conv1(x))))); without "+ x" if not `residual`.
+
+    conv1 (with `stride`) and conv2 are 3x3, padding 1, without bias; bn1 and bn2 nn.BatchNorm2d.
+    Where F changes the shape, shortcut(x, out_channels, stride) stands for x.
+    Shape: inputs (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
+
+    >>> ResidualBlock(8, 16, stride=2)(torch.zeros(2, 8, 6, 6)).shape
+    torch.Size([2, 16, 3, 3])
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, residual: bool = True
+    ) -> None:
+        super().__init__()
+        self.out_channels, self.stride, self.residual = out_channels, stride, residual
+        # Task 6.5 (3 points). Hint: four layers; only conv1 strides.
+        raise NotImplementedError("task 6.5: ResidualBlock")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        # Task 6.5, continued. Hint: add before the last ReLU.
+        raise NotImplementedError("task 6.5: ResidualBlock.forward")
+
+
+class CifarNet(nn.Module):
+    """6n + 2 layers from your blocks: a convolution, three stages of n blocks, a linear layer.
+
+    width: channels of the first stage, doubled in the next two. stride: of the first convolution.
+    """
+
+    def __init__(self, depth: int, residual: bool, width: int = 16, stride: int = 1) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [conv_relu(3, width, 3)]
+        layers[0][0].stride = (stride, stride)
+        in_channels = width
+        for stage in range(3):
+            for block in range((depth - 2) // 6):
+                down = 2 if stage > 0 and block == 0 else 1
+                layers.append(ResidualBlock(in_channels, width * 2**stage, down, residual))
+                in_channels = width * 2**stage
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(in_channels, 10)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.classifier(self.features(inputs).mean(dim=(2, 3)))
+
+
+# %% [markdown]
+# ## 4. More images out of each image
+# Shifted by some pixels, or mirrored, a cat is still a cat. Each epoch sees each image otherwise.
+
+
+# %%
+def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
+    """Surround each image by `padding` zeros on all sides, then cut a window of its size out.
+
+    The window of image i has its upper left corner at row top[i], column left[i] of the padded
+    image; both lie in 0, ..., 2 * padding, and `padding` twice gives back the image.
+    Shape: images (N, C, H, W), top int64 (N,), left int64 (N,) -> (N, C, H, W).
+
+    >>> image = torch.tensor([[[[1, 2], [3, 4]]]])
+    >>> crop(image, torch.tensor([0]), torch.tensor([1]), padding=1)
+    tensor([[[[0, 0],
+              [1, 2]]]])
+    """
+    # Task 6.6 (2 points). Hint: F.pad(images, (padding,) * 4); a loop over the images, then
+    # torch.stack, will do.
+    raise NotImplementedError("task 6.6: crop")
+
+
+# %%
+def flip(images: Tensor, chosen: Tensor) -> Tensor:
+    """Mirror the chosen images, left to right; `images` itself is left alone.
+
+    Shape: images (N, C, H, W), chosen bool (N,) -> (N, C, H, W).
+
+    >>> flip(torch.tensor([[[[1, 2]]], [[[3, 4]]]]), torch.tensor([False, True])).flatten()
+    tensor([1, 2, 4, 3])
+    """
+    # Task 6.7 (1 point). Hint: torch.where(condition, a, b), the condition viewed as (N, 1, 1, 1).
+    raise NotImplementedError("task 6.7: flip")
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Your crop and your flip at random, each image by its own draw."""
+    top, left = torch.randint(9, (2, len(images)), generator=generator)
+    chosen = torch.rand(len(images), generator=generator) < 0.5
+    return flip(crop(images, top, left), chosen.to(images.device))
+
+
+# %% [markdown]
+# ## 5. The experiment
+# Plain and residual networks of 20 and 56 layers; ResNet-20 on the bare images; Inception with and
+# without its second classifier. At default size the networks are half as wide as the paper's and
+# their first convolution strides, which makes them sixteen times cheaper.
+
+
+# %%
+def train(model: nn.Module, batches: data.Batches, epochs: int, lr: float, weight: float = 0.3):
+    """SGD with momentum, lr rising to `lr` and falling to 0; returns each epoch's mean loss."""
+    optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=1e-4)
+    steps = epochs * len(batches) + 1
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, cycle_momentum=False)
+    losses = []
+    for _ in range(epochs):
+        model.train()
+        total = 0.0
+        for inputs, targets in batches:
+            # On a CPU, convolutions are a fifth faster where the channels lie side by side.
+            outputs = model(inputs.contiguous(memory_format=torch.channels_last))
+            loss = loss_of(outputs, targets, weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            main = outputs[0] if isinstance(outputs, tuple) else outputs
+            total += F.cross_entropy(main.detach(), targets).item()
+        losses.append(total / len(batches))
+    return losses
+
+
+def count_the_famous() -> None:
+    """Print what AlexNet and VGG are made of."""
+    print(f"\n{'parameters of':<22}{'convolutions':>14}{'linear layers':>15}{'together':>13}")
+    tables = {"AlexNet": ALEXNET}
+    for name, stages in {"VGG-16": VGG16, "VGG-19": VGG19}.items():
+        widths = [3, *(width for stage in stages for width in stage)]
+        convolutions = [(i, o, 3) for i, o in itertools.pairwise(widths)]
+        tables[name] = (convolutions, [(512 * 7 * 7, 4096), (4096, 4096), (4096, 1000)])
+    for name, (convolutions, linears) in tables.items():
+        parts = count_parameters(convolutions, []), count_parameters([], linears)
+        print(f"{name:<22}{parts[0]:>14,}{parts[1]:>15,}{sum(parts):>13,}")
+    with torch.device("meta"):  # shapes alone, no memory
+        built = sum(parameter.numel() for parameter in vgg_features(VGG16).parameters())
+    print(f"{'VGG-16, as you build':<22}{built:>14,}")
+
+
+def gradient_sizes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[float]:
+    """The norm of the loss's gradient in each convolution, first to last, before any training."""
+    loss_of(model(batch[0]), batch[1]).backward()
+    weights = [w for w in model.parameters() if w.dim() == 4]
+    return [weight.grad.norm().item() for weight in weights]
+
+
+def draw(
+    losses: dict[str, list[float]], gradients: dict[str, list[float]], images: Tensor, out: Path
+) -> None:
+    depths = [f"{kind}-{depth}" for depth in (20, 56) for kind in ("plain", "ResNet")]
+    plots.curves(
+        {name: losses[name] for name in depths},
+        out / "depth.png",
+        title="Is deeper better?",
+        xlabel="epoch",
+        ylabel="training loss",
+    )
+    plots.curves(
+        gradients,
+        out / "gradients.png",
+        title="Before training: how large are the gradients?",
+        xlabel="convolution",
+        ylabel="norm of its gradient",
+        yscale="log",
+    )
+    generator = torch.Generator().manual_seed(0)
+    again = [augment(images, generator) for _ in range(3)]
+    plots.image_grid(
+        torch.cat([images, *again]), path=out / "augmentation.png", title="Images, seen four times"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab06", __doc__, argv, epochs=8, full_epochs=100)
+    cifar = data.load("cifar10", args.data_dir, offline=args.offline)
+    size = {"width": 16} if args.full else {"width": 8, "stride": 2}
+    settings = {
+        "batch_size": 128 if args.full else 64,
+        "seed": args.seed,
+        "device": args.device,
+        "limit": 300 if args.tiny else None if args.full else 10_000,
+    }
+    bare, _, test = cifar.batches(**settings)
+    batches, _, _ = cifar.batches(augment=augment, **settings)
+    print(f"data: {cifar.source}; {batches.num_samples:,} training images")
+    count_the_famous()
+
+    stride = size.get("stride", 1)
+    runs = {
+        "plain-20": (CifarNet(20, False, **size), batches, 0.0),
+        "ResNet-20": (CifarNet(20, True, **size), batches, 0.0),
+        "plain-56": (CifarNet(56, False, **size), batches, 0.0),
+        "ResNet-56": (CifarNet(56, True, **size), batches, 0.0),
+        "ResNet-20, bare images": (CifarNet(20, True, **size), bare, 0.0),
+        "Inception, one head": (SmallGoogLeNet(stride=stride), batches, 0.0),
+        "Inception, two heads": (SmallGoogLeNet(stride=stride), batches, 0.3),
+    }
+    print(f"\n{'network':<24}{'parameters':>12}{'training loss':>15}{'train':>9}{'test':>9}")
+    losses, gradients = {}, {}
+    for name, (model, images, weight) in runs.items():
+        model.to(args.device, memory_format=torch.channels_last)
+        if name in ("plain-56", "ResNet-56"):
+            gradients[name] = gradient_sizes(model, next(iter(bare)))
+        losses[name] = train(model, images, args.epochs, lr=0.05, weight=weight)
+        scores = [evaluate(model, split)["accuracy"] for split in (bare, test)]
+        count = sum(parameter.numel() for parameter in model.parameters())
+        print(
+            f"{name:<24}{count:>12,}{losses[name][-1]:>15.3f}{scores[0]:>9.1%}{scores[1]:>9.1%}",
+            flush=True,
+        )
+    if args.plot:
+        draw(losses, gradients, cifar.train_images[:8], args.out)
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. The plain network of 56 layers could copy that of 20 and pass the rest on. Is its failure one
+#    of generalization or of optimization, and which number of the table tells?
+# 2. Most of VGG-16's parameters sit in one layer. Which one, and how do ResNets do without it?

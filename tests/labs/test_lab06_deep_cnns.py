@@ -1,0 +1,322 @@
+"""Tests of lab 06, with their points. `student` is the lab under test: a solution or a submission.
+
+The oracles are published parameter counts, forwards written out over the weights, hand arithmetic.
+"""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+from dlcourse.grade import points
+
+
+def randn(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+@points(0.5, task="6.1", hint="64 filters of 3 * 11 * 11 weights, and 64 biases")
+def test_parameters_of_the_examples(student):
+    assert student.count_parameters([(3, 64, 11)], []) == 23296
+    assert student.count_parameters([], [(10, 2), (2, 1)]) == 25
+
+
+def vgg(widths):
+    """The layers of a VGG network for ImageNet, from the channels of its convolutions."""
+    convolutions = [(i, o, 3) for i, o in itertools.pairwise([3, *widths])]
+    return convolutions, [(25088, 4096), (4096, 4096), (4096, 1000)]
+
+
+@points(0.5, task="6.1", hint="one bias an output channel, not one a weight", hidden=True)
+def test_parameters_of_alexnet_and_vgg(student):
+    alexnet = [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)]
+    linears = [(9216, 4096), (4096, 4096), (4096, 1000)]
+    assert student.count_parameters(alexnet, linears) == 61_100_840
+    start = [64, 64, 128, 128]
+    assert student.count_parameters(*vgg(start + [256] * 3 + [512] * 6)) == 138_357_544
+    assert student.count_parameters(*vgg(start + [256] * 4 + [512] * 8)) == 143_667_240
+
+
+def redrawn(model, seed=0):
+    """Give `model` weights drawn here, so that it cannot choose them; return them by name."""
+    drawn = {
+        name: old
+        if "running" in name or "num_batches" in name
+        else randn(*old.shape, seed=seed + i)
+        for i, (name, old) in enumerate(model.state_dict().items())
+    }
+    model.load_state_dict(drawn)
+    return drawn
+
+
+@points(1, task="6.2", hint="compare with print(vgg_stage(3, (64, 64))): one pooling, at the end")
+def test_vgg_stage_has_its_convolutions(student):
+    for in_channels, widths in [(3, (4, 4)), (2, (5,)), (4, (3, 6, 7))]:
+        shapes = [
+            tuple(weight.shape) for weight in student.vgg_stage(in_channels, widths).parameters()
+        ]
+        expected = [
+            shape
+            for i, o in itertools.pairwise([in_channels, *widths])
+            for shape in ((o, i, 3, 3), (o,))
+        ]
+        assert shapes == expected, (
+            f"vgg_stage({in_channels}, {widths}): expected {expected}, got {shapes}"
+        )
+
+
+@points(
+    1, task="6.2", hint="padding 1, a ReLU after every convolution, then the pooling", hidden=True
+)
+def test_vgg_stage_computes_its_maps(student):
+    for in_channels, widths, side in [(3, (4, 5), 8), (2, (3,), 7), (2, [4, 4, 4], 6)]:
+        stage = student.vgg_stage(in_channels, widths)
+        weights = list(redrawn(stage).values())
+        inputs = x = randn(2, in_channels, side, side + 1, seed=50)
+        for weight, bias in zip(weights[::2], weights[1::2], strict=True):
+            x = F.conv2d(x, weight, bias, padding=1).relu()
+        assert_close(stage(inputs), F.max_pool2d(x, 2), atol=1e-4, rtol=1e-4)
+
+
+def conv_relu(x, weights, padding):
+    """Convolution, batch normalization in training mode and ReLU, from the three next weights."""
+    weight, scale, bias = (next(weights) for _ in range(3))
+    x = F.conv2d(x, weight, padding=padding)
+    return F.batch_norm(x, None, None, scale, bias, training=True).relu()
+
+
+def inception(state, x):
+    """An Inception block in training mode, written out over its weights."""
+
+    def weights(branch):
+        trained = ("weight", "bias")
+        names = [n for n in state if n.startswith(f"{branch}.") and n.endswith(trained)]
+        return iter([state[name] for name in names])
+
+    outputs = [conv_relu(x, weights("branch1"), 0)]
+    for branch, padding in (("branch2", 1), ("branch3", 2)):
+        left = weights(branch)
+        outputs.append(conv_relu(conv_relu(x, left, 0), left, padding))
+    pooled = F.max_pool2d(x, 3, stride=1, padding=1)
+    outputs.append(conv_relu(pooled, weights("branch4"), 0))
+    return torch.cat(outputs, dim=1)
+
+
+@points(
+    1,
+    task="6.3",
+    hint="compare with the table: which branch has other channels or another kernel?",
+    banned=("dlcourse.models*",),
+)
+def test_inception_has_the_branches_of_the_table(student):
+    state = student.Inception(16, 8, 4, 12, 2, 6, 7).state_dict()
+    for branch, expected in {
+        "branch1": [(8, 16, 1, 1)],
+        "branch2": [(4, 16, 1, 1), (12, 4, 3, 3)],
+        "branch3": [(2, 16, 1, 1), (6, 2, 5, 5)],
+        "branch4": [(7, 16, 1, 1)],
+    }.items():
+        found = [
+            tuple(weight.shape)
+            for name, weight in state.items()
+            if name.startswith(f"{branch}.") and weight.dim() == 4
+        ]
+        assert found == expected, f"{branch}: expected filters {expected}, got {found}"
+
+
+@points(1, task="6.3", hint="stack branch1 to branch4 in this order along the channels, dim=1")
+def test_inception_stacks_its_branches(student):
+    outputs = student.Inception(16, 8, 4, 12, 2, 6, 7)(randn(2, 16, 9, 5))
+    assert tuple(outputs.shape) == (2, 33, 9, 5)
+
+
+@points(1, task="6.3", hint="branch4 pools first, with stride 1 and padding 1", hidden=True)
+def test_inception_computes_its_maps(student):
+    for sizes in [(3, 2, 3, 4, 5, 6, 7), (6, 1, 1, 1, 1, 1, 1)]:
+        block = student.Inception(*sizes)
+        state = redrawn(block)
+        inputs = randn(2, sizes[0], 6, 5, seed=9)
+        assert_close(block(inputs), inception(state, inputs), atol=1e-4, rtol=1e-4)
+
+
+@points(0.5, task="6.4", hint="log 2 for even odds between two classes; 1.3 times that for both")
+def test_loss_by_hand(student):
+    even, targets = torch.zeros(1, 2), torch.tensor([0])
+    log2 = torch.tensor(2.0).log()
+    assert_close(student.loss_of(even, targets), log2)
+    assert_close(student.loss_of((even, even), targets), 1.3 * log2)
+
+
+@points(
+    1,
+    task="6.4",
+    needs=("6.3",),
+    hint="(logits, auxiliary logits) in training mode, the logits alone after eval()",
+)
+def test_googlenet_has_two_heads_in_training(student):
+    model = student.SmallGoogLeNet(num_classes=7)
+    inputs = randn(2, 3, 12, 12)
+    outputs = model(inputs)
+    assert isinstance(outputs, tuple | list), "expected two logits in training mode"
+    assert [tuple(logits.shape) for logits in outputs] == [(2, 7), (2, 7)]
+    halfway = model.block1(model.stem(inputs))
+    logits = model.classifier(model.block2(model.pool(halfway)).mean(dim=(2, 3)))
+    assert_close(outputs[0], logits, atol=1e-4, rtol=1e-4)
+    assert_close(outputs[1], model.auxiliary(halfway.mean(dim=(2, 3))), atol=1e-4, rtol=1e-4)
+    model.eval()
+    outputs = model(inputs)
+    assert not isinstance(outputs, tuple | list), "expected the logits alone after eval()"
+    halfway = model.block1(model.stem(inputs))
+    logits = model.classifier(model.block2(model.pool(halfway)).mean(dim=(2, 3)))
+    assert_close(outputs, logits, atol=1e-4, rtol=1e-4)
+
+
+@points(
+    0.5, task="6.4", hint="the first logits count whole, the auxiliary ones by weight", hidden=True
+)
+def test_loss_of_two_heads(student):
+    logits, auxiliary, targets = randn(6, 4), randn(6, 4, seed=1), torch.tensor([0, 3, 1, 1, 2, 0])
+    first, second = (-x.log_softmax(1)[range(6), targets].mean() for x in (logits, auxiliary))
+    assert_close(student.loss_of(logits, targets), first)
+    for weight in (0.0, 0.5):
+        got = student.loss_of((logits, auxiliary), targets, weight)
+        assert_close(got, first + weight * second)
+
+
+def block_of(state, x, stride=1, residual=True):
+    """A residual block in training mode, written out over its weights."""
+    y = F.conv2d(x, state["conv1.weight"], stride=stride, padding=1)
+    y = F.batch_norm(y, None, None, state["bn1.weight"], state["bn1.bias"], training=True).relu()
+    y = F.conv2d(y, state["conv2.weight"], padding=1)
+    y = F.batch_norm(y, None, None, state["bn2.weight"], state["bn2.bias"], training=True)
+    if residual:
+        identity = x[:, :, ::stride, ::stride]
+        y = y + torch.cat([identity, torch.zeros_like(y[:, x.shape[1] :])], dim=1)
+    return y.relu()
+
+
+@points(
+    1,
+    task="6.5",
+    hint="conv1, bn1, conv2, bn2, the convolutions without bias",
+    banned=("dlcourse.models*",),
+)
+def test_residual_block_has_its_layers(student):
+    state = student.ResidualBlock(4, 6, stride=2).state_dict()
+    shapes = {
+        name: tuple(w.shape) for name, w in state.items() if name.endswith(("weight", "bias"))
+    }
+    assert shapes == {
+        "conv1.weight": (6, 4, 3, 3),
+        "bn1.weight": (6,),
+        "bn1.bias": (6,),
+        "conv2.weight": (6, 6, 3, 3),
+        "bn2.weight": (6,),
+        "bn2.bias": (6,),
+    }
+
+
+@points(0.5, task="6.5", hint="relu(F(x) + x), F(x) = bn2(conv2(relu(bn1(conv1(x)))))")
+def test_residual_block_adds_its_inputs(student):
+    block = student.ResidualBlock(5, 5)
+    state = redrawn(block)
+    inputs = randn(2, 5, 6, 7, seed=9)
+    assert_close(block(inputs), block_of(state, inputs), atol=1e-4, rtol=1e-4)
+
+
+@points(0.5, task="6.5", hint="stride, wider blocks, and plain ones", hidden=True)
+def test_blocks_that_shrink_widen_or_are_plain(student):
+    for out_channels, stride, residual in [
+        (4, 1, False),
+        (7, 2, True),
+        (7, 2, False),
+        (4, 3, True),
+    ]:
+        block = student.ResidualBlock(4, out_channels, stride, residual)
+        state = redrawn(block, seed=out_channels + stride)
+        inputs = randn(3, 4, 6, 6, seed=9)
+        expected = block_of(state, inputs, stride, residual)
+        assert_close(block(inputs), expected, atol=1e-4, rtol=1e-4)
+
+
+@points(
+    1,
+    task="6.5",
+    needs=("6.4",),
+    hint="38 layers train as well as 8 where inputs are added, and hardly at all where not",
+    hidden=True,
+)
+def test_deep_plain_networks_train_worse_and_residual_ones_do_not(student):
+    targets = torch.arange(160) % 10
+    inputs = randn(10, 3, 8, 8)[targets] + 0.7 * randn(160, 3, 8, 8, seed=1)
+    batches = list(zip(inputs.split(16), targets.split(16), strict=True))
+    loss = {}
+    for depth, residual in itertools.product((8, 38), (False, True)):
+        model = student.probe("seeded", 0, "CifarNet", depth, residual, 8)
+        loss[depth, residual] = student.train(model, batches, 2, 0.05)[-1]
+    assert loss[38, False] > loss[8, False] + 0.4, (
+        f"plain: expected 38 layers to train worse than 8, got losses {loss[38, False]:.2f} "
+        f"and {loss[8, False]:.2f}"
+    )
+    assert loss[38, True] < loss[8, True] + 0.4, (
+        f"residual: expected 38 layers to train as well as 8, got losses {loss[38, True]:.2f} "
+        f"and {loss[8, True]:.2f}"
+    )
+
+
+@points(
+    1, task="6.6", hint="`padding` twice gives back the image; 0 and 0 its upper left, zeros first"
+)
+def test_crop_by_hand(student):
+    image = torch.tensor([[[[1, 2], [3, 4]]]])
+    for top, left, expected in [
+        (1, 1, [[1, 2], [3, 4]]),
+        (0, 1, [[0, 0], [1, 2]]),
+        (2, 1, [[3, 4], [0, 0]]),
+        (1, 2, [[2, 0], [4, 0]]),
+        (0, 0, [[0, 0], [0, 1]]),
+    ]:
+        got = student.crop(image, torch.tensor([top]), torch.tensor([left]), padding=1)
+        assert_close(
+            got,
+            torch.tensor([[expected]]),
+            msg=lambda text, at=(top, left): f"top, left = {at}: {text}",
+        )
+
+
+@points(1, task="6.6", hint="each image has its own top and left; height is not width", hidden=True)
+def test_crop_of_several_images(student):
+    generator = torch.Generator().manual_seed(0)
+    for padding in (2, 4):
+        images = torch.randint(256, (6, 3, 5, 8), generator=generator, dtype=torch.uint8)
+        top, left = torch.randint(2 * padding + 1, (2, 6), generator=generator)
+        expected = torch.zeros_like(images)
+        for n, c, i, j in itertools.product(range(6), range(3), range(5), range(8)):
+            row, column = i + int(top[n]) - padding, j + int(left[n]) - padding
+            if 0 <= row < 5 and 0 <= column < 8:
+                expected[n, c, i, j] = images[n, c, row, column]
+        got = student.crop(images, top, left, padding)
+        assert_close(got, expected)
+        if padding == 4:
+            assert_close(student.crop(images, top, left), expected)
+
+
+@points(0.5, task="6.7", hint="mirror the columns, the last dimension, where chosen is true")
+def test_flip_by_hand(student):
+    images = torch.tensor([[[[1, 2]]], [[[3, 4]]]])
+    got = student.flip(images, torch.tensor([False, True]))
+    assert_close(got, torch.tensor([[[[1, 2]]], [[[4, 3]]]]))
+
+
+@points(0.5, task="6.7", hint="left to right, not up and down; `images` is left alone", hidden=True)
+def test_flip_of_several_images(student):
+    images = randn(5, 3, 4, 6)
+    chosen = torch.tensor([True, False, True, True, False])
+    got, (left, *_) = student.probe("in_place", "flip", images, chosen)
+    assert_close(left, images)
+    expected = [
+        image[..., [5, 4, 3, 2, 1, 0]] if c else image
+        for image, c in zip(images, chosen, strict=True)
+    ]
+    assert_close(got, torch.stack(expected))
