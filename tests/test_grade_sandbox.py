@@ -62,29 +62,48 @@ def test_every_layer_needed_is_in_force(warm):
     assert missing(warm.reports) == []
 
 
-AS_USER = """
-import sys
+ELSEWHERE = """
+import json, sys
 from pathlib import Path
 from dlcourse.course import Lab
 from dlcourse.grade.worker import Job, Setting, Worker
 lab = Lab("lab90_sums", Path(sys.argv[1]))
-worker = Worker(Setting(lab, (lab.root,)))
+worker = Worker(Setting(lab, (lab.root, Path(sys.argv[2]))))
 print([r.layer for r in worker.reports if not r.in_force])
-print(sum(test.score for test in worker.grade(Job(lab.solution.read_bytes()))))
+for source in [lab.solution.read_text(), *json.loads(sys.argv[3])]:
+    print(sum(test.score for test in worker.grade(Job(source.encode()))))
 """
+OUTSIDE = (
+    "read the tests", "read the solution", "list the course", "read other submissions",
+    "read the launcher's environment", "read /proc", "read accounts", "write results",
+    "write the package", "signal to the parent", "signal to all", "trace", "become root",
+)  # fmt: skip
 
 
-def test_layers_hold_for_an_ordinary_user_too(place):
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        pytest.skip("needs unshare from util-linux")
-    as_user = [unshare, "--user", "--map-user=1000", "--map-group=1000"]
-    tried = subprocess.run([*as_user, "true"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("command", "lacking"),
+    [
+        (["unshare", "--user", "--map-user=1000", "--map-group=1000"], ["separate uid"]),
+        (["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
+         ["network namespace", "pid namespace", "read-only root", "own tmpfs"]),
+    ],
+    ids=["as an ordinary user", "as root in a container"],
+)  # fmt: skip
+def test_sandbox_holds_elsewhere_too(place, command, lacking):
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]} from util-linux")
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
-        pytest.skip(f"no user namespaces here: {tried.stderr.strip()}")
-    command = [*as_user, sys.executable, "-c", AS_USER, str(place[0].root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout == "['separate uid']\n6.0\n", done.stderr
+        pytest.skip(f"not to be had here: {tried.stderr.strip()}")
+    lab, out = place
+    sources = [attacks.source(name, str(lab.root), str(out)).decode() for name in OUTSIDE]
+    arguments = [str(lab.root), str(out), json.dumps(sources)]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", ELSEWHERE, *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = done.stdout.splitlines()
+    assert said == [str(lacking), "6.0", *["0.0"] * len(OUTSIDE)], done.stderr
 
 
 def test_honest_solution_scores_full(warm):
