@@ -126,7 +126,7 @@ def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path):
     for number in range(4):
         (folder / f"s{number}.py").write_text(f"# {number}\n{tiny.SOLUTION}")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, dashboard_address=None
+        n_workers=1, threads_per_worker=2, dashboard_address=None, local_directory=str(tmp_path)
     ) as cluster:
         executor = executors.connect(f"dask:{cluster.scheduler_address}")
         graded = grade_folder(folder, lab, tmp_path / "out", executor=executor)
