@@ -317,6 +317,14 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--axis", action="append", default=[], metavar="NAME=V,V", help="* any other argument"
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="runs a cell (default: 1)")
+    parser.add_argument(
+        "--search",
+        metavar="NAME,NAME",
+        help="hyperband, halving, random: search, at equal cost, where a value may be "
+        "log:LOW:HIGH or uniform:LOW:HIGH",
+    )
+    parser.add_argument("--max-epochs", type=int, metavar="R", help="of a search (default: 81)")
+    parser.add_argument("--eta", type=int, default=3, help="of a search (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a small size, to see it work")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the study's folder, also to resume"

@@ -27,7 +27,8 @@ DATA = {
     "val_fraction": 0.1,
     "whiten": "channel",
 }
-OWN = {"init": "default", "keep": "best", "train_scores": False, "seed": 0}
+# "search" only says which one a run belongs to.
+OWN = {"init": "default", "keep": "best", "train_scores": False, "search": None, "seed": 0}
 # Not values to compare, or the harness's own business.
 NOT_FIT = (
     "model", "train", "val", "loss", "seed", "device", "progress", "callbacks", "checkpoint",

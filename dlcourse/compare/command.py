@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse import executors, runtime
-from dlcourse.compare import axes, experiments, harness, lectures, report, study, table
+from dlcourse.compare import axes, experiments, harness, lectures, report, search, study, table
 from dlcourse.errors import UnknownNameError, UsageError
 
 __all__ = ["TINY", "compare"]
@@ -31,6 +31,8 @@ def compare(args: argparse.Namespace) -> str:
         return table.beside(one, other)
     if args.report:
         return f"{report.write_report(study.load(args.report))}"
+    if args.search:
+        return searched(args)
     if args.experiment:
         return lecture(args)
     settings = {"model": "mlp", "data": "mnist", **(TINY if args.tiny else {}), **settings_of(args)}
@@ -51,6 +53,25 @@ def lecture(args: argparse.Namespace) -> str:
         f"{table.as_text(done)}\nExpected: {experiment.expected}\n{word}: {answer.found}\n"
         f"{done.folder / 'report.html'}"
     )
+
+
+def searched(args: argparse.Namespace) -> str:
+    """Run searches and say what each found."""
+    settings = {"model": "mlp", "data": "mnist", **settings_of(args)}
+    if args.tiny:
+        settings.setdefault("limit", TINY["limit"])
+    given = options(args)
+    del given["yes"]
+    done = search.search(
+        args.out or Path("results/compare/search"),
+        methods=args.search.split(","),
+        max_epochs=args.max_epochs or (9 if args.tiny else 81),
+        eta=args.eta,
+        **given,
+        **settings,
+    )
+    page = report.write_report(done, more=search.race_figure(done))
+    return f"{search.as_text(done)}\n{table.as_text(done)}\n{page}"
 
 
 def options(args: argparse.Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 
 from dlcourse import compare, init, models, train
 from dlcourse.cli import main
-from dlcourse.compare import axes, harness, material, plan, single, sweep, table
+from dlcourse.compare import axes, crew, material, plan, single, sweep, table
 from dlcourse.compare.material import Place
 from dlcourse.compare.row import Row, key_of
 from dlcourse.compare.study import Journal
@@ -274,7 +274,7 @@ def test_a_stopped_study_resumes_where_it_was_and_comes_to_the_same(
 
 def test_a_finished_study_runs_nothing_again(grid, monkeypatch):
     first = grid(lr="auto", seeds=2)
-    monkeypatch.setattr(harness.work, "run_unit", None)
+    monkeypatch.setattr(crew.work, "run_unit", None)
     assert grid(lr="auto", seeds=2).rows == first.rows
 
 
