@@ -8,35 +8,37 @@ from torch import Tensor, nn
 __all__ = ["DigitNet", "ObjectNet", "pooled"]
 
 
-def pooled(in_channels: int, out_channels: int, norm: bool = True) -> nn.Sequential:
+def pooled(in_channels: int, out_channels: int) -> nn.Sequential:
     """A 3x3 convolution, the larger of each 2x2, batch norm, ReLU: (N, C, H, W) -> H/2, W/2.
 
     Pooling comes first, so that what follows has a quarter of the numbers.
     """
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not norm),
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
         nn.MaxPool2d(2),
-        nn.BatchNorm2d(out_channels) if norm else nn.Identity(),
+        nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
 
 
 class DigitNet(nn.Module):
-    """Two convolutions for 28x28 digits, the first with a stride, each with batch norm.
+    """Three convolutions for 28x28 digits, the first with a stride, each with batch norm.
 
     Shape: inputs (N, 1, 28, 28), normalized -> logits (N, num_classes).
     """
 
-    def __init__(self, widths: tuple[int, int] = (16, 64), num_classes: int = 10) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (16, 32, 64), num_classes: int = 10) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, widths[0], 5, stride=2, padding=2, bias=False)
+        self.conv1 = nn.Conv2d(1, widths[0], 5, stride=2, bias=False)
         self.norm1 = nn.BatchNorm2d(widths[0])
-        self.conv2 = pooled(*widths)
-        self.fc = nn.Linear(widths[1] * 9, num_classes)
+        self.stage2 = pooled(widths[0], widths[1])
+        self.stage3 = pooled(widths[1], widths[2])
+        self.fc = nn.Linear(widths[2] * 9, num_classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.norm1(self.conv1(inputs))), 2)  # (N, widths[0], 7, 7)
-        return self.fc(self.conv2(x).flatten(1))  # (N, widths[1], 3, 3) -> (N, num_classes)
+        x = F.relu(self.norm1(self.conv1(inputs)))  # (N, widths[0], 12, 12)
+        x = self.stage3(self.stage2(x))  # (N, widths[2], 3, 3)
+        return self.fc(x.flatten(1))
 
 
 class ObjectNet(nn.Module):
