@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -68,13 +69,21 @@ def grade_folder(
     submissions = find_submissions(folder, lab)
     claim(out, lab)
     try:
-        with FileLock(out / ".lock", timeout=0):
-            return run(
-                submissions, folder, lab, out, jobs, allow_unsandboxed, executor,
-                days_late or {}, per_day,
-            )  # fmt: skip
+        claimed = FileLock(out / ".lock").acquire(timeout=0)
     except Timeout:
         raise UsageError(f"another batch writes into {out}; wait for it") from None
+    with claimed:
+        records = records_of(submissions, folder, lab, out, jobs, allow_unsandboxed, executor)
+        graded = []
+        for submission, record in zip(submissions, records, strict=True):
+            days = (days_late or {}).get(submission.student, 0.0)
+            score = penalized(record.score, days, per_day)
+            graded.append(Graded(submission, record, days, score))
+        try:
+            write_reports(graded, lab, out)
+        except OSError as error:
+            raise Journal.cannot_write(out, error) from None
+    return graded
 
 
 def claim(out: Path, lab: Lab) -> None:
@@ -93,7 +102,7 @@ def claim(out: Path, lab: Lab) -> None:
         raise UsageError(f"cannot use --out {out}: {error}") from None
 
 
-def run(
+def records_of(
     submissions: list[Submission],
     folder: Path,
     lab: Lab,
@@ -101,45 +110,42 @@ def run(
     jobs: int,
     allow_unsandboxed: bool,
     executor: Executor | None,
-    days_late: dict[str, float],
-    per_day: float,
-) -> list[Graded]:
+) -> list[Record]:
+    """The record of each submission: the journal's where it has one, else after grading it."""
     from dlcourse.grade import worker
 
-    hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
-    setting = worker.Setting(lab, hidden, allow_unsandboxed=allow_unsandboxed)
     environment = environment_of(lab)
-    journal = Journal(out / "journal.jsonl")
     keys = {submission: key_of(submission, environment) for submission in submissions}
-    todo = [submission for submission in submissions if not is_graded(journal, keys[submission])]
+    journal = Journal(out / "journal.jsonl")
     try:
+        todo = [one for one in submissions if not is_graded(journal, keys[one])]
         if todo:
-            pool = executor or ProcessPoolExecutor(
-                min(jobs, len(todo)),
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=worker.join_batch,
-            )
-            try:
+            hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
+            setting = worker.Setting(lab, hidden, allow_unsandboxed=allow_unsandboxed)
+            local = None if executor else local_pool(min(jobs, len(todo)))
+            with local or contextlib.nullcontext(executor) as pool:
                 fill(journal, pool, setting, todo, keys, environment)
-            finally:
-                if executor is None:
-                    pool.shutdown(cancel_futures=True)
+    finally:
+        journal.close()
+    return [journal.records[keys[submission]] for submission in submissions]
+
+
+@contextlib.contextmanager
+def local_pool(jobs: int) -> Iterator[Executor]:
+    """`jobs` processes here."""
+    from dlcourse.grade import worker
+
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=worker.join_batch
+    )
+    try:
+        yield pool
     except BrokenProcessPool:
         raise GradingError(
             "a worker died; run the same command again: what is graded stays"
         ) from None
     finally:
-        journal.close()
-    graded = []
-    for submission in submissions:
-        record, days = journal.records[keys[submission]], days_late.get(submission.student, 0.0)
-        score = penalized(record.score, days, per_day)
-        graded.append(Graded(submission, record, days, score))
-    try:
-        write_reports(graded, lab, out)
-    except OSError as error:
-        raise Journal.cannot_write(out, error) from None
-    return graded
+        pool.shutdown(cancel_futures=True)
 
 
 def fill(
