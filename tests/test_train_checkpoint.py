@@ -312,7 +312,8 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(written):
     with pytest.raises(UsageError) as caught:
         fit(classifier(), train_batches(), batches(), device="cpu", checkpoint=written)
     assert str(caught.value) == (
-        f"{str(written)!r} holds a run of 2 epochs; resume it (resume=True), or name another folder"
+        f"{str(written)!r} holds a run of 2 epochs; resume it (resume=True, or --resume), "
+        "or name another folder"
     )
     assert (written / NAME).read_bytes() == before
 

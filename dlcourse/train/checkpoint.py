@@ -56,7 +56,7 @@ class Checkpoint(Callback):
         if state and not self.resume:
             raise UsageError(
                 f"{str(self.path.parent)!r} holds a run of {len(state['history']['epochs'])} "
-                "epochs; resume it (resume=True), or name another folder"
+                "epochs; resume it (resume=True, or --resume), or name another folder"
             )
         state = distributed.from_first(state)
         if state:

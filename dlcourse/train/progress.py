@@ -62,7 +62,8 @@ class Progress(Callback):
     def words(self, run: Run) -> str:
         rows = run.history.epochs
         loss = run.losses[-1].item() if run.losses else rows[-1]["train_loss"]
-        parts = [f"epoch {min(run.epoch, run.epochs)}/{run.epochs}", f"loss {loss:.4f}"]
+        epoch = run.epoch if run.step else len(rows)
+        parts = [f"epoch {epoch}/{run.epochs}", f"loss {loss:.4f}"]
         if rows and f"val_{run.monitor}" in rows[-1]:
             parts.append(f"val {run.monitor} {rows[-1][f'val_{run.monitor}']:.4f}")
             parts.append(f"best {run.stopping.best:.4f}")
