@@ -1,0 +1,437 @@
+# %% [markdown]
+"""Lab 02: the multilayer perceptron and backpropagation.
+
+How does a network of neurons learn its weights, and what do its hidden layers buy?
+
+You write a network with one hidden layer, forward and backward, and prove its gradients right by
+finite differences. Then you build a function out of ReLUs, and count the pieces into which a
+network cuts the plane. No autograd anywhere.
+
+Lectures: J (backpropagation), A and K (universal approximation), A (linear regions).
+
+    dlcourse check lab02              what is right so far, in seconds
+    dlcourse check lab02 --task 2.4   one task
+    dlcourse run lab02 --tiny         the whole experiment on 2,000 images, in seconds
+    dlcourse run lab02                the whole experiment, half a minute on a laptop
+
+A recorded run of the solution (`dlcourse run lab02`, real MNIST, 2 cores):
+
+    data: MNIST from datasets/MNIST/raw; 54,000 training images
+    gradient check in float64: differences up to 4.7e-10
+
+    ReLUs       largest error on sin x
+    3                           0.4373
+    6                           0.1340
+    12                          0.0329
+    24                          0.0085
+    48                          0.0021
+
+    ReLUs              bound   counted
+    1 layer of 8          37        37
+    2 layers of 4         44        44
+    1 layer of 12         79        79
+    3 layers of 4        176       176
+
+    MLP 784-100-10 after 8 epochs: training loss 0.0280
+    val  97.48%
+    test 97.72%
+    figures: results/lab02
+"""
+
+# %%
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from dlcourse import data, lab, plots
+
+# The weights and biases of the network, by name: "weight1", "bias1", "weight2", "bias2".
+Params = dict[str, Tensor]
+# A layer of ReLUs: weight (units, inputs) and bias (units,).
+Layer = tuple[Tensor, Tensor]
+
+# %% [markdown]
+# ## 1. Forward
+# A hidden layer of H units sees the D inputs, an output layer sees the hidden units and gives one
+# logit for each of the K classes. As in PyTorch, row i of a weight belongs to unit i.
+
+
+# %%
+def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The hidden units and the logits of a network with one hidden layer of ReLUs.
+
+        hidden = relu(weight1 x + bias1)          logits = weight2 hidden + bias2
+    for every sample x, a row of inputs.
+    Shape: weight1 (H, D), bias1 (H,), weight2 (K, H), bias2 (K,), inputs (N, D)
+        -> hidden (N, H), logits (N, K).
+
+    >>> params = {"weight1": torch.tensor([[1.0, 0.0], [0.0, -1.0]]), "bias1": torch.zeros(2),
+    ...           "weight2": torch.tensor([[2.0, 5.0]]), "bias2": torch.tensor([0.5])}
+    >>> forward(params, torch.tensor([[3.0, 4.0]]))
+    (tensor([[3., 0.]]), tensor([[6.5000]]))
+    """
+    # Task 2.1 (1 point). Hint: inputs @ weight.T takes every sample to every unit at once.
+    # BEGIN SOLUTION
+    hidden = torch.relu(inputs @ params["weight1"].T + params["bias1"])
+    return hidden, hidden @ params["weight2"].T + params["bias2"]
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 2. The loss
+# Softmax turns logits z into probabilities p_k = exp(z_k) / sum_j exp(z_j); the loss of a sample is
+# -log p of its true class. Written like that, exp overflows from z = 89 on. Subtracting the
+# largest logit from all changes no probability and keeps every exp below 1.
+
+
+# %%
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean over the samples of -log softmax(logits)[true class], for logits of any size.
+
+    Shape: logits (N, K), targets int64 (N,) of 0 to K - 1 -> ().
+    Not to be called: torch's own (cross_entropy, softmax, log_softmax, logsumexp, nll_loss).
+
+    >>> cross_entropy(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]), torch.tensor([1, 0]))
+    tensor(0.3466)
+    """
+    # Task 2.2 (2 points). Hint: -log p_t = log(sum_j exp(z_j)) - z_t, with the largest logit of
+    # each row taken away first; logits[torch.arange(N), targets] picks each sample's z_t.
+    # BEGIN SOLUTION
+    shifted = logits - logits.amax(dim=1, keepdim=True)
+    true = shifted[torch.arange(len(targets)), targets]  # (N,)
+    return (shifted.exp().sum(dim=1).log() - true).mean()
+    # END SOLUTION
+
+
+# %%
+def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
+    """The derivative of cross_entropy(logits, targets) by each logit: (p - t) / N.
+
+    p are the probabilities, t is 1 at the true class and 0 elsewhere.
+    Shape: logits (N, K), targets int64 (N,) -> (N, K).
+
+    >>> cross_entropy_gradient(torch.zeros(1, 4), torch.tensor([2]))
+    tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]])
+    """
+    # Task 2.3 (1 point). Hint: torch.softmax may be called here; then subtract 1 at the true class
+    # of each sample.
+    # BEGIN SOLUTION
+    gradient = torch.softmax(logits, dim=1)
+    gradient[torch.arange(len(targets)), targets] -= 1
+    return gradient / len(targets)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 3. Backward
+# The chain rule, from the loss to the inputs: what a layer is told about its outputs, it turns
+# into what its weights should know and what the layer before it is told.
+
+
+# %%
+def backward(params: Params, inputs: Tensor, hidden: Tensor, dlogits: Tensor) -> Params:
+    """The derivative of the loss by every parameter, in a dictionary with the keys of `params`.
+
+    hidden: what forward gave for inputs; dlogits: the derivative of the loss by each logit.
+    Shape: inputs (N, D), hidden (N, H), dlogits (N, K) -> each as its parameter.
+
+    >>> params = {"weight1": torch.tensor([[1.0, 0.0], [0.0, -1.0]]), "bias1": torch.zeros(2),
+    ...           "weight2": torch.tensor([[2.0, 5.0]]), "bias2": torch.tensor([0.5])}
+    >>> inputs = torch.tensor([[3.0, 4.0]])
+    >>> backward(params, inputs, torch.tensor([[3.0, 0.0]]), torch.tensor([[1.0]]))["weight1"]
+    tensor([[6., 8.],
+            [0., 0.]])
+    """
+    # Task 2.4 (3 points). Hint: for outputs = x @ weight.T + bias the derivatives are
+    # doutputs.T @ x by the weight, doutputs summed over the samples by the bias, and
+    # doutputs @ weight by x. A ReLU passes on what it is told where it was above 0, else nothing.
+    # BEGIN SOLUTION
+    dhidden = (dlogits @ params["weight2"]) * (hidden > 0)  # (N, H), before the ReLU
+    return {
+        "weight1": dhidden.T @ inputs,
+        "bias1": dhidden.sum(dim=0),
+        "weight2": dlogits.T @ hidden,
+        "bias2": dlogits.sum(dim=0),
+    }
+    # END SOLUTION
+
+
+# %%
+def numerical_gradient(
+    function: Callable[[Tensor], Tensor], x: Tensor, eps: float = 1e-6
+) -> Tensor:
+    """The derivative of `function` at `x` by each entry of x, from two values of it an entry:
+
+        (function(x with entry + eps) - function(x with entry - eps)) / (2 eps)
+    function takes a tensor of x's shape to one number. x stays as it was.
+    Shape: x float64, of any shape -> as x.
+
+    >>> numerical_gradient(lambda x: x[0] ** 2 * x[1], torch.tensor([3.0, 2.0]).double())
+    tensor([12.0000,  9.0000], dtype=torch.float64)
+    """
+    # Task 2.5 (2 points). Hint: a step that is eps at one entry and 0 elsewhere: torch.zeros_like,
+    # and step.view(-1)[i] = eps for each i of range(x.numel()).
+    # BEGIN SOLUTION
+    gradient = torch.zeros_like(x)
+    for i in range(x.numel()):
+        step = torch.zeros_like(x)
+        step.view(-1)[i] = eps
+        gradient.view(-1)[i] = (function(x + step) - function(x - step)) / (2 * eps)
+    return gradient
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 4. Any function, out of ReLUs
+# A weighted sum of ReLUs is a chain of straight pieces: each ReLU bends it at one place, its knot.
+# Enough knots follow any continuous function on an interval as closely as you like.
+
+
+# %%
+def relu_weights(knots: Tensor, values: Tensor) -> Tensor:
+    """Weights that make `relu_sum` go through the points (knots, values), straight in between.
+
+    Between two knots the slope is what the points ask for; each weight is by how much the slope
+    changes at its knot, and the first is the first slope. The last knot needs no weight.
+    Shape: knots (M + 1,), rising, values (M + 1,) -> (M,).
+
+    >>> relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
+    tensor([ 2., -2.])
+    """
+    # Task 2.6 (2 points). Hint: slopes are differences of values over differences of knots, both
+    # by torch.diff; the weights are differences of slopes, and the slope before the first knot is
+    # 0 (prepend).
+    # BEGIN SOLUTION
+    slopes = values.diff() / knots.diff()
+    return slopes.diff(prepend=slopes.new_zeros(1))
+    # END SOLUTION
+
+
+def relu_sum(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """values[0] + sum over n of weight_n relu(x - knot_n), with your weights. Shape: (N,) -> (N,).
+
+    That is a network with one input, one hidden layer of M ReLUs and one output.
+    """
+    return values[0] + torch.relu(x[:, None] - knots[:-1]) @ relu_weights(knots, values)
+
+
+# %% [markdown]
+# ## 5. Pieces of the plane
+# In two dimensions each ReLU of the first layer bends along a line, and the lines cut the plane
+# into regions, in each of which the network is linear. A deeper layer bends along lines of its own
+# in each region that it is handed.
+
+
+# %%
+def region_bound(num_inputs: int, width: int, layers: int = 1) -> int:
+    """How many regions `layers` layers of `width` ReLUs can reach (Montufar et al. 2014).
+
+        (width // num_inputs) ^ (num_inputs (layers - 1)) * sum for j = 0..num_inputs of C(width, j)
+    where C(n, j) is the number of ways to choose j of n. With one layer no network has more.
+
+    >>> region_bound(2, 3)  # three lines in the plane
+    7
+    >>> region_bound(1, 3, layers=2)
+    12
+    """
+    # Task 2.7 (1 point). Hint: math.comb.
+    # BEGIN SOLUTION
+    last = sum(math.comb(width, j) for j in range(num_inputs + 1))
+    return (width // num_inputs) ** (num_inputs * (layers - 1)) * last
+    # END SOLUTION
+
+
+# %%
+def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
+    """In how many regions the `points` lie: how many different patterns of ReLUs on and off.
+
+    layers: (weight, bias) of each layer of ReLUs; the first sees the points, each other one the
+        ReLUs before it. A ReLU is on where its output is above 0. All layers count.
+    Shape: points (N, D), weight (units, inputs), bias (units,).
+
+    >>> points = torch.tensor([[-1.0, 1.0], [-2.0, 5.0], [1.0, 1.0], [1.0, -1.0]])
+    >>> count_regions([(torch.eye(2), torch.zeros(2))], points)
+    3
+    """
+    # Task 2.8 (2 points). Hint: collect `outputs > 0` of every layer, join them with torch.cat
+    # (dim=1), and count the different rows with unique(dim=0).
+    # BEGIN SOLUTION
+    patterns = []
+    for weight, bias in layers:
+        points = torch.relu(points @ weight.T + bias)
+        patterns.append(points > 0)
+    return len(torch.cat(patterns, dim=1).unique(dim=0))
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 6. The experiment
+# Prove the gradients; follow a sine; count regions; and train on digits with nothing but the
+# functions above.
+
+
+# %%
+def gradient_check(seed: int = 0) -> float:
+    """The largest difference between `backward` and finite differences, on a small network."""
+    generator = torch.Generator().manual_seed(seed)
+    params = new_params(5, 7, 3, generator, torch.float64)
+    inputs = torch.randn(6, 5, generator=generator, dtype=torch.float64)
+    targets = torch.randint(3, (6,), generator=generator)
+    hidden, logits = forward(params, inputs)
+    gradients = backward(params, inputs, hidden, cross_entropy_gradient(logits, targets))
+
+    def difference(name: str) -> float:
+        numerical = numerical_gradient(
+            lambda value: cross_entropy(forward(params | {name: value}, inputs)[1], targets),
+            params[name],
+        )
+        return (gradients[name] - numerical).abs().max().item()
+
+    return max(map(difference, params))
+
+
+def new_params(
+    num_inputs: int, width: int, num_classes: int, generator: torch.Generator, dtype: torch.dtype
+) -> Params:
+    """Random weights of variance 2 over the number of inputs, biases 0."""
+    shapes = {"1": (width, num_inputs), "2": (num_classes, width)}
+    params = {}
+    for layer, shape in shapes.items():
+        weight = torch.randn(shape, generator=generator, dtype=dtype)
+        params[f"weight{layer}"] = weight * math.sqrt(2 / shape[1])
+        params[f"bias{layer}"] = torch.zeros(shape[0], dtype=dtype)
+    return params
+
+
+def tangents(units: int, start: float, end: float) -> Layer:
+    """ReLUs that bend along tangents of the parabola y = x^2, which cross in pairs alone."""
+    at = torch.linspace(start, end, units)
+    return torch.stack([2 * at, -torch.ones(units)], dim=1), -at.square()
+
+
+def folding_network(layers: int) -> list[Layer]:
+    """Layers of 4 ReLUs that fold the plane like paper, quarter on quarter, then cut it.
+
+    Units 0 and 1 add up to |x|, 2 and 3 to |y|; the layer after that gives ||x| - 1|, ||y| - 1|.
+    What the last layer cuts into 11 pieces lies 4 or 16 times in the plane.
+    """
+    folded = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    joined = folded @ torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
+    network = [(folded, torch.zeros(4))]
+    if layers == 3:
+        network.append((joined, torch.tensor([-1.0, 1.0, -1.0, 1.0])))
+    weight, bias = tangents(4, 0.1, 0.95)
+    return [*network, (weight.repeat_interleave(2, dim=1), bias)]
+
+
+def grid(half: float, side: int) -> Tensor:
+    """Points of a square, side by side, from -half to half. Shape: (side * side, 2)."""
+    places = ((torch.arange(side) + 0.5) / side * 2 - 1) * half  # never on an axis
+    return torch.cartesian_prod(places, places)
+
+
+def draw_regions(networks: dict[str, tuple[list[Layer], float]], path: str) -> None:
+    """The plane, each region in a color of its own."""
+    colors = torch.rand(2**12, 3, generator=torch.Generator().manual_seed(0))
+    pictures = []
+    for layers, half in networks.values():
+        points, patterns = grid(half, 300), []
+        for weight, bias in layers:
+            points = torch.relu(points @ weight.T + bias)
+            patterns.append(points > 0)
+        codes = torch.cat(patterns, dim=1).long() @ 2 ** torch.arange(
+            sum(len(b) for _, b in layers)
+        )
+        pictures.append(colors[codes].reshape(300, 300, 3).permute(2, 1, 0).flip(1))
+    plots.image_grid(pictures, list(networks), columns=4, path=path)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab02", __doc__, argv, epochs=8, full_epochs=40)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    train, val, test = mnist.batches(
+        batch_size=64, seed=args.seed, device=args.device, limit=args.limit
+    )
+    print(f"data: {mnist.source}; {train.num_samples:,} training images")
+    print(f"gradient check in float64: differences up to {gradient_check(args.seed):.1e}")
+
+    x = torch.linspace(-math.pi, math.pi, 1001, dtype=torch.float64)
+    sines = {"sin x": x.sin()}
+    print(f"\n{'ReLUs':<10}{'largest error on sin x':>24}")
+    for units in (3, 6, 12, 24, 48):
+        knots = torch.linspace(-math.pi, math.pi, units + 1, dtype=torch.float64)
+        sines[f"{units} ReLUs"] = relu_sum(x, knots, knots.sin())
+        print(f"{units:<10}{(sines[f'{units} ReLUs'] - x.sin()).abs().max():>24.4f}")
+
+    networks = {
+        "1 layer of 8": ([tangents(8, -1, 1)], 1.3),
+        "2 layers of 4": (folding_network(2), 1.0),
+        "1 layer of 12": ([tangents(12, -1, 1)], 1.3),
+        "3 layers of 4": (folding_network(3), 2.0),
+    }
+    print(f"\n{'ReLUs':<16}{'bound':>8}{'counted':>10}")
+    for name, (layers, half) in networks.items():
+        bound = region_bound(2, len(layers[-1][1]), len(layers))
+        print(f"{name:<16}{bound:>8}{count_regions(layers, grid(half, 300)):>10}")
+
+    params = new_params(
+        784, 100, 10, torch.Generator().manual_seed(args.seed), torch.get_default_dtype()
+    )
+    params = {name: value.to(args.device) for name, value in params.items()}
+    lr, losses, accuracies = 0.1, [], []
+
+    def accuracy(batches: data.Batches) -> float:
+        right = [
+            forward(params, inputs.flatten(1))[1].argmax(1) == targets
+            for inputs, targets in batches
+        ]
+        return torch.cat(right).float().mean().item()
+
+    for _ in range(args.epochs):
+        total = 0.0
+        for inputs, targets in train:
+            inputs = inputs.flatten(1)  # (B, 784)
+            hidden, logits = forward(params, inputs)
+            dlogits = cross_entropy_gradient(logits, targets)
+            gradients = backward(params, inputs, hidden, dlogits)
+            params = {name: params[name] - lr * gradients[name] for name in params}
+            total += cross_entropy(logits, targets).item() * len(targets)
+        losses.append(total / train.num_samples)
+        accuracies.append(accuracy(val))
+    print(f"\nMLP 784-100-10 after {args.epochs} epochs: training loss {losses[-1]:.4f}")
+    print(f"val  {accuracies[-1]:.2%}\ntest {accuracy(test):.2%}")
+
+    if args.plot:
+        few = {name: sines[name].tolist() for name in ("sin x", "3 ReLUs", "6 ReLUs", "12 ReLUs")}
+        plots.curves(few, args.out / "sine.png", x=x.tolist(), xlabel="x")
+        draw_regions(networks, args.out / "regions.png")
+        plots.curves(
+            {"training loss": losses, "validation error": [1 - value for value in accuracies]},
+            args.out / "training.png",
+            xlabel="epoch",
+            yscale="log",
+        )
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. Start training with all weights at 0 instead. What does the network learn, and why?
+# BEGIN SOLUTION
+# Answer: no more than how frequent the classes are. All hidden units are 0, so weight2's gradient
+# dlogits.T @ hidden is 0; weight2 is 0, so nothing reaches weight1. Only bias2 moves. Had all
+# weights another common value, the hidden units would stay copies of one another forever.
+# END SOLUTION
+# 2. The folding networks have as many ReLUs as the shallow ones and more regions. What do they pay?
+# BEGIN SOLUTION
+# Answer: their regions are not free. The last layer draws its 11 pieces once, and folding repeats
+# them, mirrored, 4 or 16 times: change one line and it changes everywhere. Depth buys regions where
+# the function that is asked for repeats itself, as parity or an image's textures do.
+# END SOLUTION
