@@ -22,6 +22,8 @@ from dlcourse.models import RecurrentLM
 from dlcourse.train import Callback, fit
 from dlcourse.train.checkpoint import NAME, read, write
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends itself signals")
+
 PIXELS = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(256, (44, 1, 6, 6), dtype=torch.uint8, generator=PIXELS)
 LABELS = torch.randint(3, (44,), generator=PIXELS)
