@@ -28,8 +28,7 @@ def try_all(lab: str) -> dict:
     seconds = time.perf_counter() - start
     refused = {}
     for name in answers.ALTERNATIVES:
-        source = answers.source(name, warm.solution)
-        if lost := warm.first_lost(source, name.split()[0]):
+        if lost := warm.first_lost(warm.shaped(answers, name), name.split()[0]):
             refused[name] = f"{lost.name}: {lost.outcome}: {lost.reason}"
     return {
         "mutants": len(made),

@@ -157,10 +157,3 @@ SURVIVORS = {
     "line 106: 1.0 -> 2.0": "an OR that counts one input twice is still an OR",
     "line 143: True -> False": "there are always as many targets as inputs",
 }
-
-
-def source(name, solution):
-    """The solution with the answer called `name` in the place of its own."""
-    main = 'if __name__ == "__main__":'
-    before, _, _ = solution.partition(main)
-    return before + IMPORTS + ALTERNATIVES[name]

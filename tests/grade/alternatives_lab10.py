@@ -163,10 +163,3 @@ def rotations(images):
 SURVIVORS = {
     "line 86: False -> True": "more directions are found, and cut off again",
 }
-
-
-def source(name, solution):
-    """The solution with the answer called `name` in the place of its own."""
-    main = 'if __name__ == "__main__":'
-    before, _, _ = solution.partition(main)
-    return before + IMPORTS + ALTERNATIVES[name]
