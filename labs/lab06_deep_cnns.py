@@ -5,15 +5,15 @@ If depth is good, is more depth better?
 
 You count what AlexNet and VGG are made of, then build the three ideas that took networks from 8
 layers to hundreds: VGG's stages of small filters, Inception's branches with a second classifier at
-half depth, and the residual block. The experiment trains plain and residual networks of 20 and 56
-layers side by side, as He et al. 2015 did (figure 1 of arXiv:1512.03385).
+half depth, and the residual block. The experiment trains plain and residual networks of 20 and 44
+layers side by side, as He et al. 2015 did (figure 6 of arXiv:1512.03385).
 
 Lectures: T and K (AlexNet, VGG, Inception, ResNet), C (VGG), A (auxiliary losses, identity paths).
 
     dlcourse check lab06              what is right so far, in seconds
     dlcourse check lab06 --task 6.2   one task
     dlcourse run lab06 --tiny         the whole experiment on 300 images, in seconds
-    dlcourse run lab06                10,000 images, small networks; under ten minutes on a laptop
+    dlcourse run lab06                5,000 images, small networks; some minutes on a laptop
     dlcourse run lab06 --full         all images, the paper's networks; for a GPU
 
 A recorded run of the solution (`dlcourse run lab06 --tiny`, CIFAR-10, pixels through JPEG):
@@ -27,13 +27,13 @@ A recorded run of the solution (`dlcourse run lab06 --tiny`, CIFAR-10, pixels th
     VGG-16, as you build      14,714,688
 
     network                   parameters  training loss    train     test
-    plain-20                      68,050          2.362     8.9%     9.7%
+    plain-20                      68,050          2.361     9.3%     9.3%
     ResNet-20                     68,050          2.553    13.0%     9.7%
-    plain-56                     214,546          2.322    10.0%    10.0%
-    ResNet-56                    214,546          3.521    10.0%    10.3%
-    ResNet-20, bare images        68,050          2.366    14.1%    12.7%
-    Inception, one head           16,076          2.321     8.5%    11.0%
-    Inception, two heads          16,076          2.337     8.5%     7.7%
+    plain-44                     165,714          2.314    10.0%    10.0%
+    ResNet-44                    165,714          2.540    10.4%    10.7%
+    ResNet-20, bare images        68,050          2.456     9.6%    10.0%
+    Inception, one head           16,076          2.317     9.6%    10.0%
+    Inception, two heads          16,076          2.314    10.7%    10.7%
     figures: results/lab06
 """
 
@@ -301,7 +301,7 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 # %% [markdown]
 # ## 5. The experiment
-# Plain and residual networks of 20 and 56 layers; ResNet-20 on the bare images; Inception with and
+# Plain and residual networks of 20 and 44 layers; ResNet-20 on the bare images; Inception with and
 # without its second classifier. At default size the networks are half as wide as the paper's and
 # their first convolution strides, which makes them sixteen times cheaper.
 
@@ -356,7 +356,7 @@ def gradient_sizes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[float
 def draw(
     losses: dict[str, list[float]], gradients: dict[str, list[float]], images: Tensor, out: Path
 ) -> None:
-    depths = [f"{kind}-{depth}" for depth in (20, 56) for kind in ("plain", "ResNet")]
+    depths = [f"{kind}-{depth}" for depth in (20, 44) for kind in ("plain", "ResNet")]
     plots.curves(
         {name: losses[name] for name in depths},
         out / "depth.png",
@@ -387,7 +387,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "batch_size": 128 if args.full else 64,
         "seed": args.seed,
         "device": args.device,
-        "limit": 300 if args.tiny else None if args.full else 10_000,
+        "limit": 300 if args.tiny else None if args.full else 5_000,
     }
     bare, _, test = cifar.batches(**settings)
     batches, _, _ = cifar.batches(augment=augment, **settings)
@@ -398,8 +398,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs = {
         "plain-20": (CifarNet(20, False, **size), batches, 0.0),
         "ResNet-20": (CifarNet(20, True, **size), batches, 0.0),
-        "plain-56": (CifarNet(56, False, **size), batches, 0.0),
-        "ResNet-56": (CifarNet(56, True, **size), batches, 0.0),
+        "plain-44": (CifarNet(44, False, **size), batches, 0.0),
+        "ResNet-44": (CifarNet(44, True, **size), batches, 0.0),
         "ResNet-20, bare images": (CifarNet(20, True, **size), bare, 0.0),
         "Inception, one head": (SmallGoogLeNet(stride=stride), batches, 0.0),
         "Inception, two heads": (SmallGoogLeNet(stride=stride), batches, 0.3),
@@ -408,7 +408,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     losses, gradients = {}, {}
     for name, (model, images, weight) in runs.items():
         model.to(args.device, memory_format=torch.channels_last)
-        if name in ("plain-56", "ResNet-56"):
+        if name in ("plain-44", "ResNet-44"):
             gradients[name] = gradient_sizes(model, next(iter(bare)))
         losses[name] = train(model, images, args.epochs, lr=0.05, weight=weight)
         scores = [evaluate(model, split)["accuracy"] for split in (bare, test)]
@@ -427,6 +427,6 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. The plain network of 56 layers could copy that of 20 and pass the rest on. Is its failure one
+# 1. The plain network of 44 layers could copy that of 20 and pass the rest on. Is its failure one
 #    of generalization or of optimization, and which number of the table tells?
 # 2. Most of VGG-16's parameters sit in one layer. Which one, and how do ResNets do without it?
