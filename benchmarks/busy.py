@@ -50,7 +50,7 @@ def epoch(setting: str, threads: int) -> float:
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--rounds", type=int, default=5)
+    made.add_argument("--rounds", type=int, default=3)
     args = made.parse_args()
     cores = os.cpu_count()
     runs = {

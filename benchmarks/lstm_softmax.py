@@ -25,7 +25,10 @@ from dlcourse.models import RecurrentLM
 from dlcourse.train import cross_entropy_in_place, evaluate, fit
 from dlcourse.train.speed import has_bf16
 
-LR, CLIP, STEPS = 5.0, 0.25, 40
+LR, CLIP, STEPS = 20.0, 0.25, 40
+# Small enough that rounding does not grow: at 5 a part in a million of the first weights makes 5 %
+# of the perplexity after 120 steps.
+SMALL_LR = 0.5
 
 
 def model(vocab_size: int, dropout: float = 0.2) -> RecurrentLM:
@@ -33,7 +36,7 @@ def model(vocab_size: int, dropout: float = 0.2) -> RecurrentLM:
     return RecurrentLM(vocab_size, hidden_size=200, num_layers=2, dropout=dropout)
 
 
-def usual(net: RecurrentLM, batches: list) -> None:
+def usual(net: RecurrentLM, batches: list, lr: float = LR) -> None:
     net.train()
     net.reset_state()
     for inputs, targets in batches:
@@ -42,12 +45,12 @@ def usual(net: RecurrentLM, batches: list) -> None:
         F.nll_loss(output, targets.flatten()).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
         for p in net.parameters():
-            p.data.add_(p.grad, alpha=-LR)
+            p.data.add_(p.grad, alpha=-lr)
 
 
-def ours(net: RecurrentLM, batches: list) -> None:
+def ours(net: RecurrentLM, batches: list, lr: float = LR) -> None:
     fit(
-        net, batches, epochs=1, optimizer="sgd", lr=LR, clip_norm=CLIP, bf16=None,
+        net, batches, epochs=1, optimizer="sgd", lr=lr, clip_norm=CLIP, bf16=None,
         loss=cross_entropy_in_place, device="cpu",
     )  # fmt: skip
 
@@ -68,7 +71,7 @@ def main() -> None:
     perplexities, some = {}, list(val)[:40]
     for name, run in runs.items():
         net = model(words, dropout=0.0)
-        run(net, list(train)[: 3 * STEPS])
+        run(net, list(train)[: 3 * STEPS], SMALL_LR)
         perplexities[name] = math.exp(evaluate(net, some)["loss"])
     result = {
         "data": "Penn Treebank" if not text.synthetic else "synthetic text",

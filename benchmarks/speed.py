@@ -78,7 +78,7 @@ def fits(build, batches, knobs: dict) -> dict:
     }
 
 
-def lenet(rounds: int, count: int = 12_800) -> dict:
+def lenet(rounds: int, count: int = 6_400) -> dict:
     mnist = data.load("mnist", offline=True)
     batches, _, _ = mnist.batches(512, limit=count, val_fraction=0)
     transform = transforms.Compose(
@@ -94,7 +94,7 @@ def lenet(rounds: int, count: int = 12_800) -> dict:
     return compare(fits(lambda: models.build("lenet5"), batches, KNOBS), loaders, rounds)
 
 
-def resnet(rounds: int, count: int = 1_920) -> dict:
+def resnet(rounds: int, count: int = 640) -> dict:
     cifar = data.load("cifar10", offline=True)
     batches, _, _ = cifar.batches(
         128, limit=count, val_fraction=0, augment=Compose(Crop(4), Flip())
@@ -121,7 +121,7 @@ def resnet(rounds: int, count: int = 1_920) -> dict:
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    made.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     args = made.parse_args()
     cpu = torch.device("cpu")
     result = {
