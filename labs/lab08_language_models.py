@@ -1,0 +1,504 @@
+# %% [markdown]
+"""Lab 08: language models.
+
+How well can the next word be foretold from those before it, and what does a memory add to counting?
+
+You write a smoothed trigram, Bengio's feed-forward model, the cells of Elman, LSTM, GRU and SCRN
+from their equations, and the loop that trains them: backpropagation through time, truncated, with
+the state carried on and the gradient clipped. The experiment ends with lecture J's table.
+
+Lectures: J (language models), C (recurrent networks).
+
+    dlcourse check lab08              what is right so far, in seconds
+    dlcourse check lab08 --task 8.5   one task
+    dlcourse run lab08 --tiny         the whole experiment on 2,000 words, in seconds
+    dlcourse run lab08                on 200,000 words, some minutes on a laptop
+    dlcourse run lab08 --full         on all of Penn Treebank, an hour or two on a laptop
+
+A recorded run of the solution (`dlcourse run lab08`, real Penn Treebank, 2 cores):
+
+    data: ptb from datasets/ptb; 200,000 training words, 10,000 different
+
+    size of the gradient, steps back           1        10        40
+    Elman, U shrinks by 0.7              7.0e-01   2.8e-02   6.4e-07
+    Elman, U grows by 1.3                1.3e+00   1.4e+01   3.6e+04
+    LSTM, forget gates at 0.98           9.7e-01   7.9e-01   5.3e-01
+
+    test perplexity                    published  measured
+    your trigram                               -     271.5
+    5-gram Kneser-Ney                        141     228.1
+    the same and a cache                     125     192.5
+    feed-forward                             140     318.6
+    Elman, 100 units                         129    4207.7
+    LSTM, 100 units                          115     234.9
+    SCRN, 100 + 40 units                     115     288.1
+    what the LSTM writes at three temperatures: results/lab08/samples.txt
+    figures: results/lab08
+"""
+
+# %%
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, models, plots
+from dlcourse.models.cache import Cache
+
+# %% [markdown]
+# ## 1. Counting
+# A trigram model foretells a word from the two before it, by how often that happened. Most triples
+# never happened, so the estimate is mixed with those from one word, from none, and from nothing.
+
+
+# %%
+def count_ngrams(tokens: Sequence[int], n: int) -> dict[tuple[int, ...], int]:
+    """How often each run of 1, 2, ... or n tokens occurs, all in one dict, by tuples.
+
+    >>> count_ngrams([7, 8, 7, 8], 2)
+    {(7,): 2, (8,): 2, (7, 8): 2, (8, 7): 1}
+    """
+    # Task 8.1 (1 point). Hint: for each length k, slide a window tuple(tokens[i : i + k]) along.
+    raise NotImplementedError("task 8.1: count_ngrams")
+
+
+# %%
+def trigram_probability(
+    counts: dict[tuple[int, ...], int],
+    context: tuple[int, int],
+    token: int,
+    num_tokens: int,
+    vocab_size: int,
+    weights: tuple[float, float, float],
+) -> float:
+    """P(token | context), interpolated: each order improves on the one below it.
+
+        p1 = w1 count(token) / num_tokens      + (1 - w1) / vocab_size
+        p2 = w2 count(b, token) / count(b)     + (1 - w2) p1
+        p3 = w3 count(a, b, token) / count(a, b) + (1 - w3) p2
+
+    where context = (a, b) and weights = (w1, w2, w3). A context that was never seen has nothing to
+    say: then p2 is p1, or p3 is p2. `counts` is from count_ngrams(tokens, 3) over `num_tokens`.
+
+    >>> counts = count_ngrams([7, 8, 9, 7, 8, 7], 3)
+    >>> trigram_probability(counts, (7, 8), 9, 6, 10, (0.5, 0.5, 0.5))
+    0.4083333333333333
+    """
+    # Task 8.2 (2 points). Hint: start from 1 / vocab_size and improve three times; a run may be
+    # missing, so counts.get(run, 0). In the example p1 is 0.5 * 1/6 + 0.5 / 10.
+    raise NotImplementedError("task 8.2: trigram_probability")
+
+
+# %% [markdown]
+# ## 2. Perplexity
+# exp of the mean surprise: as if the model had to choose among so many equally likely words. Every
+# token counts once, the end of a sentence (`<eos>`) too.
+
+
+# %%
+def perplexity(batches: Iterable[tuple[float, int]]) -> float:
+    """exp of the mean cross-entropy over all tokens, from (its mean, tokens) of each batch.
+
+    A short last batch must not weigh as much as a long one.
+
+    >>> perplexity([(math.log(8), 30), (math.log(2), 10)])  # exp((30 ln 8 + 10 ln 2) / 40)
+    5.656854249492381
+    """
+    # Task 8.3 (1 point). Hint: sum means times tokens, divide by all tokens, then math.exp.
+    raise NotImplementedError("task 8.3: perplexity")
+
+
+# %% [markdown]
+# ## 3. A network for the counts
+# Similar words should help one another. Bengio et al. (2003) give each word a vector, put those of
+# the last words side by side, and learn the rest.
+
+
+# %%
+def feedforward(windows: Tensor, C: Tensor, H: Tensor, d: Tensor) -> Tensor:
+    """The hidden layer of Bengio's model: tanh(d + H x), x the vectors of a window side by side.
+
+    windows: the last n - 1 tokens of each place, the oldest first. C: a vector for each token.
+    Shape: windows int64 (..., n - 1), C (V, E), H (hidden, (n - 1) * E), d (hidden,)
+    -> (..., hidden).
+
+    >>> C = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> feedforward(torch.tensor([[1, 0]]), C, torch.tensor([[0.1, 0.0, 0.0, 0.2]]), torch.zeros(1))
+    tensor([[0.3799]])
+    """
+    # Task 8.4 (1 point). Hint: C[windows] has one dimension more than windows; flatten(-2) the last
+    # two into one. The example is tanh(0.1 * 2 + 0.2 * 1).
+    raise NotImplementedError("task 8.4: feedforward")
+
+
+# %% [markdown]
+# ## 4. Cells with a memory
+# A recurrent cell takes a word's vector x and its own state, and gives the next state. Each of
+# these is one step for a batch; sigma is torch.sigmoid, a product of two vectors is elementwise.
+
+
+# %%
+def elman_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
+    """h' = tanh(W x + U h + b) (Elman 1990).
+
+    Shape: x (N, D), h (N, H), W (H, D), U (H, H), b (H,) -> (N, H).
+
+    >>> one = torch.ones(1, 1)
+    >>> elman_step(one, one, 0.5 * one, -0.2 * one, torch.zeros(1))
+    tensor([[0.2913]])
+    """
+    # Task 8.5 (4 points). Hint: a batch of rows times a matrix is x @ W.T.
+    raise NotImplementedError("task 8.5: elman_step")
+
+
+# %%
+def lstm_step(
+    x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of an LSTM (Hochreiter & Schmidhuber 1997; with forget gates); gives (h', c').
+
+        i, f, g, o = the four blocks of H rows, in this order, of W x + U h + b
+        c' = sigma(f) c + sigma(i) tanh(g)
+        h' = sigma(o) tanh(c')
+
+    Shape: x (N, D), h and c (N, H), W (4H, D), U (4H, H), b (4H,) -> two of (N, H).
+
+    >>> one, zero = torch.ones(1, 1), torch.zeros(1, 1)
+    >>> lstm_step(zero, zero, one, torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
+    (tensor([[0.2311]]), tensor([[0.5000]]))
+    """
+    # Task 8.5, continued. Hint: chunk(4, dim=1).
+    raise NotImplementedError("task 8.5: lstm_step")
+
+
+# %%
+def gru_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
+    """One step of a gated recurrent unit (Cho et al. 2014), as torch has it.
+
+        r, z = sigma of the first two blocks of H rows of W x + b + U h
+        n = tanh(third block of (W x + b) + r (third block of U h))
+        h' = (1 - z) n + z h
+
+    Shape: x (N, D), h (N, H), W (3H, D), U (3H, H), b (3H,) -> (N, H).
+
+    >>> one = torch.ones(1, 1)
+    >>> gru_step(one, one, torch.zeros(3, 1), torch.zeros(3, 1), torch.zeros(3))
+    tensor([[0.5000]])
+    """
+    # Task 8.5, continued. Hint: chunk W x + b and U h apart; r comes between them in n.
+    raise NotImplementedError("task 8.5: gru_step")
+
+
+# %%
+def scrn_step(
+    x: Tensor,
+    h: Tensor,
+    s: Tensor,
+    A: Tensor,
+    B: Tensor,
+    P: Tensor,
+    R: Tensor,
+    alpha: float = 0.95,
+) -> tuple[Tensor, Tensor]:
+    """One step of a structurally constrained network (Mikolov et al. 2015); gives (h', s').
+
+        s' = (1 - alpha) B x + alpha s      a slow, linear context
+        h' = sigma(P s' + A x + R h)        the hidden units see the new context
+
+    Shape: x (N, D), h (N, H), s (N, K), A (H, D), B (K, D), P (H, K), R (H, H)
+    -> (N, H), (N, K).
+
+    >>> one = torch.ones(1, 1)
+    >>> scrn_step(one, one, 2 * one, one, one, one, one, alpha=0.5)
+    (tensor([[0.9707]]), tensor([[1.5000]]))
+    """
+    # Task 8.5, continued. Hint: first s', then h'; the example's h' is sigma(1.5 + 1 + 1).
+    raise NotImplementedError("task 8.5: scrn_step")
+
+
+# %% [markdown]
+# ## 5. Models around the steps
+# What is left is given: weights for your functions, vectors for the words, and a softmax whose
+# weights are these vectors again (Press & Wolf 2017). `model.advance(inputs, state)` takes tokens
+# (B, T) and the state, [] at the beginning, to logits (B, T, V) and the next state.
+
+
+# %%
+class FeedForward(nn.Module):
+    """Bengio's model over your `feedforward`; its state is the tokens that it still sees."""
+
+    CONTEXT = 4
+
+    def __init__(self, vocab_size: int, size: int = 100) -> None:
+        super().__init__()
+        self.C = nn.Parameter(torch.empty(vocab_size, size).uniform_(-0.1, 0.1))
+        self.H = nn.Parameter(torch.empty(size, self.CONTEXT * size).uniform_(-0.1, 0.1))
+        self.d, self.b = nn.Parameter(torch.zeros(size)), nn.Parameter(torch.zeros(vocab_size))
+
+    def advance(self, inputs: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        before = state[0] if state else inputs.new_zeros(len(inputs), self.CONTEXT - 1)
+        tokens = torch.cat([before, inputs], 1)
+        hidden = feedforward(tokens.unfold(1, self.CONTEXT, 1), self.C, self.H, self.d)
+        return hidden @ self.C.T + self.b, [tokens[:, inputs.shape[1] :]]
+
+
+class Cell(nn.Module):
+    """One of your steps with weights of its own, to be walked along a text by models.RecurrentLM.
+
+    Shape: x (N, input_size), the parts of the state -> output (N, output_size), the next state.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, kind: str) -> None:
+        super().__init__()
+        D, H, K = input_size, hidden_size, 40  # K: SCRN's slow units
+        gated = {
+            name: {"W": (n * H, D), "U": (n * H, H), "b": (n * H,)} for name, n in GATES.items()
+        }
+        shapes = gated | {"scrn": {"A": (H, D), "B": (K, D), "P": (H, K), "R": (H, H)}}
+        self.weights = nn.ParameterDict(
+            {name: torch.empty(shape).uniform_(-0.1, 0.1) for name, shape in shapes[kind].items()}
+        )
+        self.step = STEPS[kind]
+        self.widths = {"lstm": [H, H], "scrn": [H, K]}.get(kind, [H])
+        self.output_size = H + K if kind == "scrn" else H
+
+    def forward(self, x: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        state = self.step(
+            x, *(state or [x.new_zeros(len(x), n) for n in self.widths]), **self.weights
+        )
+        state = [state] if isinstance(state, Tensor) else list(state)
+        return torch.cat(state, 1)[:, : self.output_size], state
+
+
+STEPS = {"elman": elman_step, "lstm": lstm_step, "gru": gru_step, "scrn": scrn_step}
+GATES = {"elman": 1, "lstm": 4, "gru": 3}  # blocks of rows in W, U and b
+
+
+# %% [markdown]
+# ## 6. Through time
+# The gradient of a word's loss runs back through every earlier step: it shrinks or grows a little
+# at each. Where it grows, it is clipped; after some steps it is cut off, while the state goes on.
+
+
+# %%
+def clip(gradients: Sequence[Tensor], max_norm: float) -> tuple[list[Tensor], float]:
+    """All gradients scaled by one factor, so that their common norm is at most `max_norm`.
+
+    The common norm is that of all their numbers in one long vector; it is returned too, as it was
+    before. Gradients below max_norm stay as they are. The given tensors are not to be changed.
+
+    >>> clip([torch.tensor([3.0]), torch.tensor([[4.0]])], max_norm=1.0)
+    ([tensor([0.6000]), tensor([[0.8000]])], 5.0)
+    """
+    # Task 8.6 (1 point). Hint: the root of the sum of all squares; scale by max_norm / norm, by 1
+    # where that is above 1 or the norm is 0.
+    raise NotImplementedError("task 8.6: clip")
+
+
+# %%
+def train_epoch(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], lr: float, max_norm: float
+) -> float:
+    """One pass of truncated backpropagation through time; returns the perplexity on the way.
+
+    The state starts as [] and goes on from batch to batch, but no gradient goes back through it.
+    After each batch: the gradients of its mean cross-entropy by each of model.parameters(),
+    clipped together by your `clip`, then parameter -= lr * gradient, in place. The perplexity is
+    your `perplexity` over every token of the pass.
+
+    model.advance(inputs, state): gives logits (B, T, V) and the next state, a list of tensors.
+    batches: (inputs int64 (B, T), targets int64 (B, T)); each goes on where the one before ended.
+    """
+    # Task 8.7 (3 points). Hint: torch.autograd.grad(loss, parameters); F.cross_entropy wants
+    # (B * T, V) and (B * T,); update under torch.no_grad(); detach() each part of the state.
+    raise NotImplementedError("task 8.7: train_epoch")
+
+
+# %% [markdown]
+# ## 7. Writing
+# A temperature divides the logits before the softmax: below 1 the likely words become likelier,
+# above 1 all become more alike.
+
+
+# %%
+def soften(logits: Tensor, temperature: float) -> Tensor:
+    """softmax(logits / temperature) over the last dimension.
+
+    Shape: (..., V) -> (..., V), each row summing to 1.
+
+    >>> soften(torch.tensor([0.0, math.log(4)]), temperature=0.5)
+    tensor([0.0588, 0.9412])
+    """
+    # Task 8.8 (1 point). Hint: for the example, the odds of 4 to 1 become 16 to 1.
+    raise NotImplementedError("task 8.8: soften")
+
+
+# %% [markdown]
+# ## 8. The experiment
+# How fast gradients vanish or explode, then the table: all models on the same text. Learning rates
+# are halved each epoch of the second half; the test text is looked at once.
+
+
+# %%
+def gradient_norms(
+    step: Callable, num_parts: int, hidden_size: int, steps: int = 40
+) -> list[float]:
+    """The size of d h_T / d h_{T-k} for k = 1, ..., steps; h is the last part of the state."""
+    states = [[(1e-9 * torch.randn(1, hidden_size)).requires_grad_() for _ in range(num_parts)]]
+    for _ in range(steps):
+        new = step(*states[-1])
+        states.append([new] if isinstance(new, Tensor) else list(new))
+    gradients = torch.autograd.grad(states[-1][-1].sum(), [state[-1] for state in states[:-1]])
+    return [gradient.norm().item() / hidden_size**0.5 for gradient in reversed(gradients)]
+
+
+def gradients_through_time(H: int = 50) -> dict[str, list[float]]:
+    """By name: Elman's U a rotation, shrunk or stretched; an LSTM whose forget gates are open."""
+    x, W, b = torch.zeros(1, 1), torch.zeros(4 * H, 1), torch.zeros(4 * H)
+    U = torch.linalg.qr(torch.randn(H, H)).Q
+    open_gates = torch.cat([b[:H], b[:H] + 4, b[: 2 * H]])  # sigma(4) = 0.98
+
+    def elman(gain: float) -> Callable[[Tensor], Tensor]:
+        return lambda h: elman_step(x, h, W[:H], gain * U, b[:H])
+
+    def lstm(h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        return lstm_step(x, h, c, W, 0.1 * U.repeat(4, 1), open_gates)
+
+    return {
+        "Elman, U shrinks by 0.7": gradient_norms(elman(0.7), 1, H),
+        "Elman, U grows by 1.3": gradient_norms(elman(1.3), 1, H),
+        "LSTM, forget gates at 0.98": gradient_norms(lstm, 2, H),
+    }
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The perplexity over every token; the state is carried, and set back only at the beginning."""
+    model.eval()
+    state, seen = [], []
+    for inputs, targets in batches:
+        logits, state = model.advance(inputs, state)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        seen.append((loss.item(), targets.numel()))
+    return perplexity(seen)
+
+
+def fit(
+    model: nn.Module, train: data.TextBatches, val: data.TextBatches, epochs: int
+) -> list[float]:
+    """Train; returns the validation perplexity of each epoch."""
+    curve = []
+    for epoch in range(1, epochs + 1):
+        lr = 20.0 * 0.5 ** max(0, epoch - math.ceil(epochs / 2))
+        train_epoch(model.train(), train, lr, max_norm=0.25)
+        curve.append(evaluate(model, val))
+    return curve
+
+
+@torch.inference_mode()
+def write(
+    model: models.RecurrentLM,
+    prompt: list[str],
+    length: int,
+    temperature: float,
+    text: data.TextData,
+) -> str:
+    """Continue `prompt` by `length` words. Raises UsageError for words that are not known."""
+    inputs, state, written = model.number_prompt(prompt, text.vocabulary)[None], [], []
+    for _ in range(length):
+        logits, state = model.advance(inputs.to(model.decoder.weight.device), state)
+        inputs = torch.multinomial(soften(logits[:, -1], temperature), 1)  # (1, 1)
+        written.append(inputs.item())
+    return " ".join(text.vocabulary.decode(written))
+
+
+def counted(
+    train: Tensor, val: Tensor, test: Tensor, vocabulary: data.Vocabulary
+) -> dict[str, float]:
+    """The test perplexity of the models that count."""
+    V, tokens, unseen = len(vocabulary), train.tolist(), test.tolist()
+    counts = count_ngrams(tokens, 3)
+    surprise = [
+        -math.log(trigram_probability(counts, (a, b), c, len(tokens), V, (0.8, 0.5, 0.25)))
+        for a, b, c in zip(unseen, unseen[1:], unseen[2:], strict=False)
+    ]
+    kneser_ney = models.build("ngram", vocab_size=V, boundary=vocabulary["<eos>"]).fit(train)
+    cached = Cache(kneser_ney).tune(val)
+    return {
+        "your trigram": perplexity([(sum(surprise) / len(surprise), len(surprise))]),
+        "5-gram Kneser-Ney": math.exp(-kneser_ney.probabilities(test).log().mean()),
+        "the same and a cache": math.exp(-cached.probabilities(test).log().mean()),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab08", __doc__, argv, epochs=2, full_epochs=12)
+    text = data.load_text("ptb", args.data_dir, offline=args.offline)
+    V, words = len(text.vocabulary), args.limit or (None if args.full else 200_000)
+    parts = text.train[:words], text.val[: words and words // 10], text.test[:words]
+    train, val, test = (
+        data.TextBatches(part.to(args.device), 10, 20, text.source, text.synthetic)
+        for part in parts
+    )
+    best = f"; no model can be below {text.best_perplexity:.1f}" if text.synthetic else ""
+    print(f"data: {text.source}; {len(parts[0]):,} training words, {V:,} different{best}")
+
+    norms = gradients_through_time()
+    print(f"\n{'size of the gradient, steps back':<34}{1:>10}{10:>10}{40:>10}")
+    for name, sizes in norms.items():
+        print(f"{name:<34}" + "".join(f"{sizes[k - 1]:>10.1e}" for k in (1, 10, 40)))
+
+    measured = counted(*parts, text.vocabulary)
+    tied = {"vocab_size": V, "cell": Cell, "tied": True, "dropout": 0.2 if args.full else 0.0}
+    contestants = {
+        "feed-forward": FeedForward(V),
+        "Elman, 100 units": models.RecurrentLM(**tied, kind="elman"),
+        "LSTM, 100 units": models.RecurrentLM(**tied, kind="lstm"),
+        "SCRN, 100 + 40 units": models.RecurrentLM(**tied, kind="scrn", embedding_dim=140),
+    }
+    curves = {}
+    for name, model in contestants.items():
+        curves[name] = fit(model.to(args.device), train, val, args.epochs)
+        measured[name] = evaluate(model, test)
+    published = ("-", 141, 125, 140, 129, 115, 115)  # lecture J
+    print(f"\n{'test perplexity':<34}{'published':>10}{'measured':>10}")
+    for (name, value), known in zip(measured.items(), published, strict=True):
+        print(f"{name:<34}{known:>10}{value:>10.1f}")
+
+    model = contestants["LSTM, 100 units"]
+    lines = [f"{t}: {write(model, ['<eos>'], 60, t, text)}\n" for t in (0.5, 1.0, 1.5)]
+    (args.out / "samples.txt").write_text("\n".join(lines), encoding="utf-8")
+    print(f"what the LSTM writes at three temperatures: {args.out / 'samples.txt'}")
+    if args.plot:
+        plots.curves(
+            norms,
+            args.out / "gradients.png",
+            title="Gradients through time",
+            xlabel="steps back",
+            ylabel="norm of the gradient",
+            yscale="log",
+        )
+        plots.curves(
+            curves,
+            args.out / "perplexity.png",
+            title="Validation perplexity",
+            xlabel="epoch",
+            ylabel="perplexity",
+            yscale="log",
+        )
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. The state is carried from batch to batch, but the gradient is cut after 20 steps. What can the
+#    network still use from 100 words ago, and what can it not learn?
+# 2. Someone leaves `<unk>` and `<eos>` out of the test text and reports a perplexity. Is it better
+#    or worse than before, and does it compare?

@@ -1,0 +1,74 @@
+"""What the labs' given code says when its input cannot be."""
+
+import importlib.util
+import sys
+
+import pytest
+import torch
+
+from dlcourse import course, data
+from dlcourse.errors import UsageError
+
+
+@pytest.fixture
+def load(monkeypatch):
+    def load(name):
+        path = course.find_lab(name).solution
+        spec = importlib.util.spec_from_file_location(f"{name}_under_test", path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_codes_wider_than_the_data_are_refused(load):
+    lab10 = load("lab10")
+    with pytest.raises(UsageError, match=r"^latent_dim must be at most 4, got 5$"):
+        lab10.pca(torch.rand(9, 4), 5)
+    with pytest.raises(UsageError, match=r"^latent_dim must be at most 3, got 4$"):
+        lab10.pca(torch.rand(3, 4), 4)
+
+
+def test_prompt_of_unknown_words_is_refused(load):
+    lab08 = load("lab08")
+    vocabulary = data.Vocabulary.build(["the", "cat", "<eos>"])
+    text = data.TextData("text", "text", True, "word", vocabulary, *[torch.zeros(9).long()] * 3)
+    model = lab08.models.RecurrentLM(len(vocabulary), cell=lab08.Cell, tied=True, kind="gru")
+    assert len(lab08.write(model, ["the", "cat"], 5, 1.0, text).split()) == 5
+    with pytest.raises(UsageError, match=r"^prompt holds 'dog', not in the vocabulary of 4"):
+        lab08.write(model, ["the", "dog"], 5, 1.0, text)
+
+
+class SpoiledLater:
+    """Batches of images, from the second pass on not a number."""
+
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.passes = 0
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        self.passes += 1
+        images = torch.rand(4, 1, 28, 28)
+        yield images, None
+        yield (images if self.passes == 1 else images * torch.nan), None
+
+
+def test_gan_whose_loss_turns_nan_stops_and_keeps_the_last_whole_epoch(load, capsys):
+    lab11 = load("lab11")
+    torch.manual_seed(0)
+    stopped = lab11.train_gan(SpoiledLater(), epochs=5, width=2)
+    said = capsys.readouterr().out
+    assert said.startswith("stopped in epoch 2: losses nan, ")
+    assert said.endswith("; a smaller lr may help\n")
+    for player in stopped:
+        assert all(value.isfinite().all() for value in player.state_dict().values())
+    torch.manual_seed(0)
+    batches = SpoiledLater()
+    lab11.train_gan(batches, epochs=5, width=2)
+    assert batches.passes == 2
