@@ -1,0 +1,502 @@
+# %% [markdown]
+"""Lab 03: gradient descent and its variants.
+
+Which way down is the fastest, how large may a step be, and what do the names stand for?
+
+You write the optimizers that everybody uses, each a few lines, exactly as torch.optim has them,
+and the schedules that lower the learning rate; and you find the largest step that does not
+diverge. The experiment runs them all down a ravine, and on digits.
+
+Lectures: A (best step, momentum, Nesterov, Adagrad), J (schedules), K (RMSprop, Adam, NAdam).
+
+    dlcourse check lab03              what is right so far, in seconds
+    dlcourse check lab03 --task 3.2   one task
+    dlcourse run lab03 --tiny         the whole experiment on 2,000 images, in seconds
+    dlcourse run lab03                the whole experiment, about a minute on a laptop
+
+A recorded run of the solution (`dlcourse run lab03`, real MNIST, 2 cores):
+
+    data: MNIST from datasets/MNIST/raw; 10,800 training images
+    ravine: gradient descent is fastest at lr 0.01980, diverges above 0.02000
+      lr 0.01980: loss 1.9e-16 after 1000 steps
+      lr 0.02020: loss 9.6e+18 after 1000 steps
+
+    optimizer      best lr of 12  steps to loss 0.01
+    sgd                   0.0198                 220
+    momentum            0.003906                  83
+    nesterov            0.007812                  58
+    adagrad                    2                   6
+    rmsprop               0.0625                  27
+    adadelta                   2            over 400
+    adam                   0.125                  73
+    nadam                   0.25                  38
+
+    optimizer         lr    train loss       val
+    sgd              0.1        0.0714    96.00%
+    momentum        0.02        0.0270    96.25%
+    nesterov        0.02        0.0277    96.25%
+    adagrad         0.02        0.0958    95.83%
+    rmsprop        0.002        0.0573    95.00%
+    adadelta         1.0        0.0337    96.00%
+    adam           0.002        0.0442    95.33%
+    nadam          0.002        0.0363    96.17%
+
+    schedule of sgd from lr 0.3       train loss       val
+    constant                              0.0235    96.58%
+    a/(b+t)                               0.0545    95.92%
+    linear to 0                           0.0317    96.08%
+    halved on plateau                     0.0211    96.17%
+
+    batch of 1,000 images       lr   steps    train loss       val
+    1000                       0.1       8        1.2601    74.17%
+    64                         0.1     128        0.1807    86.92%
+    1                         0.01    8000        0.0075    90.67%
+    figures: results/lab03
+"""
+
+# %%
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, plots
+
+# What an optimizer keeps from step to step, by names of your own; empty before the first step.
+State = dict[str, object]
+# One step: (weights w, gradient g, state, lr) -> (new weights, new state).
+Step = Callable[[Tensor, Tensor, State, float], tuple[Tensor, State]]
+
+# %% [markdown]
+# ## 1. Batches
+# The gradient over all samples is exact and dear. The gradient over a few drawn at random is cheap
+# and right on average: with all samples at once this is batch gradient descent, with one at a time
+# stochastic gradient descent (SGD), with some the mini-batches that everybody uses.
+
+
+# %%
+def minibatches(num_samples: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """The numbers 0 to num_samples - 1, shuffled with `generator`, in batches of `batch_size`.
+
+    Each number is in one batch; the last batch may be short. Shape: each int64 (batch_size,).
+
+    >>> [len(batch) for batch in minibatches(10, 4, torch.Generator())]
+    [4, 4, 2]
+    """
+    # Task 3.1 (1 point). Hint: torch.randperm takes a generator; a tensor has split.
+    # BEGIN SOLUTION
+    return list(torch.randperm(num_samples, generator=generator).split(batch_size))
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 2. Steps
+# An optimizer is a rule for one step: a function of the weights w, their gradient g, what it kept
+# from the step before, and the learning rate. It returns the new weights and what it keeps, under
+# names of its own. Products, quotients and roots are taken entry by entry.
+
+
+# %%
+def sgd(w: Tensor, g: Tensor, state: State, lr: float) -> tuple[Tensor, State]:
+    """Gradient descent: w <- w - lr g. Written already, to show how a step looks.
+
+    Shape, here and below: w and g alike, of any shape -> the new w.
+
+    >>> sgd(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)
+    (tensor([0.7000]), {})
+    """
+    return w - lr * g, state
+
+
+# %%
+def momentum(
+    w: Tensor, g: Tensor, state: State, lr: float, mu: float = 0.9, nesterov: bool = False
+) -> tuple[Tensor, State]:
+    """Gradients gather speed (Polyak 1964): v is kept, and 0 before the first step.
+
+        v <- mu v + g          w <- w - lr v
+    With nesterov, look ahead to where v will lead:  w <- w - lr (g + mu v), v the new one.
+
+    >>> w, state = momentum(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)
+    >>> w, state = momentum(w, torch.tensor([2.0]), state, lr=0.1)
+    >>> w  # v was 3, and is 0.9 * 3 + 2 = 4.7
+    tensor([0.2300])
+    """
+    # Task 3.2 (2 points). Hint: state.get("v", 0.0) is the v of the step before, or 0 at first;
+    # return it anew in a dictionary.
+    # BEGIN SOLUTION
+    v = mu * state.get("v", 0.0) + g
+    return w - lr * (g + mu * v if nesterov else v), {"v": v}
+    # END SOLUTION
+
+
+# %%
+def adagrad(
+    w: Tensor, g: Tensor, state: State, lr: float, eps: float = 1e-10
+) -> tuple[Tensor, State]:
+    """Each weight has a step of its own, the smaller the more it has moved (Duchi et al. 2011).
+
+        s <- s + g^2          w <- w - lr g / (sqrt(s) + eps)          s is 0 at first
+
+    >>> adagrad(torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.01]), {}, lr=0.1)[0]
+    tensor([0.9000, 0.9000])
+    """
+    # Task 3.3 (2 points). Hint: eps stands outside the root.
+    # BEGIN SOLUTION
+    s = state.get("s", 0.0) + g.square()
+    return w - lr * g / (s.sqrt() + eps), {"s": s}
+    # END SOLUTION
+
+
+def rmsprop(
+    w: Tensor, g: Tensor, state: State, lr: float, alpha: float = 0.99, eps: float = 1e-8
+) -> tuple[Tensor, State]:
+    """Adagrad that forgets, so that its steps need not shrink (Tieleman & Hinton 2012).
+
+        s <- alpha s + (1 - alpha) g^2          w <- w - lr g / (sqrt(s) + eps)
+
+    >>> rmsprop(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.05)[0]
+    tensor([0.5000])
+    """
+    # Task 3.3, continued: the same with another s.
+    # BEGIN SOLUTION
+    s = alpha * state.get("s", 0.0) + (1 - alpha) * g.square()
+    return w - lr * g / (s.sqrt() + eps), {"s": s}
+    # END SOLUTION
+
+
+# %%
+def adadelta(
+    w: Tensor, g: Tensor, state: State, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6
+) -> tuple[Tensor, State]:
+    """Steps as large as the steps before, so that lr can stay 1 (Zeiler 2012). In this order:
+
+        s <- rho s + (1 - rho) g^2
+        d  = g sqrt(u + eps) / sqrt(s + eps)
+        u <- rho u + (1 - rho) d^2
+        w <- w - lr d                                   s and u are 0 at first
+
+    >>> adadelta(torch.tensor([1.0]), torch.tensor([3.0]), {})[0]
+    tensor([0.9968])
+    """
+    # Task 3.4 (2 points). Hint: two numbers are kept for each weight; d uses the new s and the old
+    # u. state.get("u", torch.zeros_like(g)) has a root, 0.0 has none.
+    # BEGIN SOLUTION
+    zeros = torch.zeros_like(g)
+    s = rho * state.get("s", zeros) + (1 - rho) * g.square()
+    u = state.get("u", zeros)
+    d = g * (u + eps).sqrt() / (s + eps).sqrt()
+    return w - lr * d, {"s": s, "u": rho * u + (1 - rho) * d.square()}
+    # END SOLUTION
+
+
+# %%
+def adam(
+    w: Tensor,
+    g: Tensor,
+    state: State,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> tuple[Tensor, State]:
+    """Momentum and RMSprop together (Kingma & Ba 2015). At step t = 1, 2, ..., betas (b1, b2):
+
+        m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) g^2          both 0 at first
+        w <- w - lr M / (sqrt(S) + eps)     with M = m / (1 - b1^t), S = s / (1 - b2^t)
+    The divisors undo that m and s start at 0.
+
+    >>> adam(torch.tensor([1.0, 1.0]), torch.tensor([3.0, -0.01]), {}, lr=0.1)[0]
+    tensor([0.9000, 1.1000])
+    """
+    # Task 3.5 (2 points). Hint: t is kept too; S uses the new s.
+    # BEGIN SOLUTION
+    b1, b2 = betas
+    t = state.get("t", 0) + 1
+    m = b1 * state.get("m", 0.0) + (1 - b1) * g
+    s = b2 * state.get("s", 0.0) + (1 - b2) * g.square()
+    root = (s / (1 - b2**t)).sqrt()
+    return w - lr * m / (1 - b1**t) / (root + eps), {"t": t, "m": m, "s": s}
+    # END SOLUTION
+
+
+# %%
+def nadam(
+    w: Tensor,
+    g: Tensor,
+    state: State,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> tuple[Tensor, State]:
+    """Adam with Nesterov's look ahead (Dozat 2016), as torch has it. m, s, t and S are as in Adam.
+
+        mu_t = b1 (1 - 0.96^(0.004 t) / 2)          P_t = mu_1 mu_2 ... mu_t
+        M = mu_{t+1} m / (1 - P_{t+1}) + (1 - mu_t) g / (1 - P_t)
+        w <- w - lr M / (sqrt(S) + eps)
+
+    >>> nadam(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)[0]
+    tensor([0.8944])
+    """
+    # Task 3.6 (2 points). Hint: keep the product P_t; the next, P_{t+1}, is P_t mu_{t+1}.
+    # BEGIN SOLUTION
+    b1, b2 = betas
+    t = state.get("t", 0) + 1
+    mu, next_mu = (b1 * (1 - 0.96 ** (0.004 * i) / 2) for i in (t, t + 1))
+    product = state.get("product", 1.0) * mu
+    m = b1 * state.get("m", 0.0) + (1 - b1) * g
+    s = b2 * state.get("s", 0.0) + (1 - b2) * g.square()
+    root = (s / (1 - b2**t)).sqrt()
+    ahead = next_mu * m / (1 - product * next_mu) + (1 - mu) * g / (1 - product)
+    return w - lr * ahead / (root + eps), {"t": t, "m": m, "s": s, "product": product}
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 3. Schedules
+# Far from the goal large steps save time, near it small ones keep the noise of the batches out.
+
+
+# %%
+def inverse(lr: float, t: int, b: float) -> float:
+    """The learning rate a / (b + t) after t steps, with a such that it starts, at t = 0, at `lr`.
+
+    >>> inverse(0.5, t=30, b=10.0)
+    0.125
+    """
+    # Task 3.7 (2 points). Hint: at t = 0 it is a / b.
+    # BEGIN SOLUTION
+    return lr * b / (b + t)
+    # END SOLUTION
+
+
+def linear(lr: float, t: int, steps: int) -> float:
+    """The learning rate after t of `steps` steps, on a straight line from `lr` to 0.
+
+    >>> linear(0.5, t=30, steps=40)
+    0.125
+    """
+    # Task 3.7, continued.
+    # BEGIN SOLUTION
+    return lr * (steps - t) / steps
+    # END SOLUTION
+
+
+def halve(lr: float, val_losses: Sequence[float]) -> float:
+    """The learning rate for the next epoch: half of `lr` unless the last loss is a new low.
+
+    val_losses: the validation loss after each epoch so far, at least one. The first is a new low;
+        one that is as low as one before it is not.
+
+    >>> halve(0.5, [2.0, 1.0]), halve(0.5, [2.0, 1.0, 1.5])
+    (0.5, 0.25)
+    """
+    # Task 3.7, continued. Hint: compare val_losses[-1] with all of val_losses[:-1].
+    # BEGIN SOLUTION
+    return lr if all(val_losses[-1] < loss for loss in val_losses[:-1]) else lr / 2
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 4. How large a step?
+# Near its lowest point a loss is a bowl, w . H w / 2. A step of gradient descent multiplies the
+# distance along each eigenvector of H by 1 - lr times its eigenvalue. All is well while each of
+# these factors stays between -1 and 1; descent is fastest where the largest of them, without its
+# sign, is smallest.
+
+
+# %%
+def best_lr(hessian: Tensor) -> tuple[float, float]:
+    """The learning rate at which gradient descent is fastest, and that above which it diverges.
+
+    hessian: symmetric, all eigenvalues above 0. Shape: (D, D) -> two numbers.
+
+    >>> best_lr(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
+    (0.5, 0.6666666666666666)
+    """
+    # Task 3.8 (2 points). Hint: torch.linalg.eigvalsh gives the eigenvalues, rising. At the best lr
+    # the factor of the smallest is the one of the largest with its sign turned.
+    # BEGIN SOLUTION
+    eigenvalues = torch.linalg.eigvalsh(hessian)
+    low, high = eigenvalues[0].item(), eigenvalues[-1].item()
+    return 2 / (low + high), 2 / high
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 5. The experiment
+# First a ravine, a hundred times as steep across as along. Then digits: every optimizer on the same
+# network, every schedule with SGD, and three sizes of batch.
+
+
+# %%
+def nesterov(w: Tensor, g: Tensor, state: State, lr: float) -> tuple[Tensor, State]:
+    return momentum(w, g, state, lr, nesterov=True)
+
+
+# Each with the learning rate that it gets on the digits.
+OPTIMIZERS: dict[str, tuple[Step, float]] = {
+    "sgd": (sgd, 0.1),
+    "momentum": (momentum, 0.02),
+    "nesterov": (nesterov, 0.02),
+    "adagrad": (adagrad, 0.02),
+    "rmsprop": (rmsprop, 0.002),
+    "adadelta": (adadelta, 1.0),
+    "adam": (adam, 0.002),
+    "nadam": (nadam, 0.002),
+}
+RAVINE = torch.diag(torch.tensor([1.0, 100.0], dtype=torch.float64))
+RAVINE_STEPS = 400
+
+
+def descend(step: Step, lr: float, steps: int) -> tuple[Tensor, Tensor]:
+    """The way from (-3.3, 1.1) down the ravine, its loss. Shape: (steps + 1, 2), (steps + 1,)."""
+    w, state = torch.tensor([-3.3, 1.1], dtype=torch.float64), {}
+    way = [w.clone()]
+    for _ in range(steps):
+        w, state = step(w, RAVINE @ w, state, lr)
+        way.append(w.clone())
+    way = torch.stack(way)
+    return way, (way @ RAVINE * way).sum(dim=1) / 2
+
+
+def run_ravine(path: str | None) -> None:
+    """Print how gradient descent fares around its largest step, and how fast each optimizer is."""
+    best, largest = best_lr(RAVINE)
+    print(f"ravine: gradient descent is fastest at lr {best:.5f}, diverges above {largest:.5f}")
+    for lr in (0.99 * largest, 1.01 * largest):
+        print(f"  lr {lr:.5f}: loss {descend(sgd, lr, 1000)[1][-1]:.1e} after 1000 steps")
+
+    print(f"\n{'optimizer':<12}{'best lr of 12':>16}{'steps to loss 0.01':>20}")
+    ways = {}
+    for name, (step, _) in OPTIMIZERS.items():
+        found = []
+        for lr in [best] if step is sgd else [2.0**i for i in range(-10, 2)]:
+            way, losses = descend(step, lr, RAVINE_STEPS)
+            # The loss must stay below from then on.
+            needed = len(losses) - (losses.flip(0) < 0.01).long().cumprod(0).sum().item()
+            found.append((needed, losses[-1].item(), lr, way))
+        needed, _, lr, ways[name] = min(found, key=lambda run: run[:2])
+        steps = needed if needed <= RAVINE_STEPS else f"over {RAVINE_STEPS}"
+        print(f"{name:<12}{lr:>16.4g}{steps:>20}")
+    if path is not None:
+        shown = {name: ways[name][:150] for name in ("sgd", "momentum", "adagrad", "adam")}
+        plots.trajectories(shown, path, title="150 steps down a ravine")
+
+
+Split = tuple[Tensor, Tensor]
+# The learning rate for a step: (lr of this epoch, steps so far) -> lr.
+Schedule = Callable[[float, int], float]
+
+
+def train(
+    step: Step,
+    lr: float,
+    split: Split,
+    val: Split,
+    *,
+    epochs: int,
+    seed: int,
+    batch_size: int = 64,
+    schedule: Schedule = lambda lr, t: lr,
+    plateau: bool = False,
+) -> tuple[list[float], float]:
+    """Train a new 784-64-10; the training loss of each epoch, and the validation accuracy."""
+    inputs, targets = split
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10)).to(inputs.device)
+    params = list(model.parameters())
+    states: list[State] = [{} for _ in params]
+    losses, val_losses, count = [], [], itertools.count()
+    for _ in range(epochs):
+        total = 0.0
+        for batch in minibatches(len(inputs), batch_size, generator):
+            batch = batch.to(inputs.device)
+            loss = F.cross_entropy(model(inputs[batch]), targets[batch])
+            gradients = torch.autograd.grad(loss, params)
+            now = schedule(lr, next(count))
+            for i, (param, gradient) in enumerate(zip(params, gradients, strict=True)):
+                param.data, states[i] = step(param.detach(), gradient, states[i], now)
+            total += loss.item() * len(batch)
+        losses.append(total / len(inputs))
+        logits = model(val[0]).detach()
+        val_losses.append(F.cross_entropy(logits, val[1]).item())
+        lr = halve(lr, val_losses) if plateau else lr
+    return losses, (logits.argmax(1) == val[1]).float().mean().item()
+
+
+def whole(batches: data.Batches) -> Split:
+    """All images of a split, flat, and their classes. Shape: (N, 784), int64 (N,)."""
+    pairs = [(inputs.flatten(1), targets) for inputs, targets in batches]
+    inputs, targets = zip(*pairs, strict=True)
+    return torch.cat(inputs), torch.cat(targets)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab03", __doc__, argv, epochs=8, full_epochs=30)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    limit = args.limit or (None if args.full else 12_000)
+    batches = mnist.batches(500, seed=args.seed, device=args.device, limit=limit)
+    split, val = whole(batches[0]), whole(batches[1])
+    print(f"data: {mnist.source}; {len(split[0]):,} training images")
+    run_ravine(args.out / "ravine.png" if args.plot else None)
+
+    print(f"\n{'optimizer':<12}{'lr':>8}{'train loss':>14}{'val':>10}")
+    curves, settings = {}, {"epochs": args.epochs, "seed": args.seed}
+    for name, (step, lr) in OPTIMIZERS.items():
+        curves[name], accuracy = train(step, lr, split, val, **settings)
+        print(f"{name:<12}{lr:>8}{curves[name][-1]:>14.4f}{accuracy:>10.2%}")
+
+    steps = args.epochs * -(-len(split[0]) // 64)
+    schedules: dict[str, tuple[Schedule, bool]] = {
+        "constant": (lambda lr, t: lr, False),
+        "a/(b+t)": (lambda lr, t: inverse(lr, t, steps / 5), False),
+        "linear to 0": (lambda lr, t: linear(lr, t, steps), False),
+        "halved on plateau": (lambda lr, t: lr, True),
+    }
+    print(f"\n{'schedule of sgd from lr 0.3':<30}{'train loss':>14}{'val':>10}")
+    for name, (schedule, plateau) in schedules.items():
+        losses, accuracy = train(
+            sgd, 0.3, split, val, schedule=schedule, plateau=plateau, **settings
+        )
+        print(f"{name:<30}{losses[-1]:>14.4f}{accuracy:>10.2%}")
+
+    few = (split[0][:1000], split[1][:1000])
+    print(f"\n{'batch of 1,000 images':<24}{'lr':>6}{'steps':>8}{'train loss':>14}{'val':>10}")
+    for batch_size, lr in ((1000, 0.1), (64, 0.1), (1, 0.01)):
+        losses, accuracy = train(sgd, lr, few, val, batch_size=batch_size, **settings)
+        count = args.epochs * -(-1000 // batch_size)
+        print(f"{batch_size:<24}{lr:>6}{count:>8}{losses[-1]:>14.4f}{accuracy:>10.2%}")
+
+    if args.plot:
+        plots.curves(
+            curves,
+            args.out / "optimizers.png",
+            xlabel="epoch",
+            ylabel="training loss",
+            yscale="log",
+        )
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. Gradient descent zigzags across the ravine and creeps along it. Why does momentum help both?
+# BEGIN SOLUTION
+# Answer: across, the gradient changes its sign from step to step, so that v is a sum of numbers
+# that cancel; along, all point the same way, and v grows to 1 / (1 - mu) = 10 times the gradient.
+# END SOLUTION
+# 2. The ravine lies along the axes. Which of the optimizers would notice if it were turned by 45
+#    degrees, and which not?
+# BEGIN SOLUTION
+# Answer: SGD and momentum would not: they only add and scale vectors, so they turn along. Adagrad,
+# RMSprop, Adadelta, Adam and NAdam scale each coordinate by itself. Along the axes this takes the
+# ravine away; turned, both coordinates see the same gradients, and little is gained.
+# END SOLUTION
