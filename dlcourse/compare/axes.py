@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import math
 from collections.abc import Mapping
@@ -89,6 +90,7 @@ def known(model: str) -> list[str]:
     return list(dict.fromkeys(["model", "data", *OWN, *FIT, *DATA, *short, *takes]))
 
 
+@functools.cache
 def model_arguments(name: str) -> list[str]:
     if name not in models.MODELS:
         raise UnknownNameError("model", name, models.MODELS)
@@ -132,11 +134,17 @@ def check(settings: Mapping[str, Any], data: ImageData) -> int:
     if not is_number(share) or not 0 <= share <= 1:
         raise UsageError(f"random_labels must be a share from 0 to 1, got {share!r}")
     arguments = fit_to_data(parts.model, settings["model"], data)
+    return count_parameters(settings["model"], tuple(arguments.items()))
+
+
+@functools.lru_cache(maxsize=1024)
+def count_parameters(name: str, arguments: tuple[tuple[str, Any], ...]) -> int:
+    """The number of parameters of a model; UsageError where it cannot be built."""
     try:
         with torch.device("meta"):
-            model = models.build(settings["model"], **arguments)
+            model = models.build(name, **dict(arguments))
     except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        raise UsageError(f"model {settings['model']!r} with {arguments}: {error}") from None
+        raise UsageError(f"model {name!r} with {dict(arguments)}: {error}") from None
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -35,7 +35,7 @@ FREE = ("seed", "init", "optimizer", "lr", "weight_decay")
 # The arguments of `fit` that are followed here; a run with another goes through `fit` itself.
 FOLLOWED = (
     "epochs", "optimizer", "lr", "weight_decay", "schedule", "metrics", "monitor", "mode",
-    "patience", "min_delta",
+    "patience", "min_delta", "compile",
 )  # fmt: skip
 # Schedules that look at nothing but the number of steps.
 SCHEDULES = (None, "linear", "cosine", "onecycle", "inverse")
@@ -170,6 +170,8 @@ def run_together(
 ) -> list[Row] | None:
     """The rows of `runs`, trained as one model; None where that is not quicker here.
 
+    compile=True, an argument of `fit`, is taken to say that it is quicker once compiled.
+
     Raises RuntimeError for a model that cannot be stacked, one with dropout say.
     """
     start = time.perf_counter()
@@ -193,9 +195,12 @@ def run_together(
         for part in parts
     ]
     schedule, steps = common.fit.get("schedule"), epochs * len(streams)
-    if not quicker(models, each, streams, place):
+    compiled = common.fit.get("compile", False)
+    if not compiled and not quicker(models, each, streams, place):
         return None
     stack = Stack(models)
+    if compiled:
+        stack.losses = torch.compile(stack.losses)
     optimizers = Optimizers(stack, each, schedule, steps)
     count = sum(parameter.numel() for parameter in models[0].parameters())
     rows = [Row(dict(settings), "done", parameters=count, data=val.source) for settings in runs]

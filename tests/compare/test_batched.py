@@ -1,0 +1,100 @@
+"""Runs that train as one model: each gives what it gives alone, and what cannot be one is not."""
+
+import pytest
+
+from dlcourse import optim
+from dlcourse.compare import batched, work
+from dlcourse.compare.progress import Progress
+from dlcourse.compare.row import Row
+
+
+@pytest.fixture
+def both(grid, tmp_path, monkeypatch):
+    """The rows of a grid trained as one model and one by one."""
+
+    def run(**settings):
+        monkeypatch.setattr(batched, "quicker", lambda *args: True)
+        together = grid(tmp_path / "together", **settings).rows
+        assert {row.together for row in together} == {len(together)}
+        alone = grid(tmp_path / "alone", **settings, together=False).rows
+        assert {row.together for row in alone} == {1}
+        return together, alone
+
+    return run
+
+
+def same(together, alone):
+    for one, other in zip(together, alone, strict=True):
+        assert one.settings == other.settings
+        assert (one.status, one.best_epoch) == (other.status, other.best_epoch)
+        assert one.scores == pytest.approx(other.scores, rel=1e-3, abs=1e-5), one.settings
+        for epoch, alone_epoch in zip(one.epochs, other.epochs, strict=True):
+            del epoch["seconds"], alone_epoch["seconds"]
+            assert epoch == pytest.approx(alone_epoch, rel=1e-3, abs=1e-5), one.settings
+
+
+def test_every_optimizer_and_initializer_gives_in_a_stack_what_it_gives_alone(both):
+    same(*both(optimizer=list(optim.OPTIMIZERS), init=["xavier", "normal:0.1"]))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "inverse", "lr": [0.01, 0.001]},
+        {"schedule": "onecycle", "weight_decay": [0.0, 0.1]},
+        {"patience": 1, "epochs": 5, "lr": [0.1, 0.0], "min_delta": 0.01},
+        {"keep": "last", "random_labels": 0.5, "train_scores": True, "seeds": 2},
+        {"monitor": "loss", "mode": "min", "depth": 2, "activation": "tanh", "seeds": 2},
+    ],
+    ids=str,
+)
+def test_settings_mean_in_a_stack_what_they_mean_alone(both, settings):
+    same(*both(**settings))
+
+
+def test_a_run_that_diverges_leaves_the_others_of_its_stack_alone(both):
+    together, alone = both(optimizer="sgd", lr=[0.1, 1e30, 0.05])
+    assert [row.status for row in together] == ["done", "diverged", "done"]
+    same(together[::2], alone[::2])
+    assert together[1].scores["test_accuracy"] == alone[1].scores["test_accuracy"]
+    assert alone[1].message.startswith("the loss is nan at step 2 of epoch 1")
+    assert together[1].message == "the loss is nan at step 2 of epoch 1"
+
+
+def test_a_model_that_cannot_be_stacked_trains_alone(grid, monkeypatch):
+    monkeypatch.setattr(batched, "quicker", lambda *args: True)
+    assert {row.together for row in grid(dropout=0.5, seeds=2).rows} == {1}
+
+
+def test_only_what_shares_every_step_shares_a_unit():
+    run = {"model": "mlp", "data": "blobs", "seed": 0}
+    differ = [run, {**run, "seed": 1}, {**run, "init": "zeros"}, {**run, "lr": 0.1}]
+    assert len(work.units(differ, jobs=1)) == 1
+    assert len(work.units([run, {**run, "width": 4}], jobs=1)) == 2
+    assert len(work.units(differ, jobs=1, together=False)) == 4
+    many = [{**run, "seed": seed} for seed in range(70)]
+    made = work.units(many, jobs=2)
+    assert [len(unit) for unit in made] == [24, 24, 22]
+    assert [one["seed"] for unit in made for one in unit] == list(range(70))
+    assert not batched.can_share({**run, "clip_norm": 1.0})
+    assert batched.can_share({**run, "schedule": "cosine"})
+    assert not batched.can_share({**run, "schedule": "halve"})
+
+
+def test_an_epoch_of_the_stack_shows_every_model_its_own_order(grid, monkeypatch):
+    monkeypatch.setattr(batched, "quicker", lambda *args: True)
+    rows = grid(init="zeros", optimizer="sgd", seeds=2, depth=0).rows
+    # From equal weights only the order of the batches tells the seeds apart.
+    assert rows[0].together == 2
+    assert rows[0].scores["train_loss"] != rows[1].scores["train_loss"]
+
+
+def test_progress_says_done_running_left_and_the_best_so_far(capsys):
+    with Progress("runs", 4, 1, 2, True) as shown:
+        shown.bar.mininterval = 0
+        settings = {"init": "xavier", "optimizer": "sgd", "lr": 0.1}
+        shown.add(Row(settings, "done", {"val_accuracy": 0.75}))
+        shown.add(Row(settings, "diverged", {"val_accuracy": 0.9}))
+    said = capsys.readouterr().err
+    assert "runs: 1/4 done, 2 running, 1 left, about" in said
+    assert "3/4 done, 1 running, 0 left, 1 went wrong, best 0.7500 (xavier sgd 0.1)" in said

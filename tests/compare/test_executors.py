@@ -1,0 +1,120 @@
+"""Where runs happen: local processes, one that dies, a Dask cluster; the same rows everywhere."""
+
+import os
+from concurrent.futures import BrokenExecutor, Executor, Future
+
+import pytest
+
+from dlcourse import executors
+from dlcourse.compare import crew, work
+from dlcourse.compare.processes import Processes
+from dlcourse.compare.row import Row
+from dlcourse.errors import UsageError
+
+
+def plain(study):
+    """What must not depend on where the runs happened."""
+    return [(row.settings, row.status, row.scores, row.best_epoch) for row in study.rows]
+
+
+@pytest.fixture
+def axes():
+    return {"optimizer": ["sgd", "adam"], "seeds": 2, "together": False, "threads": 1}
+
+
+class Mortal(Executor):
+    """Runs here and now; the worker dies on every unit that holds the seed `deadly`."""
+
+    def __init__(self, deadly):
+        self.deadly, self.units = deadly, []
+
+    def submit(self, call, runs, *args):
+        self.units.append([run["seed"] for run in runs])
+        future = Future()
+        if self.deadly in self.units[-1]:
+            future.set_exception(BrokenExecutor("its process died (exit status -9)"))
+        else:
+            future.set_result(call(runs, *args))
+        return future
+
+
+def test_a_worker_that_dies_costs_only_its_run(grid, small):
+    pool = Mortal(deadly=1)
+    study = grid(seeds=3, executor=pool)
+    assert pool.units == [[0, 1, 2], [0], [1], [2]]
+    assert [row.status for row in study.rows] == ["done", "died", "done"]
+    assert study.rows[1].message == "BrokenExecutor: its process died (exit status -9)"
+    assert plain(study)[::2] == plain(grid(small["data_dir"] + "/../alone", seeds=[0, 2]))[::1]
+
+
+def test_a_process_that_dies_is_replaced_and_an_error_is_handed_back():
+    pool = Processes(1)
+    try:
+        first = pool.submit(os.getpid).result()
+        assert first == pool.submit(os.getpid).result() != os.getpid()
+        with pytest.raises(BrokenExecutor, match=r"its process died \(exit status 7\)"):
+            pool.submit(os._exit, 7).result()
+        assert pool.submit(os.getpid).result() != first
+        with pytest.raises(ValueError, match="invalid literal"):
+            pool.submit(int, "planted").result()
+    finally:
+        pool.shutdown(wait=False)
+    with pytest.raises(RuntimeError):
+        pool.submit(os.getpid)
+
+
+def test_processes_and_a_dask_cluster_give_the_rows_of_one_process_in_order(grid, axes, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    alone = grid(tmp_path / "alone", **axes)
+    assert plain(grid(tmp_path / "jobs", **axes, jobs=2)) == plain(alone)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        pool = executors.connect(f"dask:{cluster.scheduler_address}")
+        assert plain(grid(tmp_path / "dask", **axes, executor=pool)) == plain(alone)
+
+
+def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(
+        distributed, "Client", lambda address: (_ for _ in ()).throw(OSError("timed out"))
+    )
+    with pytest.raises(UsageError, match="no Dask scheduler at tcp://nowhere:1: timed out"):
+        executors.connect("dask:tcp://nowhere:1")
+
+
+def test_another_study_in_the_same_folder_at_the_same_time_is_refused(grid, tmp_path):
+    grid(epochs=1)
+    with (
+        crew.FileLock(tmp_path / "study" / ".lock"),
+        pytest.raises(UsageError, match=r"another study writes into .*study; wait for it"),
+    ):
+        grid(epochs=1)
+
+
+def test_what_waits_is_called_off_when_a_study_stops(grid, monkeypatch):
+    waiting = [Future(), Future()]
+
+    class Slow(Executor):
+        def submit(self, call, runs, *args):
+            if runs[0]["seed"] == 0:
+                future = Future()
+                future.set_result([Row(dict(runs[0]), "done")])
+                return future
+            return waiting[runs[0]["seed"] - 1]
+
+    def stop(self, row):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crew.Progress, "add", stop)
+    with pytest.raises(KeyboardInterrupt):
+        grid(seeds=3, together=False, executor=Slow())
+    assert all(future.cancelled() for future in waiting)
+
+
+def test_runs_that_cannot_be_one_model_run_one_by_one(grid, monkeypatch):
+    def broken(*args):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(work.batched, "run_together", broken)
+    assert [row.status for row in grid(seeds=2).rows] == ["done"] * 2
