@@ -76,9 +76,9 @@ def test_minibatches_are_shuffled_by_the_generator(student):
         return torch.cat(list(batches)).tolist()
 
     first, again, other = order(50, 50, 1), order(50, 50, 1), order(50, 7, 2)
+    assert first != sorted(first), "the numbers must be shuffled"
     assert first == again, "the same generator must give the same batches"
     assert first != other, "another generator must give other batches"
-    assert first != sorted(first), "the numbers must be shuffled"
     assert sorted(first) == sorted(other) == list(range(50))
     assert len(order(6, 1, 0)) == 6
 
