@@ -2,7 +2,7 @@
 
     python benchmarks/busy.py     (about 2 minutes on 2 cores)
 
-LeNet-5 on 6,400 images, batch 64. Each run is a process of its own, as GOMP_SPINCOUNT is read when
+LeNet-5 on 1,280 images, batch 64. Each run is a process of its own, as GOMP_SPINCOUNT is read when
 torch is imported: `import dlcourse` sets it to 1000; "torch's default" unsets that. One thread is
 what a student would set by hand who knows of the trouble. All on the same busy machine.
 """
@@ -27,8 +27,8 @@ import torch
 torch.set_num_threads(int(sys.argv[2]))
 from dlcourse import data, models
 from dlcourse.train import fit
-images = torch.randint(256, (6400, 1, 28, 28), dtype=torch.uint8)
-labels = torch.randint(10, (6400,))
+images = torch.randint(256, (1280, 1, 28, 28), dtype=torch.uint8)
+labels = torch.randint(10, (1280,))
 batches = data.Batches(images, labels, 64, shuffle=True)
 model = models.build("lenet5")
 fit(model, batches, epochs=1, device="cpu")
