@@ -20,7 +20,7 @@ if not sys.platform.startswith("linux"):
 
 from dlcourse.grade.record import Record
 from dlcourse.grade.sandbox.cell import SIZE, Cell
-from dlcourse.grade.sandbox.layers import missing
+from dlcourse.grade.sandbox.layers import Limits, missing
 from dlcourse.grade.student import KINDS, StudentError
 from dlcourse.grade.worker import Job, Setting, Worker
 
@@ -49,7 +49,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def warm(place):
     lab, out = place
-    made = Worker(Setting(lab, (lab.root, out)))
+    made = Worker(Setting(lab, (lab.root, out), Limits(memory_mb=512)))
     yield made
     made.zygote.close()
 
@@ -113,7 +113,7 @@ def test_honest_solution_scores_full(warm):
 @pytest.mark.parametrize("name", attacks.ATTACKS)
 def test_attack_earns_nothing(warm, place, name):
     lab, out = place
-    tests = grade(warm, attacks.source(name, str(lab.root), str(out)), seconds=0.6)
+    tests = grade(warm, attacks.source(name, str(lab.root), str(out)), seconds=0.4)
     assert len(tests) == 4
     assert {test.name: test.score for test in tests if test.score} == {}
     assert "could not check" not in {test.outcome for test in tests}

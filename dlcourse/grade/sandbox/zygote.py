@@ -75,10 +75,10 @@ def reap(pid: int, patience_s: float) -> int:
     if not ended:
         os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
-    # The submission dies with it; until it has, it would keep the next one from the CPU.
+    # Its submission is killed with it, and takes a while to be gone: nobody waits for that.
     with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     return os.waitstatus_to_exitcode(status)
 
 
