@@ -39,7 +39,7 @@ def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path):
     text = notebook.as_notebook(lab.solution.read_text(encoding="utf-8"), lab.short)
     made = nbformat.reads(text.replace(r"[\"--tiny\"]", r"[\"--tiny\", \"--offline\"]"), 4)
     nbformat.validate(made)
-    client = NotebookClient(made, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(made, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
     outputs = [output for cell in made.cells for output in cell.get("outputs", [])]
     printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout").splitlines()
