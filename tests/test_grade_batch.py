@@ -121,13 +121,19 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
 @linux
 def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path):
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
+    dask = pytest.importorskip("dask")
     from dlcourse import executors
 
     for number in range(4):
         (folder / f"s{number}.py").write_text(f"# {number}\n{tiny.SOLUTION}")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, dashboard_address=None, local_directory=str(tmp_path)
-    ) as cluster:
+    # A busy machine takes its time to start a worker.
+    patient = {"distributed.comm.timeouts.connect": "600s", "distributed.comm.timeouts.tcp": "600s"}
+    with (
+        dask.config.set(patient),
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=None, local_directory=str(tmp_path)
+        ) as cluster,
+    ):
         executor = executors.connect(f"dask:{cluster.scheduler_address}")
         graded = grade_folder(folder, lab, tmp_path / "out", executor=executor)
         distributed.default_client().close()
