@@ -1,6 +1,6 @@
 """What each speed knob of `fit` gains, and all of it against a DataLoader.
 
-    DLCOURSE_DATA=DIR python benchmarks/speed.py     (about 4 minutes on 2 cores)
+    DLCOURSE_DATA=DIR python benchmarks/speed.py     (about 2 minutes on 2 cores)
 
 LeNet-5 at batch 512 on real MNIST, and ResNet-20 at batch 128 on CIFAR-10 with crops and flips,
 each over a part of its images. The rival is a bare loop with Adam over torchvision's data set and
@@ -10,6 +10,7 @@ before pooling there, as most write it.
 
 from __future__ import annotations
 
+import os
 import statistics
 from functools import partial
 
@@ -127,6 +128,7 @@ def main() -> None:
     result = {
         "data": "MNIST; CIFAR-10 whose pixels went through JPEG",
         "threads": torch.get_num_threads(),
+        "load_average": round(os.getloadavg()[0], 1),
         "bf16_on_by_itself": has_bf16(cpu),
         "lenet5, batch 512": lenet(args.rounds),
         "resnet20, batch 128": resnet(args.rounds),

@@ -1,6 +1,7 @@
 """What makes a step faster, and where: each knob on by itself only where a benchmark shows a gain.
 
-`benchmarks/speed.py` has the figures. Measured on CPUs only; what is said of GPUs is not measured.
+`benchmarks/fit_overhead.py` has the figures. Measured on a CPU without bfloat16
+only; what is said of GPUs is not measured.
 """
 
 from __future__ import annotations
