@@ -135,7 +135,7 @@ def test_early_stopping_comes_only_where_the_loss_turned_up_before_the_end(turn,
 def test_lectures_claims_about_ten_layers_are_measured_not_taken_from_the_runs(
     data_dir, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(lectures.flow, "STEPS", 0)
+    monkeypatch.setattr(lectures.flow, "STEPS", 1)
     monkeypatch.setattr(lectures.figures, "layer_histograms", lambda cases, what: None)
     made = study(tmp_path, "initialization", lambda run: {})
     made.grid["data"] = ["blobs"]
