@@ -39,7 +39,7 @@ FOLLOWED = (
 )  # fmt: skip
 # Schedules that look at nothing but the number of steps.
 SCHEDULES = (None, "linear", "cosine", "onecycle", "inverse")
-# Optimizers whose one-pass form is quicker on a stack (measured: benchmarks/compare_batched.py).
+# Optimizers whose one-pass form is quicker on a stack (measured on a CPU).
 FUSED = ("adam", "adamw")
 # Models of a stack. More gain nothing, as the weights outgrow the processor's cache.
 MOST = 32
