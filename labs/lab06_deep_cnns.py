@@ -16,9 +16,9 @@ Lectures: T and K (AlexNet, VGG, Inception, ResNet), C (VGG), A (auxiliary losse
     dlcourse run lab06                5,000 images, small networks; some minutes on a laptop
     dlcourse run lab06 --full         all images, the paper's networks; for a GPU
 
-A recorded run of the solution (`dlcourse run lab06 --tiny`, CIFAR-10, pixels through JPEG):
+A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through JPEG):
 
-    data: CIFAR-10 from datasets/cifar10.npz; 270 training images
+    data: CIFAR-10 from datasets/cifar10.npz; 4,500 training images
 
     parameters of           convolutions  linear layers     together
     AlexNet                    2,469,696     58,631,144   61,100,840
@@ -27,13 +27,13 @@ A recorded run of the solution (`dlcourse run lab06 --tiny`, CIFAR-10, pixels th
     VGG-16, as you build      14,714,688
 
     network                   parameters  training loss    train     test
-    plain-20                      68,050          2.361     9.3%     9.3%
-    ResNet-20                     68,050          2.553    13.0%     9.7%
-    plain-44                     165,714          2.314    10.0%    10.0%
-    ResNet-44                    165,714          2.540    10.4%    10.7%
-    ResNet-20, bare images        68,050          2.456     9.6%    10.0%
-    Inception, one head           16,076          2.317     9.6%    10.0%
-    Inception, two heads          16,076          2.314    10.7%    10.7%
+    plain-20                      68,050          1.712    36.5%    35.0%
+    ResNet-20                     68,050          1.524    44.5%    42.1%
+    plain-44                     165,714          1.999    25.8%    25.3%
+    ResNet-44                    165,714          1.549    43.9%    41.4%
+    ResNet-20, bare images        68,050          1.058    65.6%    45.8%
+    Inception, one head           16,076          1.325    53.0%    50.3%
+    Inception, two heads          16,076          1.346    53.0%    50.2%
     figures: results/lab06
 """
 
