@@ -53,7 +53,7 @@ def parts(returned, *names):
 
 def step(inputs, weight, bias):
     """A neuron of the test's own. Shape: (N, D), (D,), a number -> (N,)."""
-    return (inputs @ weight + bias >= 0).float()
+    return torch.ge((inputs * weight).sum(-1), -bias).float()
 
 
 def neuron_of(weight, bias, which=""):
