@@ -56,6 +56,7 @@ from dlcourse.train import evaluate
 # Both are convolutions, then three linear layers. A convolution is given by (in_channels,
 # out_channels, kernel_size), a linear layer by (in_features, out_features).
 
+# %%
 ALEXNET = (
     [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)],
     [(256 * 6 * 6, 4096), (4096, 4096), (4096, 1000)],
