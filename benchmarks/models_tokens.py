@@ -58,7 +58,12 @@ def step(optimizer: torch.optim.Optimizer, logits: Tensor, batch: Tensor) -> Non
 
 def main() -> None:
     args = parser(__doc__).parse_args()
-    result = {"batch_size": BATCH_SIZE, "bptt": BPTT, "hidden_size": HIDDEN_SIZE}
+    result = {
+        "threads": torch.get_num_threads(),
+        "batch_size": BATCH_SIZE,
+        "bptt": BPTT,
+        "hidden_size": HIDDEN_SIZE,
+    }
     for vocab_size, steps in STEPS.items():
         torch.manual_seed(0)
         tokens = list(torch.randint(vocab_size, (steps, BATCH_SIZE, BPTT + 1)))
