@@ -17,6 +17,7 @@ import logging
 import statistics
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -153,11 +154,9 @@ def main() -> None:
     for batch_size in (64, 512):
         batches, _, _ = mnist.batches(batch_size=batch_size, limit=30_000)
         contestants = {
-            "bare": lambda m=mlp(), b=batches: bare_loop(m, b),  # noqa: B008 - one for each size
-            "fit": lambda m=mlp(), b=batches: fit(m, b, epochs=1, lr=LR, device="cpu"),  # noqa: B008
-            "fit_plain": lambda m=mlp(), b=batches: fit(  # noqa: B008
-                m, b, epochs=1, lr=LR, device="cpu", **PLAIN
-            ),
+            "bare": partial(bare_loop, mlp(), batches),
+            "fit": partial(fit, mlp(), batches, epochs=1, lr=LR, device="cpu"),
+            "fit_plain": partial(fit, mlp(), batches, epochs=1, lr=LR, device="cpu", **PLAIN),
         }
         for name, make in RIVALS.items():
             try:

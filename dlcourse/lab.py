@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
 
 def hush(args: argparse.Namespace) -> None:
     """Of the processes that torchrun started, only the first prints results and leaves files."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     args.out = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, args.out, ignore_errors=True)
 
