@@ -2,6 +2,7 @@
 
 `WON` is set where an attack reaches what it is after; the answers are right only then. An attack
 on what happens elsewhere (patched comparisons, forged results) needs no WON: it wins by points.
+/tmp is the one folder that code in the sandbox would hope to write to.
 """
 
 # ruff: noqa: E501 (an attack reads best on one line)
@@ -90,7 +91,7 @@ ATTACKS = {
     "number of many digits": "WRONG_SUM = 10**5000\n",
     "text that is no text": "WRONG_SUM = '\\ud800'\n",
     "object that runs when unpickled": "import os\nclass P:\n"
-    "    def __reduce__(self): return os.system, ('touch /tmp/pickled',)\nWRONG_SUM = P()\n",
+    f"    def __reduce__(self): return os.system, ('echo me,100 > {OUT}/grades.csv',)\nWRONG_SUM = P()\n",
     # Leaving.
     "exit with 0": "import sys\nsys.exit(0)\n",
     "exit as the sandbox would": "import os\nos._exit(70)\n",
