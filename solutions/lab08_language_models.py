@@ -488,12 +488,14 @@ def counted(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab08", __doc__, argv, epochs=2, full_epochs=12)
+    args = lab.parse_flags("lab08", __doc__, argv, epochs=2, full_epochs=14)
     text = data.load_text("ptb", args.data_dir, offline=args.offline)
     V, words = len(text.vocabulary), args.limit or (None if args.full else 200_000)
     parts = text.train[:words], text.val[: words and words // 10], text.test[:words]
     train, val, test = (
-        data.TextBatches(part.to(args.device), 10, 20, text.source, text.synthetic)
+        data.TextBatches(
+            part.to(args.device), 20 if args.full else 10, 20, text.source, text.synthetic
+        )
         for part in parts
     )
     best = f"; no model can be below {text.best_perplexity:.1f}" if text.synthetic else ""
@@ -505,7 +507,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name:<34}" + "".join(f"{sizes[k - 1]:>10.1e}" for k in (1, 10, 40)))
 
     measured = counted(*parts, text.vocabulary)
-    tied = {"vocab_size": V, "cell": Cell, "tied": True, "dropout": 0.2 if args.full else 0.0}
+    tied = {"vocab_size": V, "cell": Cell, "tied": True, "dropout": 0.1 if args.full else 0.0}
     contestants = {
         "feed-forward": FeedForward(V),
         "Elman, 100 units": models.RecurrentLM(**tied, kind="elman"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 from dlcourse import executors, runtime
 from dlcourse.compare import axes, experiments, harness, lectures, report, search, study, table
-from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 __all__ = ["TINY", "compare"]
 
@@ -30,7 +31,7 @@ def compare(args: argparse.Namespace) -> str:
         one, other = map(study.load, args.beside)
         return table.beside(one, other)
     if args.report:
-        return f"{report.write_report(study.load(args.report))}"
+        return redrawn(args)
     if args.search:
         return searched(args)
     if args.experiment:
@@ -38,6 +39,21 @@ def compare(args: argparse.Namespace) -> str:
     settings = {"model": "mlp", "data": "mnist", **(TINY if args.tiny else {}), **settings_of(args)}
     done = harness.grid(out_of(args, settings), **settings, **options(args))
     return f"{table.as_text(done)}\n{report.write_report(done)}"
+
+
+def redrawn(args: argparse.Namespace) -> str:
+    """Draw the page of a study that is there, with its verdict where it is a whole experiment."""
+    found = study.load(args.report)
+    if not found.rows:
+        raise DataError(
+            f"no run of the study {args.report} is done; repeat the command that began it"
+        )
+    whole = len(found.rows) == math.prod(map(len, found.grid.values()))
+    if whole and (experiment := lectures.EXPERIMENTS.get(found.about.get("experiment"))):
+        answer = experiments.judge(experiment, found, args.data_dir, args.offline, args.threads)
+        return f"{verdict(answer)}\n{found.folder / 'report.html'}"
+    more = search.race_figure(found) if "search" in found.grid else {}
+    return f"{report.write_report(found, more=more)}"
 
 
 def lecture(args: argparse.Namespace) -> str:
@@ -48,11 +64,14 @@ def lecture(args: argparse.Namespace) -> str:
     done, answer = experiments.run(
         experiment, args.out, tiny=args.tiny, **options(args), **settings_of(args)
     )
-    word = "It came" if answer.came else "It did not come"
     return (
-        f"{table.as_text(done)}\nExpected: {experiment.expected}\n{word}: {answer.found}\n"
+        f"{table.as_text(done)}\nExpected: {experiment.expected}\n{verdict(answer)}\n"
         f"{done.folder / 'report.html'}"
     )
+
+
+def verdict(answer: experiments.Answer) -> str:
+    return f"It {'came' if answer.came else 'did not come'}: {answer.found}"
 
 
 def searched(args: argparse.Namespace) -> str:

@@ -14,7 +14,7 @@ from dlcourse.compare import harness, report
 from dlcourse.compare.material import Place
 from dlcourse.compare.study import Study
 
-__all__ = ["Answer", "Experiment", "as_list", "mean", "means", "run"]
+__all__ = ["Answer", "Experiment", "as_list", "judge", "mean", "means", "run"]
 
 
 @dataclass
@@ -56,14 +56,21 @@ def run(
     """
     settings = {**experiment.grid, **(experiment.tiny if tiny else {}), **options}
     size = "tiny" if tiny else "full"
-    study = harness.grid(out or Path("results/compare") / f"{experiment.name}_{size}", **settings)
-    place = Place(
-        options.get("data_dir"),
-        options.get("offline", False),
-        study.about["device"],
-        options.get("threads"),
-        study.about["synthetic"],
-    )
+    out = out or Path("results/compare") / f"{experiment.name}_{size}"
+    study = harness.grid(out, **settings, about={"experiment": experiment.name})
+    where = {name: options[name] for name in ("data_dir", "offline", "threads") if name in options}
+    return study, judge(experiment, study, **where)
+
+
+def judge(
+    experiment: Experiment,
+    study: Study,
+    data_dir: str | None = None,
+    offline: bool = False,
+    threads: int | None = None,
+) -> Answer:
+    """What the finished `study` says to `experiment`; its page is written into the folder."""
+    place = Place(data_dir, offline, study.about["device"], threads, study.about["synthetic"])
     answer = experiment.judge(study, place)
     report.write_report(
         study,
@@ -72,7 +79,7 @@ def run(
         verdict=(answer.came, answer.found),
         more=answer.figures,
     )
-    return study, answer
+    return answer
 
 
 def as_list(experiments: Iterable[Experiment]) -> str:

@@ -38,6 +38,7 @@ def grid(
     device: str | None = None,
     threads: int | None = None,
     progress: bool | None = None,
+    about: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Study:
     """Run every combination of `settings` with every seed; a list is an axis, the rest is fixed.
@@ -54,6 +55,7 @@ def grid(
         the same either way, in the same order, given as many threads a run.
     together: whether runs may train as one model where that is quicker.
     yes: run more than MANY runs too. device: "cpu", "cuda", ...; None takes the best there is.
+    about: what the study's record is to say beside when, where and on what it ran.
 
     Raises UsageError where the grid or the folder cannot be. Ctrl-C keeps what is done.
     """
@@ -63,7 +65,7 @@ def grid(
     runs = plan.expand(axes_of_it, place)
     if len(runs) > MANY and not yes:
         raise UsageError(cost(runs, place, jobs))
-    about = crew.about(runs[0]["data"])
+    about = {**crew.about(runs[0]["data"]), **(about or {})}
     swept: list[Row] = []
     with crew.at_work(out, axes_of_it, about):
         if searched := sweep.candidates(runs):

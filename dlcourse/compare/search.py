@@ -1,8 +1,7 @@
-"""Search over settings: Hyperband (Li et al. 2018, lecture T), successive halving, random search.
+"""Search over settings by the methods of `hyperband`, at equal cost.
 
 A configuration is judged on the validation data by the best epoch of its run; the test data are
-read once, for what each method found. A configuration that goes on to more epochs is trained anew,
-as in T's algorithm; every epoch counts as cost.
+read once, for what each method found.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import contextlib
 import math
 import random
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import accumulate
 from pathlib import Path
@@ -22,73 +21,15 @@ from matplotlib.figure import Figure
 from dlcourse.compare import figures, plan
 from dlcourse.compare.crew import Crew, find_place
 from dlcourse.compare.harness import seeds_of
+from dlcourse.compare.hyperband import METHODS, Settings, brackets
 from dlcourse.compare.row import Row, key_of
 from dlcourse.compare.study import Journal, Study
 from dlcourse.errors import UnknownNameError, UsageError
 
-__all__ = ["METHODS", "as_text", "brackets", "race", "race_figure", "search"]
+__all__ = ["as_text", "race", "race_figure", "search"]
 
-Settings = dict[str, Any]
-# Gives the runs of a rung, is sent their validation scores (more is better).
-Method = Generator[list[Settings], list[float], None]
 RANGE = re.compile(r"(log|uniform):([^:]+):([^:]+)")
 OWN = ("search", "max_epochs", "eta")
-
-
-def brackets(max_epochs: int, eta: int = 3) -> list[list[tuple[int, int]]]:
-    """The rungs of each of Hyperband's brackets, the one that starts most first.
-
-    A rung is how many configurations train, for how many epochs each. n = floor((s_max + 1) /
-    (s + 1)) eta^s configurations start, as in the table of T and of Li et al. for R=81, eta=3;
-    line 2 of the algorithm rounds up the whole product instead, which is 34, 15, 8 for that
-    table's 27, 9, 6.
-    """
-    largest = 0
-    while eta ** (largest + 1) <= max_epochs:
-        largest += 1
-    return [
-        [
-            ((largest + 1) // (s + 1) * eta**s // eta**i, max_epochs // eta ** (s - i))
-            for i in range(s + 1)
-        ]
-        for s in range(largest, -1, -1)
-    ]
-
-
-def cost(rungs: Sequence[tuple[int, int]]) -> int:
-    """Epochs of training."""
-    return sum(count * epochs for count, epochs in rungs)
-
-
-def halve(draw: Callable[[], Settings], rungs: Sequence[tuple[int, int]]) -> Method:
-    """One bracket: the best of each rung go on to the next."""
-    configurations = [draw() for _ in range(rungs[0][0])]
-    for count, epochs in rungs:
-        configurations = configurations[:count]
-        scores = yield [{**one, "epochs": epochs} for one in configurations]
-        order = sorted(range(count), key=lambda i: -scores[i])
-        configurations = [configurations[i] for i in order]
-
-
-def hyperband(draw: Callable[[], Settings], max_epochs: int, eta: int) -> Method:
-    for rungs in brackets(max_epochs, eta):
-        yield from halve(draw, rungs)
-
-
-def halving(draw: Callable[[], Settings], max_epochs: int, eta: int) -> Method:
-    """The widest bracket again and again, for as many epochs as Hyperband has."""
-    table = brackets(max_epochs, eta)
-    for _ in range(sum(map(cost, table)) // cost(table[0])):
-        yield from halve(draw, table[0])
-
-
-def at_random(draw: Callable[[], Settings], max_epochs: int, eta: int) -> Method:
-    """Full-length runs, for as many epochs as Hyperband has."""
-    count = sum(map(cost, brackets(max_epochs, eta))) // max_epochs
-    yield from halve(draw, [(count, max_epochs)])
-
-
-METHODS = {"hyperband": hyperband, "halving": halving, "random": at_random}
 
 
 def search(

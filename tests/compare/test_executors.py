@@ -1,15 +1,22 @@
 """Where runs happen: local processes, one that dies, a Dask cluster; the same rows everywhere."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
 
 import pytest
 
-from dlcourse import executors
+from dlcourse import compare, executors
 from dlcourse.compare import crew, work
 from dlcourse.compare.processes import Processes
 from dlcourse.compare.row import Row
 from dlcourse.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
 
 
 def plain(study):
@@ -82,6 +89,32 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
     )
     with pytest.raises(UsageError, match="no Dask scheduler at tcp://nowhere:1: timed out"):
         executors.connect("dask:tcp://nowhere:1")
+
+
+def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(small, tmp_path):
+    out = tmp_path / "study"
+    command = [
+        sys.executable, "-m", "dlcourse", "compare", "--data", "blobs", "--epochs", "15",
+        "--data-dir", small["data_dir"], "--device", "cpu", "--threads", "1", "--no-together",
+        "--seeds", "6", "--batch-size", "10", "--out", str(out), "--jobs", "1",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    rows = out / "runs.jsonl"
+    while not rows.is_file() or not rows.read_bytes():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert f"stopped; what is done is in {out}, the same command goes on from there" in said
+    assert "Traceback" not in said
+    done = rows.read_bytes()
+    assert 1 <= done.count(b"\n") < 6
+    assert len(compare.load(out).rows) == done.count(b"\n")
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "6 runs" in again.stdout
+    assert rows.read_bytes().startswith(done)
+    assert rows.read_bytes().count(b"\n") == 6
 
 
 def test_another_study_in_the_same_folder_at_the_same_time_is_refused(grid, tmp_path):

@@ -156,6 +156,17 @@ def test_an_experiment_runs_by_name_and_says_whether_the_outcome_came(data_dir, 
     page = (out / "report.html").read_text()
     assert "<h1>random-labels (A: the randomization test (Zhang et al. 2017))</h1>" in page
     assert "It did not come:</strong> training accuracy" in page
+    (out / "report.html").unlink()
+    assert main(["compare", "--report", str(out), "--data-dir", data_dir]) == 0
+    assert "It did not come: training accuracy 0.0: " in capsys.readouterr().out
+    assert "It did not come:</strong> training accuracy" in (out / "report.html").read_text()
+    lines = (out / "runs.jsonl").read_text().splitlines(keepends=True)
+    (out / "runs.jsonl").write_text(lines[0])
+    assert main(["compare", "--report", str(out), "--data-dir", data_dir]) == 0
+    assert "come:" not in (out / "report.html").read_text()
+    (out / "runs.jsonl").write_text("")
+    assert main(["compare", "--report", str(out)]) == 2
+    assert f"no run of the study {out} is done" in capsys.readouterr().err
     assert main(["compare", "random-lables"]) == 2
     assert "unknown experiment 'random-lables'; did you mean 'random-labels'?" in (
         capsys.readouterr().err

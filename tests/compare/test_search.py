@@ -3,13 +3,13 @@
 import pytest
 
 from dlcourse.cli import main
-from dlcourse.compare import search
+from dlcourse.compare import hyperband, search
 from dlcourse.compare.row import Row, key_of
 from dlcourse.errors import UnknownNameError, UsageError
 
 
 def test_the_brackets_for_81_and_3_are_those_of_the_lecture():
-    assert search.brackets(81, 3) == [
+    assert hyperband.brackets(81, 3) == [
         [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
         [(27, 3), (9, 9), (3, 27), (1, 81)],
         [(9, 9), (3, 27), (1, 81)],
@@ -19,10 +19,10 @@ def test_the_brackets_for_81_and_3_are_those_of_the_lecture():
 
 
 def test_a_power_of_eta_is_met_exactly_and_another_budget_is_never_exceeded():
-    assert len(search.brackets(243, 3)) == 6  # log(243) / log(3) is 4.99... in floating point
-    assert len(search.brackets(1000, 10)) == 4
-    assert search.brackets(1, 3) == [[(1, 1)]]
-    for rungs in search.brackets(100, 3):
+    assert len(hyperband.brackets(243, 3)) == 6  # log(243) / log(3) is 4.99... in floating point
+    assert len(hyperband.brackets(1000, 10)) == 4
+    assert hyperband.brackets(1, 3) == [[(1, 1)]]
+    for rungs in hyperband.brackets(100, 3):
         assert all(count >= 1 and 1 <= epochs <= 100 for count, epochs in rungs)
 
 
@@ -30,7 +30,7 @@ def played(method, quality, max_epochs=9, eta=3):
     """The rungs of `method` where configuration i has the score quality(i, epochs)."""
     numbers = iter(range(10_000))
     rungs = []
-    steps = search.METHODS[method](lambda: {"lr": next(numbers)}, max_epochs, eta)
+    steps = hyperband.METHODS[method](lambda: {"lr": next(numbers)}, max_epochs, eta)
     runs = next(steps)
     while True:
         rungs.append([(run["lr"], run["epochs"]) for run in runs])
@@ -60,9 +60,9 @@ def test_a_run_that_went_wrong_never_goes_on():
 def test_every_method_spends_what_hyperband_spends_and_no_more():
     spent = {
         name: sum(epochs for rung in played(name, lambda i, e: 0.0, 27) for _, epochs in rung)
-        for name in search.METHODS
+        for name in hyperband.METHODS
     }
-    assert spent["hyperband"] == sum(search.cost(rungs) for rungs in search.brackets(27, 3))
+    assert spent["hyperband"] == sum(hyperband.cost(rungs) for rungs in hyperband.brackets(27, 3))
     for name in ("halving", "random"):
         assert 0.7 * spent["hyperband"] < spent[name] <= spent["hyperband"]
 
@@ -98,7 +98,7 @@ def test_the_race_is_the_best_so_far_by_epochs_spent(searched):
         assert [best for _, best in points] == sorted(best for _, best in points)
         rows = [row for row in study.sweep if row.settings["search"] == name]
         assert points[-1][1] == max(row.scores["val_accuracy"] for row in rows)
-    budget = sum(search.cost(rungs) for rungs in search.brackets(4, 2))
+    budget = sum(hyperband.cost(rungs) for rungs in hyperband.brackets(4, 2))
     assert races["hyperband"][-1][0] == budget
     assert races["random"][-1][0] == budget // 4 * 4
     assert f"hyperband: {len(study.sweep) - budget // 4} runs, {budget} epochs" in (
