@@ -3,7 +3,7 @@
     python benchmarks/busy.py     (about 2 minutes on 2 cores)
 
 LeNet-5 on 1,280 images, batch 64. Each run is a process of its own, as GOMP_SPINCOUNT is read when
-torch is imported: `import dlcourse` sets it to 1000; "torch's default" unsets that. One thread is
+torch is imported: `import dlcourse` sets it to 10000; "torch's default" unsets that. One thread is
 what a student would set by hand who knows of the trouble. All on the same busy machine.
 """
 

@@ -33,7 +33,7 @@ def test_help_imports_no_torch():
 def test_openmp_is_told_not_to_spin_before_any_lab_imports_torch():
     code = (
         "import dlcourse.cli, os, sys\n"
-        "sys.exit(os.environ.get('GOMP_SPINCOUNT') != '1000' or 'torch' in sys.modules)"
+        "sys.exit(os.environ.get('GOMP_SPINCOUNT') != '10000' or 'torch' in sys.modules)"
     )
     environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
