@@ -27,13 +27,13 @@ A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through J
     VGG-16, as you build      14,714,688
 
     network                   parameters  training loss    train     test
-    plain-20                      68,050          1.712    36.5%    35.0%
-    ResNet-20                     68,050          1.524    44.5%    42.1%
-    plain-44                     165,714          1.999    25.8%    25.3%
-    ResNet-44                    165,714          1.549    43.9%    41.4%
-    ResNet-20, bare images        68,050          1.058    65.6%    45.8%
-    Inception, one head           16,076          1.325    53.0%    50.3%
-    Inception, two heads          16,076          1.346    53.0%    50.2%
+    plain-20                      68,050          1.694    35.9%    34.6%
+    ResNet-20                     68,050          1.535    45.8%    42.9%
+    plain-44                     165,714          1.976    26.3%    26.0%
+    ResNet-44                    165,714          1.512    45.3%    43.2%
+    ResNet-20, bare images        68,050          0.983    68.3%    46.9%
+    Inception, one head           16,076          1.332    53.3%    50.4%
+    Inception, two heads          16,076          1.340    53.2%    50.0%
     figures: results/lab06
 """
 

@@ -1,0 +1,95 @@
+"""16 MLPs (784-128-10), batch 64, each with its own weights and data: as one model, and in turn.
+
+    python benchmarks/compare_batched.py
+
+Each contestant takes the same steps from the same weights on the same batches; the losses of the
+last step are compared. Compilation is done in the uncounted first round.
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+
+import torch
+from common import interleave, parser, record, spread
+
+from dlcourse import init, models, optim
+from dlcourse.compare.batched import Optimizers, Stack
+from dlcourse.runtime import pick_device
+from dlcourse.train import cross_entropy
+
+MODELS, BATCH, STEPS = 16, 64, 50
+RULES = ("normal:0.01", "normal:0.1", "xavier", "kaiming")
+
+
+def made(device):
+    """The models, each from its own seed; the initializers take turns."""
+    found = []
+    for seed in range(MODELS):
+        torch.manual_seed(seed)
+        model = init.initialize(models.build("mlp"), RULES[seed % len(RULES)], seed=seed)
+        found.append(model.to(device))
+    return found
+
+
+def main() -> None:
+    args = parser(__doc__)
+    args.add_argument("--rounds", type=int, default=7)
+    args.add_argument("--device")
+    args.add_argument("--no-compile", action="store_true")
+    args = args.parse_args()
+    device = pick_device(args.device)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(MODELS, BATCH, 1, 28, 28, generator=generator).to(device)
+    targets = torch.randint(10, (MODELS, BATCH), generator=generator).to(device)
+    result, last = {"models": MODELS, "steps": STEPS, "threads": torch.get_num_threads()}, {}
+
+    def in_turn(name):
+        losses = []
+        for model, own_inputs, own_targets in zip(made(device), inputs, targets, strict=True):
+            optimizer = optim.build(name, model.parameters())
+            for _ in range(STEPS):
+                loss = cross_entropy(model(own_inputs), own_targets)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            losses.append(loss.detach())
+        last[name, "in turn"] = torch.stack(losses).cpu()
+
+    stack = Stack(made(device))
+    first, compiled = stack.state(), torch.compile(stack.losses)
+
+    def as_one(name, call, what):
+        stack.write(first)
+        optimizers = Optimizers(stack, [(name, None, 0.0)] * MODELS, None, STEPS)
+        for _ in range(STEPS):
+            losses = call(inputs, targets, True)
+            optimizers.step(losses)
+        last[name, what] = losses.detach().cpu()
+
+    for name in ("sgd", "adam"):
+        contestants = {
+            "in turn": functools.partial(in_turn, name),
+            "as one": functools.partial(as_one, name, stack.losses, "as one"),
+        }
+        if not args.no_compile:
+            contestants["compiled"] = functools.partial(as_one, name, compiled, "compiled")
+        seconds = interleave(contestants, args.rounds)
+        plain = statistics.median(seconds["in turn"])
+        result[name] = {
+            what: {
+                "seconds": spread(values),
+                "times as fast": round(plain / statistics.median(values), 2),
+                "largest difference of a loss": float(
+                    (last[name, what] - last[name, "in turn"]).abs().max()
+                ),
+            }
+            for what, values in seconds.items()
+        }
+    result["device"] = str(device)
+    record("compare_batched", result, args.out)
+
+
+if __name__ == "__main__":
+    main()
