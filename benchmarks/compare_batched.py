@@ -14,21 +14,22 @@ import statistics
 import torch
 from common import interleave, parser, record, spread
 
-from dlcourse import init, models, optim
+from dlcourse import init, optim
 from dlcourse.compare.batched import Optimizers, Stack
+from dlcourse.models import build
 from dlcourse.runtime import pick_device
 from dlcourse.train import cross_entropy
 
-MODELS, BATCH, STEPS = 16, 64, 50
+COUNT, BATCH, STEPS = 16, 64, 50
 RULES = ("normal:0.01", "normal:0.1", "xavier", "kaiming")
 
 
 def made(device):
     """The models, each from its own seed; the initializers take turns."""
     found = []
-    for seed in range(MODELS):
+    for seed in range(COUNT):
         torch.manual_seed(seed)
-        model = init.initialize(models.build("mlp"), RULES[seed % len(RULES)], seed=seed)
+        model = init.initialize(build("mlp"), RULES[seed % len(RULES)], seed=seed)
         found.append(model.to(device))
     return found
 
@@ -41,13 +42,18 @@ def main() -> None:
     args = args.parse_args()
     device = pick_device(args.device)
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(MODELS, BATCH, 1, 28, 28, generator=generator).to(device)
-    targets = torch.randint(10, (MODELS, BATCH), generator=generator).to(device)
-    result, last = {"models": MODELS, "steps": STEPS, "threads": torch.get_num_threads()}, {}
+    inputs = torch.randn(COUNT, BATCH, 1, 28, 28, generator=generator).to(device)
+    targets = torch.randint(10, (COUNT, BATCH), generator=generator).to(device)
+    result, last = {"models": COUNT, "steps": STEPS, "threads": torch.get_num_threads()}, {}
+
+    models, starts = made(device), [model.state_dict() for model in made(device)]
 
     def in_turn(name):
         losses = []
-        for model, own_inputs, own_targets in zip(made(device), inputs, targets, strict=True):
+        for model, start, own_inputs, own_targets in zip(
+            models, starts, inputs, targets, strict=True
+        ):
+            model.load_state_dict(start)
             optimizer = optim.build(name, model.parameters())
             for _ in range(STEPS):
                 loss = cross_entropy(model(own_inputs), own_targets)
@@ -57,24 +63,25 @@ def main() -> None:
             losses.append(loss.detach())
         last[name, "in turn"] = torch.stack(losses).cpu()
 
-    stack = Stack(made(device))
-    first, compiled = stack.state(), torch.compile(stack.losses)
+    stacks = {"as one": Stack(made(device)), "compiled": Stack(made(device), compiled=True)}
+    first = stacks["as one"].state()
 
-    def as_one(name, call, what):
+    def as_one(name, what):
+        stack = stacks[what]
         stack.write(first)
-        optimizers = Optimizers(stack, [(name, None, 0.0)] * MODELS, None, STEPS)
+        optimizers = Optimizers(stack, [(name, None, 0.0)] * COUNT, None, STEPS)
         for _ in range(STEPS):
-            losses = call(inputs, targets, True)
-            optimizers.step(losses)
-        last[name, what] = losses.detach().cpu()
+            gradients, losses = stack.gradients(inputs, targets, True)
+            optimizers.step(gradients)
+        last[name, what] = losses.cpu()
 
     for name in ("sgd", "adam"):
         contestants = {
             "in turn": functools.partial(in_turn, name),
-            "as one": functools.partial(as_one, name, stack.losses, "as one"),
+            "as one": functools.partial(as_one, name, "as one"),
         }
         if not args.no_compile:
-            contestants["compiled"] = functools.partial(as_one, name, compiled, "compiled")
+            contestants["compiled"] = functools.partial(as_one, name, "compiled")
         seconds = interleave(contestants, args.rounds)
         plain = statistics.median(seconds["in turn"])
         result[name] = {

@@ -16,6 +16,7 @@ from common import interleave, parser, record, spread
 
 from dlcourse import compare, init, models, train
 from dlcourse.data import load
+from dlcourse.data.folder import data_folder
 
 RUNS, EPOCHS, LIMIT = 3, 5, 20000
 
@@ -46,7 +47,7 @@ def main() -> None:
     plain, ours = (statistics.median(values) for values in seconds.values())
     result = {
         "runs": RUNS,
-        "data": images.source,
+        "data": images.source.replace(str(data_folder(args.data_dir)), "DLCOURSE_DATA"),
         "seconds a run": round(plain / RUNS, 2),
         **{name: spread(values) for name, values in seconds.items()},
         "overhead in percent": round(100 * (ours / plain - 1), 1),

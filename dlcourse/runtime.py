@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
 import random
+import sys
 
 import numpy as np
 import torch
 
 from dlcourse.errors import UsageError
 
-__all__ = ["available_devices", "pick_device", "seed_everything", "set_threads", "versions"]
+__all__ = [
+    "available_devices", "keep_freed_memory", "pick_device", "seed_everything", "set_threads",
+    "versions",
+]  # fmt: skip
+
+# What glibc's malloc.h calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
 def seed_everything(seed: int) -> None:
@@ -30,6 +39,19 @@ def set_threads(threads: int | None) -> int:
             raise UsageError(f"threads must be at least 1, got {threads}")
         torch.set_num_threads(threads)
     return torch.get_num_threads()
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep up to 256 MB of what is freed, and use it again.
+
+    Otherwise gradients of a few MB go back to the system after each step and come back page by
+    page: a sixth of a step of many models in one. Does nothing where there is no glibc.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            libc = ctypes.CDLL(None)
+            libc.mallopt(TRIM_THRESHOLD, 256 * 2**20)
+            libc.mallopt(MMAP_THRESHOLD, 32 * 2**20)
 
 
 def available_devices() -> list[str]:

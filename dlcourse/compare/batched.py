@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, grad, stack_module_state, vmap
 
-from dlcourse import optim
+from dlcourse import optim, runtime
 from dlcourse.compare import axes, material
 from dlcourse.compare.material import Place
 from dlcourse.compare.row import Row
@@ -60,31 +61,48 @@ def shared_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 class Stack:
     """Models of one architecture as one.
 
-    models: at least one. inputs of `losses` and `outputs`: (B, ...) for all models, or
-    (models, B, ...) for each its own.
+    models: at least one. compiled: whether `gradients` is.
+    inputs: (B, ...) for all models, or, where `each`, (models, B, ...) for each its own.
     """
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
+    def __init__(self, models: Sequence[nn.Module], compiled: bool = False) -> None:
+        runtime.keep_freed_memory()
         params, buffers = stack_module_state(list(models))
         self.params = {name: columns_first(value) for name, value in params.items()}
         self.buffers = {name: value.detach().clone() for name, value in buffers.items()}
         self.module = copy.deepcopy(models[0])
         self.count = len(models)
+        # What `compile` is given must be one function, gradients included.
+        self.compiled = torch.compile(grad(self.total, has_aux=True)) if compiled else None
 
-    def outputs(self, inputs: Tensor, each: bool) -> Tensor:
+    def outputs(self, inputs: Tensor, each: bool, params: dict | None = None) -> Tensor:
         """Shape: (models, B, ...)."""
         return vmap(self.call, in_dims=(0, 0, 0 if each else None))(
-            self.params, self.buffers, inputs
+            params or self.params, self.buffers, inputs
         )
 
-    def losses(self, inputs: Tensor, targets: Tensor, each: bool) -> Tensor:
-        """The mean cross-entropy of each model. Shape: (models,)."""
+    def total(
+        self, params: dict, inputs: Tensor, targets: Tensor, each: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The sum of the models' mean cross-entropies, (), and each of them, (models,)."""
+        outputs = self.outputs(inputs, each, params)  # (models, B, classes)
+        if not each:
+            targets = targets.expand(self.count, -1)
+        # One softmax over all rows: `vmap` would take it apart into small operations.
+        losses = F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+        losses = losses.view(targets.shape).mean(1)
+        return losses.sum(), losses
 
-        def loss(params: dict, buffers: dict, inputs: Tensor, targets: Tensor) -> Tensor:
-            return cross_entropy(self.call(params, buffers, inputs), targets)
-
-        own = 0 if each else None
-        return vmap(loss, in_dims=(0, 0, own, own))(self.params, self.buffers, inputs, targets)
+    def gradients(
+        self, inputs: Tensor, targets: Tensor, each: bool
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """By name the gradients of each model's loss, and the losses, (models,)."""
+        if self.compiled:
+            params = {name: value.detach() for name, value in self.params.items()}
+            return self.compiled(params, inputs, targets, each)
+        total, losses = self.total(self.params, inputs, targets, each)
+        gradients = torch.autograd.grad(total, tuple(self.params.values()))
+        return dict(zip(self.params, gradients, strict=True)), losses.detach()
 
     def call(self, params: dict, buffers: dict, inputs: Tensor) -> Tensor:
         return functional_call(self.module, (params, buffers), (inputs,))
@@ -133,12 +151,11 @@ class Optimizers:
                 self.schedulers.append(optim.build_schedule(schedule, optimizer, steps))
             start = end
 
-    def step(self, losses: Tensor) -> None:
+    def step(self, gradients: Mapping[str, Tensor]) -> None:
         """One step of every model down the gradient of its own loss."""
-        gradients = torch.autograd.grad(losses.sum(), tuple(self.stack.params.values()))
         for optimizer, slices, place in self.parts:
-            for weight, gradient in zip(slices.values(), gradients, strict=True):
-                weight.grad = gradient[place]
+            for name, weight in slices.items():
+                weight.grad = gradients[name][place]
             optimizer.step()
         for scheduler in self.schedulers:
             scheduler.step()
@@ -198,9 +215,7 @@ def run_together(
     compiled = common.fit.get("compile", False)
     if not compiled and not quicker(models, each, streams, place):
         return None
-    stack = Stack(models)
-    if compiled:
-        stack.losses = torch.compile(stack.losses)
+    stack = Stack(models, compiled)
     optimizers = Optimizers(stack, each, schedule, steps)
     count = sum(parameter.numel() for parameter in models[0].parameters())
     rows = [Row(dict(settings), "done", parameters=count, data=val.source) for settings in runs]
@@ -256,9 +271,9 @@ def train_rows(
         stack.module.train()
         losses = []
         for inputs, targets in streams:
-            step_losses = stack.losses(inputs, targets, streams.each)
-            optimizers.step(step_losses)
-            losses.append(step_losses.detach())
+            gradients, step_losses = stack.gradients(inputs, targets, streams.each)
+            optimizers.step(gradients)
+            losses.append(step_losses)
         history = torch.stack(losses)  # (steps, models)
         finite = history.isfinite()
         means, scores = history.mean(0).tolist(), score(stack, val, metrics)
@@ -329,7 +344,7 @@ def quicker(
     optimizer = optim.build(name, model.parameters(), lr, weight_decay=weight_decay)
 
     def together() -> None:
-        optimizers.step(stack.losses(inputs, targets, streams.each))
+        optimizers.step(stack.gradients(inputs, targets, streams.each)[0])
 
     def in_turn() -> None:
         for _ in models:
