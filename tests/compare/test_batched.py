@@ -1,12 +1,10 @@
 """Runs that train as one model: each gives what it gives alone, and what cannot be one is not."""
 
-import platform
 import shutil
 
 import pytest
-import torch
 
-from dlcourse import optim, runtime
+from dlcourse import optim
 from dlcourse.compare import batched, work
 from dlcourse.compare.progress import Progress
 from dlcourse.compare.row import Row
@@ -73,22 +71,6 @@ def test_a_run_that_diverges_leaves_the_others_of_its_stack_alone(both):
     assert together[1].scores["test_accuracy"] == alone[1].scores["test_accuracy"]
     assert alone[1].message.startswith("the loss is nan at step 2 of epoch 1")
     assert together[1].message == "the loss is nan at step 2 of epoch 1"
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's malloc")
-def test_memory_of_a_few_megabytes_is_used_again_not_given_back():
-    import resource
-
-    runtime.keep_freed_memory()
-
-    def faults():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-
-    torch.ones(2_000_000)
-    before = faults()
-    for _ in range(20):
-        torch.ones(2_000_000)  # 8 MB, 1,953 pages
-    assert faults() - before < 1953
 
 
 def test_a_model_that_cannot_be_stacked_trains_alone(grid, monkeypatch):
