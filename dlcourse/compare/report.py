@@ -136,7 +136,7 @@ def picture(figure: Figure, caption: str) -> str:
 
 def results(study: Study) -> str:
     cells = table.cells_of(study)
-    names = plan.varying([cell.settings for cell in cells])
+    names = [name for name in plan.varying([cell.settings for cell in cells]) if name != "lr"]
     head = [*names, "lr", table.headline(study.rows), "± (n)"]
     rows = []
     for cell in cells:
