@@ -28,7 +28,7 @@ A recorded run of the solution (`dlcourse run lab08`, real Penn Treebank, 2 core
     your trigram                               -     271.5
     5-gram Kneser-Ney                        141     228.1
     the same and a cache                     125     192.5
-    feed-forward                             140     310.4
+    feed-forward                             140     321.1
     Elman, 100 units                         129     331.6
     LSTM, 100 units                          115     234.9
     SCRN, 100 + 40 units                     115     288.1
