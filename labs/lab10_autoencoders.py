@@ -21,26 +21,26 @@ A recorded run of the solution (`dlcourse run lab10`, real MNIST, 2 cores):
 
     30 numbers: squared error            published    measured
     PCA                                      13.87       13.87
-    deep autoencoder                          3.00        3.44
-    convolutional autoencoder                    -        4.62
+    deep autoencoder                          3.00        3.42
+    convolutional autoencoder                    -        4.64
     PCA, 2 numbers                               -       43.64
-    deep autoencoder, 2 numbers                  -       28.14
+    deep autoencoder, 2 numbers                  -       28.21
 
     4 numbers, trained on      squared    absolute        gray
     squared                      23.13       57.84       22.0%
-    absolute                     37.13       56.30        7.0%
+    absolute                     36.57       55.80        7.1%
     cross_entropy                22.95       57.86       22.5%
 
     half the pixels gone; trained on                   squared
     nothing                                              44.65
-    whole images                                         38.76
+    whole images                                         38.78
     broken images                                         9.23
 
     linear classifier, 200 labels, on                    right
     pixels                                               60.9%
     convolutions, untrained                              70.0%
-    convolutions that tell the turn                      84.7%
-    codes of the deep autoencoder                        66.0%
+    convolutions that tell the turn                      84.6%
+    codes of the deep autoencoder                        65.8%
     figures: results/lab10
 """
 
