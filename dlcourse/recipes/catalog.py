@@ -19,7 +19,7 @@ CROP_AND_FLIP = Compose(Crop(4), Flip())
 RECIPES = {
     "mnist-fast": Recipe(
         about="99 % on MNIST in a few seconds: batch norm, one-cycle Adam, smoothed labels.",
-        expected="99.31 % on MNIST, mean of 10 seeds (least 99.27 %), 13 s on 2 cores",
+        expected="99.31 % on MNIST, mean of 10 seeds (least 99.27 %), 7 s on 2 cores",
         model=lambda whole: DigitNet(num_classes=whole.num_classes),
         data="mnist",
         batches={"batch_size": 256},
