@@ -47,7 +47,7 @@ def test_every_optimizer_and_initializer_gives_in_a_stack_what_it_gives_alone(bo
         {"patience": 1, "epochs": 5, "lr": [0.1, 0.0], "min_delta": 0.01},
         {"keep": "last", "random_labels": 0.5, "train_scores": True, "seeds": 2},
         {"monitor": "loss", "mode": "min", "depth": 2, "activation": "tanh", "seeds": 2},
-        {"batch_norm": True, "seeds": 2},
+        {"batch_norm": True, "optimizer": "sgd", "seeds": 2},
     ],
     ids=str,
 )
@@ -57,8 +57,9 @@ def test_settings_mean_in_a_stack_what_they_mean_alone(both, settings):
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_stack_gives_what_each_gives_alone(grid, tmp_path):
-    together = grid(tmp_path / "compiled", seeds=2, compile=True).rows
-    alone = grid(tmp_path / "alone", seeds=2, together=False).rows
+    # Adam would not notice gradients that are too large or too small alike.
+    together = grid(tmp_path / "compiled", optimizer="sgd", seeds=2, compile=True).rows
+    alone = grid(tmp_path / "alone", optimizer="sgd", seeds=2, together=False).rows
     for one, other in zip(together, alone, strict=True):
         assert (one.together, other.together) == (2, 1)
         assert one.scores == pytest.approx(other.scores, rel=1e-3, abs=1e-5)
