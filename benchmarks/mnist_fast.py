@@ -2,6 +2,7 @@
 
     DLCOURSE_DATA=DIR python benchmarks/mnist_fast.py               (10 seeds of ours, a minute)
     DLCOURSE_DATA=DIR python benchmarks/mnist_fast.py --example     (the example, minutes)
+    DLCOURSE_DATA=DIR python benchmarks/mnist_fast.py --recipe mnist-99.5 --seeds 5
 
 The example's recipe (github.com/pytorch/examples, mnist/main.py), written again here: two 3x3
 convolutions of 32 and 64 maps, dropout, Adadelta with lr 1 times 0.7 each epoch, a DataLoader with

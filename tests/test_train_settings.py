@@ -2,6 +2,9 @@
 
 import copy
 import math
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -343,6 +346,42 @@ def test_knobs_come_on_by_themselves_only_where_they_gain(model):
     assert not speed.Speed(model, cpu).channels_last
     assert on.optimizer_settings("adam") == {"fused": True}
     assert on.optimizer_settings("rmsprop") == {}
+
+
+@pytest.mark.parametrize("name", speed.FUSED)
+def test_a_fused_optimizer_makes_the_steps_of_the_plain_one(model, name):
+    weights = []
+    for fused in (True, False):
+        twin = copy.deepcopy(model)
+        fit(twin, problem(), epochs=3, optimizer=name, weight_decay=0.01, fused=fused, device="cpu")
+        weights.append(nn.utils.parameters_to_vector(twin.parameters()))
+    torch.testing.assert_close(*weights)
+
+
+FAULTS = """
+import resource, sys
+import torch
+from dlcourse.train.speed import Speed
+torch.set_num_threads(1)
+if sys.argv[1] == "placed":
+    model = torch.nn.Linear(1, 1)
+    Speed(model, torch.device("cpu")).place(model)
+def step():
+    return [torch.ones(1 << 20) for _ in range(20)]
+step(), step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc is what is told")
+def test_what_a_step_frees_is_kept_for_the_next():
+    placed, left = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True).stdout)
+        for how in ("placed", "left")
+    )
+    assert placed < left / 10
 
 
 def test_bf16_is_refused_where_it_is_only_imitated(model, monkeypatch):

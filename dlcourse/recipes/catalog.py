@@ -18,12 +18,21 @@ CROP_AND_FLIP = Compose(Crop(4), Flip())
 
 RECIPES = {
     "mnist-fast": Recipe(
-        about="99 % on MNIST in a few seconds: batch norm, one-cycle Adam, smoothed labels.",
-        expected="99.31 % on MNIST, mean of 10 seeds (least 99.27 %), 7 s on 2 cores",
+        about="99 % on MNIST in one epoch: batch norm, one-cycle Adam, smoothed labels.",
+        expected="99.22 % on MNIST, mean of 10 seeds (least 99.14 %), 2.7 s on 2 cores",
         model=lambda whole: DigitNet(num_classes=whole.num_classes),
         data="mnist",
-        batches={"batch_size": 256},
-        training={"epochs": 2, "lr": 0.015, "schedule": "onecycle", "label_smoothing": 0.1},
+        batches={"batch_size": 192},
+        training={"epochs": 1, "lr": 0.02, "schedule": "onecycle", "label_smoothing": 0.1},
+        chooses=False,
+    ),
+    "mnist-99.5": Recipe(
+        about="99.5 % on MNIST: mnist-fast for five epochs, with shifts of one pixel.",
+        expected="99.54 % on MNIST, mean of 5 seeds (least 99.49 %), 15 s on 2 cores",
+        model=lambda whole: DigitNet(num_classes=whole.num_classes),
+        data="mnist",
+        batches={"batch_size": 192, "augment": Crop(1)},
+        training={"epochs": 5, "lr": 0.02, "schedule": "onecycle", "label_smoothing": 0.1},
         chooses=False,
     ),
     "lenet5": Recipe(

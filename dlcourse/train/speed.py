@@ -14,17 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import TrainingError, UsageError
+from dlcourse.runtime import keep_freed_memory
 
 __all__ = ["Speed", "fitting_batch_size", "has_bf16", "out_of_memory"]
 
-FUSED = ("adam", "adamw")
+FUSED = ("adam", "adamw", "momentum", "nesterov", "sgd")
 
 
 class Speed:
     """The knobs of a run, decided for its model and device.
 
     channels_last: filters and images with the channels innermost; None: for models with
-        convolutions. fused: one kernel for the whole update; None: for Adam and AdamW.
+        convolutions. fused: one kernel for the whole update; None: for Adam, AdamW
+        and SGD with and without momentum.
     bf16: autocast to bfloat16; None: where the device computes in it. compile: `torch.compile`,
         on a GPU with CUDA graphs; it costs 4 to 30 s, so it is on only when asked for.
     deterministic: everything above off, unless asked for by name, and torch's deterministic
@@ -58,10 +60,15 @@ class Speed:
         self.compile, self.deterministic = compile, deterministic
 
     def place(self, model: nn.Module) -> None:
-        """Move `model` to the device, its filters in the order of `channels_last`."""
+        """Move `model` to the device, its filters in the order of `channels_last`.
+
+        On a CPU what a step frees is kept for the next, see `keep_freed_memory`.
+        """
         model.to(self.device)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
+        if self.device.type == "cpu":
+            keep_freed_memory()
 
     def optimizer_settings(self, name: str) -> dict[str, bool]:
         """What to give to torch's optimizer class."""
