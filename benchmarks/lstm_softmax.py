@@ -5,8 +5,8 @@
 The usual loop is that of PyTorch's word_language_model example in float32: log_softmax and
 nll_loss, clipping, and a plain step of gradient descent by hand. Same model (its sizes: embedding
 and two LSTM layers of 200, dropout 0.2, batches of 20 rows by 35 words), same first weights, same
-batches; both take turns over a stretch of the Penn Treebank. `fit` has `cross_entropy_in_place`,
-and bf16 where the machine has it.
+batches; both take turns over a stretch of the Penn Treebank, each in a process of its own. `fit`
+has `cross_entropy_in_place`, and bf16 where the machine has it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 import os
 import statistics
+from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from common import interleave, parser, record, spread
+from common import interleave_apart, parser, record, spread
 
 from dlcourse import data
 from dlcourse.models import RecurrentLM
@@ -55,22 +56,28 @@ def ours(net: RecurrentLM, batches: list, lr: float = LR) -> None:
     )  # fmt: skip
 
 
+RUNS = {"usual": usual, "fit": ours}
+
+
+def contestant(name: str) -> Callable[[], object]:
+    text = data.load_text("ptb", offline=True)
+    batches = list(text.batches(20, 35)[0])[:STEPS]
+    return partial(RUNS[name], model(len(text.vocabulary)), batches)
+
+
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--rounds", type=int, default=5)
     args = made.parse_args()
     text = data.load_text("ptb", offline=True)
     train, val, _ = text.batches(20, 35)
-    words, batches = len(text.vocabulary), list(train)[:STEPS]
-    runs = {"usual": usual, "fit": ours}
-    contestants = {name: partial(run, model(words), batches) for name, run in runs.items()}
-    seconds = interleave(contestants, args.rounds)
+    seconds = interleave_apart({name: partial(contestant, name) for name in RUNS}, args.rounds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    tokens = sum(targets.numel() for _, targets in batches)
+    tokens = sum(targets.numel() for _, targets in list(train)[:STEPS])
     # Without dropout both do the same steps from the same weights.
     perplexities, some = {}, list(val)[:40]
-    for name, run in runs.items():
-        net = model(words, dropout=0.0)
+    for name, run in RUNS.items():
+        net = model(len(text.vocabulary), dropout=0.0)
         run(net, list(train)[: 3 * STEPS], SMALL_LR)
         perplexities[name] = math.exp(evaluate(net, some)["loss"])
     result = {

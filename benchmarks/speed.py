@@ -1,6 +1,6 @@
 """What each speed knob of `fit` gains, and all of it against a DataLoader.
 
-    DLCOURSE_DATA=DIR python benchmarks/speed.py     (about 5 minutes on 2 cores)
+    DLCOURSE_DATA=DIR python benchmarks/speed.py     (about 12 minutes on 2 cores)
 
 LeNet-5 at batch 512 on real MNIST, and ResNet-20 at batch 128 on CIFAR-10 with crops and flips,
 each over a part of its images, each contestant in a process of its own. The rival is a bare loop
@@ -36,7 +36,7 @@ KNOBS = {
     "compiled": {"bf16": None, "compile": True},
 }
 BATCH_SIZE = {"lenet5": 512, "resnet20": 128}
-COUNT = {"lenet5": 6_144, "resnet20": 640}
+COUNT = {"lenet5": 60_000, "resnet20": 1_920}  # enough to repay the start of the workers
 
 
 class Images(torch.utils.data.Dataset):

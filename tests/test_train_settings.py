@@ -340,9 +340,10 @@ def test_deterministic_runs_are_the_same_to_the_bit(model):
 def test_knobs_come_on_by_themselves_only_where_they_gain(model):
     convolves = nn.Sequential(nn.Conv2d(1, 2, 3))
     cpu = torch.device("cpu")
-    on, off = speed.Speed(convolves, cpu), speed.Speed(convolves, cpu, deterministic=True)
+    on = speed.Speed(convolves, cpu)
     assert (on.channels_last, on.fused, on.bf16, on.compile) == (True, True, False, False)
-    assert (off.channels_last, off.fused) == (False, False)
+    off = speed.Speed(convolves, cpu, compile=None, deterministic=True)
+    assert (off.channels_last, off.fused, off.compile) == (False, False, False)
     assert not speed.Speed(model, cpu).channels_last
     assert on.optimizer_settings("adam") == {"fused": True}
     assert on.optimizer_settings("rmsprop") == {}
@@ -405,16 +406,24 @@ def test_bf16_trains_where_it_is_to_be_had(model, monkeypatch):
     assert history.best["val_accuracy"] > 0.9
 
 
-def test_compile_goes_through_torch_compile(linear, monkeypatch):
-    calls = []
+@pytest.mark.parametrize(
+    ("asked", "compiler", "calls"),
+    [(True, "g++", ["default"]), (None, "g++", ["default"]), (None, None, []), (False, "g++", [])],
+)
+def test_compile_goes_through_torch_compile_where_it_can(
+    linear, monkeypatch, asked, compiler, calls
+):
+    modes = []
+    monkeypatch.setattr(torch, "compile", lambda module, mode: modes.append(mode) or module)
+    monkeypatch.setattr(speed.shutil, "which", lambda name: compiler)
+    fit(linear, problem(), epochs=1, compile=asked, device="cpu")
+    assert modes == calls
 
-    def compiled(module, mode):
-        calls.append(mode)
-        return module
 
-    monkeypatch.setattr(torch, "compile", compiled)
-    fit(linear, problem(), epochs=1, compile=True, device="cpu")
-    assert calls == ["default"]
+def test_compile_without_a_compiler_is_refused(linear, monkeypatch):
+    monkeypatch.setattr(speed.shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match=r"finds no compiler here .* g\+\+ .* for a CPU\)"):
+        fit(linear, problem(), compile=True, device="cpu")
 
 
 @pytest.mark.parametrize(

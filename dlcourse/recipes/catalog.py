@@ -51,7 +51,7 @@ RECIPES = {
         batches={"batch_size": 128, "augment": CROP_AND_FLIP},
         training={
             "epochs": 164, "optimizer": "momentum", "lr": 0.1, "weight_decay": 1e-4,
-            "schedule": "cosine",
+            "schedule": "cosine", "compile": None,
         },
     ),
     "cifar10-fast": Recipe(
@@ -75,7 +75,7 @@ RECIPES = {
         text=True,
         batches={"batch_size": 20, "bptt": 20},
         training={
-            "epochs": 10, "optimizer": "sgd", "lr": 20.0, "schedule": "halve", "clip_norm": 0.25,
+            "epochs": 12, "optimizer": "sgd", "lr": 20.0, "schedule": "linear", "clip_norm": 0.25,
             "loss": cross_entropy_in_place,
         },
     ),

@@ -64,7 +64,7 @@ class ObjectNet(nn.Module):
     """
 
     def __init__(
-        self, widths: tuple[int, int, int, int] = (32, 64, 128, 256), num_classes: int = 10
+        self, widths: tuple[int, int, int, int] = (32, 64, 128, 128), num_classes: int = 10
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(

@@ -61,7 +61,7 @@ def fit(
     channels_last: bool | None = None,
     fused: bool | None = None,
     bf16: bool | None = False,
-    compile: bool = False,
+    compile: bool | None = False,
     deterministic: bool = False,
     seed: int = 0,
     device: str | torch.device | None = None,

@@ -1,13 +1,16 @@
 """What makes a step faster, and where: each knob on by itself only where a benchmark shows a gain.
 
-`benchmarks/fit_overhead.py` has the figures. Measured on a CPU without bfloat16
-only; what is said of GPUs is not measured.
+`benchmarks/speed.py` has the figures. Measured on a CPU without bfloat16 only; what is said of GPUs
+is not measured.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 
 import torch
@@ -16,7 +19,7 @@ from torch import Tensor, nn
 from dlcourse.errors import TrainingError, UsageError
 from dlcourse.runtime import keep_freed_memory
 
-__all__ = ["Speed", "fitting_batch_size", "has_bf16", "out_of_memory"]
+__all__ = ["Speed", "fitting_batch_size", "has_bf16", "has_compiler", "out_of_memory"]
 
 FUSED = ("adam", "adamw", "momentum", "nesterov", "sgd")
 
@@ -28,11 +31,13 @@ class Speed:
         convolutions. fused: one kernel for the whole update; None: for Adam, AdamW
         and SGD with and without momentum.
     bf16: autocast to bfloat16; None: where the device computes in it. compile: `torch.compile`,
-        on a GPU with CUDA graphs; it costs 4 to 30 s, so it is on only when asked for.
+        on a GPU with CUDA graphs; it costs 4 to 30 s, so it is on only when asked for; None: where
+        there is a compiler. It gains where much is to be fused: batch norm and ReLU of a ResNet.
     deterministic: everything above off, unless asked for by name, and torch's deterministic
         algorithms: the same numbers to the bit on the same machine, on a GPU too.
 
-    Raises UsageError for bf16 on a device that would only imitate it.
+    Raises UsageError for bf16 on a device that would only imitate it, and for compile without a
+    compiler.
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class Speed:
         channels_last: bool | None = None,
         fused: bool | None = None,
         bf16: bool | None = False,
-        compile: bool = False,
+        compile: bool | None = False,
         deterministic: bool = False,
     ) -> None:
         if bf16 and not has_bf16(device):
@@ -51,13 +56,19 @@ class Speed:
                 f"bf16=True, but this {device.type} does not compute in bfloat16 and would be "
                 "slower; leave it out, or bf16=None for where it can"
             )
+        if compile and not has_compiler(device):
+            raise UsageError(
+                "compile=True, but torch.compile finds no compiler here (Triton for a GPU, g++ or "
+                "clang++ for a CPU); install one, or compile=None for where there is one"
+            )
         on = not deterministic
         convolves = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
         self.device = device
         self.channels_last = on and convolves if channels_last is None else channels_last
         self.fused = on if fused is None else fused
         self.bf16 = on and has_bf16(device) if bf16 is None else bf16
-        self.compile, self.deterministic = compile, deterministic
+        self.compile = on and has_compiler(device) if compile is None else compile
+        self.deterministic = deterministic
 
     def place(self, model: nn.Module) -> None:
         """Move `model` to the device, its filters in the order of `channels_last`.
@@ -122,6 +133,14 @@ def has_bf16(device: torch.device) -> bool:
         found = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that will do
         return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return False
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Whether what `torch.compile` needs for `device` is installed."""
+    if device.type == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    usual = "clang++" if sys.platform == "darwin" else "g++"
+    return shutil.which(os.environ.get("CXX", usual)) is not None
 
 
 def out_of_memory(model: nn.Module, loss, inputs: Tensor, targets: Tensor) -> TrainingError:
