@@ -61,7 +61,7 @@ RECIPES = {
         data="cifar10",
         batches={"batch_size": 256, "augment": CROP_AND_FLIP},
         training={
-            "epochs": 12, "lr": 0.01, "weight_decay": 0.02, "optimizer": "adamw",
+            "epochs": 8, "lr": 0.01, "weight_decay": 0.02, "optimizer": "adamw",
             "decay_vectors": False, "schedule": "onecycle", "label_smoothing": 0.1,
         },
     ),
