@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["DigitNet", "ObjectNet", "pooled"]
+__all__ = ["DigitNet", "ObjectNet"]
 
 
 def pooled(in_channels: int, out_channels: int, padding: int = 1) -> nn.Sequential:
@@ -33,8 +33,7 @@ def same(in_channels: int, out_channels: int) -> nn.Sequential:
 class DigitNet(nn.Module):
     """Three convolutions with batch norm and a hidden layer, for 28x28 digits.
 
-    The first convolution has a stride and leaves out two pixels of the margin, which is blank:
-    a third of the time for the same accuracy.
+    The first convolution has a stride and leaves out two pixels of the margin, which is blank.
 
     Shape: inputs (N, 1, 28, 28), normalized -> logits (N, num_classes).
     """
