@@ -1,5 +1,6 @@
 """Where runs happen: local processes, one that dies, a Dask cluster; the same rows everywhere."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -98,7 +99,11 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(small, tmp_path
         "--data-dir", small["data_dir"], "--device", "cpu", "--threads", "1", "--no-together",
         "--seeds", "6", "--batch-size", "10", "--out", str(out), "--jobs", "1",
     ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    # Where the tests run in the background, SIGINT is ignored, and a child inherits that.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
     rows = out / "runs.jsonl"
     while not rows.is_file() or not rows.read_bytes():
         assert process.poll() is None
