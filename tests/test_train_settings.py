@@ -342,7 +342,7 @@ def test_knobs_come_on_by_themselves_only_where_they_gain(model):
     cpu = torch.device("cpu")
     on = speed.Speed(convolves, cpu)
     assert (on.channels_last, on.fused, on.bf16, on.compile) == (True, True, False, False)
-    off = speed.Speed(convolves, cpu, compile=None, deterministic=True)
+    off = speed.Speed(convolves, cpu, compile=None, deterministic=True, steps=10**6)
     assert (off.channels_last, off.fused, off.compile) == (False, False, False)
     assert not speed.Speed(model, cpu).channels_last
     assert on.optimizer_settings("adam") == {"fused": True}
@@ -407,16 +407,23 @@ def test_bf16_trains_where_it_is_to_be_had(model, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "compiler", "calls"),
-    [(True, "g++", ["default"]), (None, "g++", ["default"]), (None, None, []), (False, "g++", [])],
+    ("asked", "compiler", "repaid", "calls"),
+    [
+        (True, "g++", 9, ["default"]),
+        (None, "g++", 8, ["default"]),
+        (None, "g++", 9, []),
+        (None, None, 8, []),
+        (False, "g++", 8, []),
+    ],
 )
-def test_compile_goes_through_torch_compile_where_it_can(
-    linear, monkeypatch, asked, compiler, calls
+def test_compile_goes_through_torch_compile_where_it_can_and_is_repaid(
+    linear, monkeypatch, asked, compiler, repaid, calls
 ):
     modes = []
     monkeypatch.setattr(torch, "compile", lambda module, mode: modes.append(mode) or module)
     monkeypatch.setattr(speed.shutil, "which", lambda name: compiler)
-    fit(linear, problem(), epochs=1, compile=asked, device="cpu")
+    monkeypatch.setattr(speed, "REPAID", repaid)
+    fit(linear, problem(), epochs=2, compile=asked, device="cpu")  # 8 steps
     assert modes == calls
 
 

@@ -39,7 +39,8 @@ def prepare(**given: Any) -> Run:
     device = pick_device(given["device"])
     distributed.join(device)
     torch.manual_seed(given["seed"] + distributed.rank())
-    speed = Speed(model, device, **{name: given[name] for name in KNOBS})
+    steps = given["epochs"] * len(train)
+    speed = Speed(model, device, **{name: given[name] for name in KNOBS}, steps=steps)
     speed.place(model)
     optimizer = build_optimizer(given, speed)
     stopping = EarlyStopping(
