@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import multiprocessing
@@ -10,9 +11,13 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from dlcourse.runtime import versions
 
@@ -48,24 +53,38 @@ def interleave_apart(
         spawn.Process(target=serve, args=(make, theirs)).start()
         theirs.close()
     seconds = {name: [] for name in makers}
-    for counted in [False, *[True] * rounds]:
-        for name, pipe in pipes.items():
-            pipe.send("run")
-            took = pipe.recv()
-            if counted:
-                seconds[name].append(took)
-    for pipe in pipes.values():
-        pipe.send("end")
+    try:
+        for counted in [False, *[True] * rounds]:
+            for name, pipe in pipes.items():
+                pipe.send("run")
+                took = pipe.recv()
+                if counted:
+                    seconds[name].append(took)
+    finally:
+        for pipe in pipes.values():  # which ends the processes, also where one has failed
+            pipe.close()
     return seconds
 
 
 def serve(make: Callable[[], Callable[[], object]], pipe: Connection) -> None:
     """In a contestant's process: run it when told, answer with its seconds."""
     run = make()
-    while pipe.recv() == "run":
-        start = time.perf_counter()
-        run()
-        pipe.send(time.perf_counter() - start)
+    with contextlib.suppress(EOFError):
+        while pipe.recv():
+            start = time.perf_counter()
+            run()
+            pipe.send(time.perf_counter() - start)
+
+
+def bare_loop(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """An epoch as one writes it by hand, with a new Adam."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    model.train()
+    for inputs, targets in batches:
+        loss = F.cross_entropy(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 def spread(values: list[float], digits: int = 4) -> dict[str, float | int]:

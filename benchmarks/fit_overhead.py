@@ -12,8 +12,7 @@ import statistics
 from functools import partial
 
 import torch
-import torch.nn.functional as F
-from common import interleave, parser, record, spread
+from common import bare_loop, interleave, parser, record, spread
 
 from dlcourse import data, models
 from dlcourse.train import fit
@@ -22,16 +21,6 @@ MODELS = {"lenet5": {}, "mlp": {"hidden_sizes": (128,)}}
 # Training images an epoch, so that each takes about half a second.
 IMAGES = {"lenet5": 8_000, "mlp": 30_000}
 PLAIN = {"channels_last": False, "fused": False}
-
-
-def bare_loop(model: torch.nn.Module, batches: data.Batches) -> None:
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    model.train()
-    for inputs, targets in batches:
-        loss = F.cross_entropy(model(inputs), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """A recipe as `dlcourse run --recipe NAME` trains it: what it reaches, and how long it takes.
 
     DLCOURSE_DATA=DIR python benchmarks/recipe.py cifar10-fast     (10 minutes on 2 cores)
-    DLCOURSE_DATA=DIR python benchmarks/recipe.py ptb-lstm100      (a quarter of an hour)
+    DLCOURSE_DATA=DIR python benchmarks/recipe.py ptb-lstm100      (longer)
 
 The settings were chosen on validation data; the test split is looked at once, after the last epoch.
 """

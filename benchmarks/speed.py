@@ -16,8 +16,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import torch.nn.functional as F
-from common import interleave_apart, parser, record, spread
+from common import bare_loop, interleave_apart, parser, record, spread
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
@@ -82,7 +81,7 @@ def rival(name: str, workers: int) -> Callable[[], object]:
         samples = Images(cifar.train_images[some], cifar.train_labels[some], transform)
         model = models.build(name)
     loader = DataLoader(samples, BATCH_SIZE[name], shuffle=True, num_workers=workers)
-    return partial(loop, model, loader)
+    return partial(bare_loop, model, loader)
 
 
 def usual_lenet5() -> nn.Module:
@@ -91,16 +90,6 @@ def usual_lenet5() -> nn.Module:
         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
     )  # fmt: skip
-
-
-def loop(model: nn.Module, batches: DataLoader) -> None:
-    optimizer = torch.optim.Adam(model.parameters())
-    model.train()
-    for inputs, targets in batches:
-        loss = F.cross_entropy(model(inputs), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
 
 
 def compare(name: str, rounds: int) -> dict:
