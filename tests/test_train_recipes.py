@@ -5,21 +5,24 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dlcourse import recipes
 from dlcourse.cli import main
 from dlcourse.errors import UnknownNameError
-from dlcourse.recipes.nets import DigitNet, ObjectNet
+from dlcourse.recipes.nets import DigitNet, ObjectNet, whitening_filters
 from dlcourse.train import History
 from dlcourse.train.checkpoint import NAME
 
 WHOLE = SimpleNamespace(num_classes=10, vocabulary=range(50))
+BATCH = (torch.rand(8, 3, 32, 32), torch.zeros(8, dtype=torch.int64))
+SPLITS = recipes.Splits(train=[BATCH], val=[], test=[], whole=WHOLE)
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_every_recipe_builds_a_model_that_takes_its_data(name):
     recipe = recipes.find(name)
-    model = recipe.model(WHOLE)
+    model = recipe.model(SPLITS)
     if recipe.text:
         assert model(torch.randint(50, (2, 5))).shape == (2, 5, 50)
     else:
@@ -31,10 +34,35 @@ def test_every_recipe_builds_a_model_that_takes_its_data(name):
 
 @pytest.mark.parametrize(
     ("net", "shape"),
-    [(DigitNet(num_classes=7), (1, 28, 28)), (ObjectNet(num_classes=7), (3, 32, 32))],
+    [(DigitNet(num_classes=7), (1, 28, 28)), (ObjectNet(BATCH[0], num_classes=7), (3, 32, 32))],
 )
 def test_nets_take_one_image_and_other_numbers_of_classes(net, shape):
     assert net.eval()(torch.randn(1, *shape)).shape == (1, 7)
+
+
+def test_whitening_filters_leave_patches_uncorrelated_with_variance_one():
+    # Neighboring pixels and channels alike, as in photographs.
+    images = F.avg_pool2d(torch.randn(64, 3, 36, 36), 5, stride=1)
+    images = (images + images.mean(dim=1, keepdim=True)) * 10
+    outputs = F.conv2d(images, whitening_filters(images)).transpose(0, 1).flatten(1)  # (24, N)
+    torch.testing.assert_close(outputs[:12].cov(), torch.eye(12), atol=0.01, rtol=0)
+    torch.testing.assert_close(outputs[12:], -outputs[:12])
+
+
+def test_whitening_filters_of_images_of_one_color_are_finite():
+    assert whitening_filters(torch.ones(4, 3, 32, 32)).isfinite().all()
+
+
+def test_object_net_scores_an_image_as_its_mirror_image_and_keeps_its_first_layer_fixed():
+    net, inputs = ObjectNet(BATCH[0]), torch.randn(4, 3, 32, 32)
+    before = net.whiten.weight.clone()
+    F.cross_entropy(net(inputs), torch.arange(4)).backward()
+    torch.optim.SGD(net.parameters(), 0.1, weight_decay=0.1).step()
+    torch.testing.assert_close(net.whiten.weight, before, atol=0, rtol=0)
+    assert net.whiten.bias.abs().sum() > 0
+    net.eval()
+    torch.testing.assert_close(net(inputs), net(inputs.flip(3)))
+    assert not torch.allclose(net.logits(inputs), net.logits(inputs.flip(3)))
 
 
 def test_an_unknown_recipe_is_named(capsys):

@@ -30,14 +30,14 @@ class Recipe:
     """A model, its data and its training, with settings that were chosen on validation data.
 
     about: what it is and where it is from. expected: what it reached, on what, how often.
-    model(whole) -> the model, for what the data are cut from. data: a name of `data.load`, or of
-        `data.load_text`. batches, training: arguments of its `batches`, and of `fit`.
+    model(splits) -> the model, for its data. data: a name of `data.load`, or of `data.load_text`.
+    batches, training: arguments of its `batches`, and of `fit`.
     chooses: whether the weights are those of the best epoch on validation data, else the last.
     """
 
     about: str
     expected: str
-    model: Callable[[Any], nn.Module]
+    model: Callable[[Splits], nn.Module]
     data: str
     training: Mapping[str, Any]
     batches: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Recipe:
     def train(self, splits: Splits, *, seed: int = 0, **changed: Any) -> tuple[nn.Module, History]:
         """A new model, trained. changed: arguments of `fit` that shall be otherwise."""
         torch.manual_seed(seed)
-        model = self.model(splits.whole)
+        model = self.model(splits)
         metrics = {"metrics": (self.metric,), "monitor": self.metric}
         metrics |= {"mode": "min" if self.text else "max"}
         settings = {"seed": seed, **metrics, **self.training, **changed}
