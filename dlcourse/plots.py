@@ -78,17 +78,19 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
     figure = Figure(figsize=(5 * (1 + len(metrics)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     for index, (name, history) in enumerate(histories.items()):
-        color, epochs = f"C{index}", history["epoch"]
-        axes[0].plot(epochs, history["train_loss"], "--", color=color, label=f"{name} train")
+        epochs = history["epoch"]
+        # A line through one epoch is invisible.
+        style = {"color": f"C{index}", "marker": "x" if len(epochs) == 1 else None}
+        axes[0].plot(epochs, history["train_loss"], "--", label=f"{name} train", **style)
         for ax, column in zip(axes, ["val_loss", *metrics], strict=True):
             if column not in history.epochs[0]:
                 continue
-            ax.plot(epochs, history[column], "-", color=color, label=f"{name} val")
+            ax.plot(epochs, history[column], "-", label=f"{name} val", **style)
             if history.best_epoch:
-                ax.plot(history.best_epoch, history.best[column], "o", color=color)
+                ax.plot(history.best_epoch, history.best[column], "o", color=style["color"])
     for ax, title in zip(axes, ["loss", *(m.removeprefix("val_") for m in metrics)], strict=True):
         ax.set(title=title, xlabel="epoch")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.grid(alpha=0.3)
         ax.legend()
     return finish(figure, path)

@@ -205,6 +205,17 @@ def test_a_damaged_history_is_named(tmp_path, text):
         History.load(path)
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_learning_curves_show_a_run_of_a_single_epoch_too(epochs):
+    rows = [{"epoch": n, "train_loss": 1 / n} for n in range(1, epochs + 1)]
+    (ax,) = History(epochs=rows).plot().axes
+    (line,) = ax.lines
+    assert line.get_marker() == ("x" if epochs == 1 else "None")
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert ticks == list(range(1, epochs + 1))
+
+
 def test_history_names_its_columns():
     history = History(epochs=[{"epoch": 1, "train_loss": 0.5}])
     with pytest.raises(UnknownNameError, match="did you mean 'train_loss'"):
