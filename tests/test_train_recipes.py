@@ -65,6 +65,12 @@ def test_object_net_scores_an_image_as_its_mirror_image_and_keeps_its_first_laye
     assert not torch.allclose(net.logits(inputs), net.logits(inputs.flip(3)))
 
 
+def test_object_nets_filters_start_by_handing_their_inputs_through():
+    net, maps = ObjectNet(BATCH[0]), torch.randn(2, 24, 8, 8)
+    torch.testing.assert_close(net.stages[0][0](maps)[:, :24], maps)
+    assert not torch.allclose(net.stages[0][0](maps)[:, 24:48], maps)
+
+
 def test_an_unknown_recipe_is_named(capsys):
     with pytest.raises(UnknownNameError) as caught:
         recipes.find("mnist-fats")
