@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from dlcourse.runtime import versions
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

@@ -9,7 +9,6 @@ parent stays under 1 GB, and a batch killed with SIGKILL and run again ends with
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import signal
@@ -24,15 +23,8 @@ import common
 from dlcourse import course
 from dlcourse.grade.student_version import generate
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def load_attacks():
-    path = ROOT / "tests" / "grade" / "attacks.py"
-    spec = importlib.util.spec_from_file_location("attacks", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.ATTACKS
+sys.path.append(str(common.ROOT / "tests"))
+from support.attacks import ATTACKS
 
 
 def hostile(name: str, attack: str, stub: str) -> str:
@@ -43,11 +35,11 @@ def hostile(name: str, attack: str, stub: str) -> str:
 
 def make(folder: Path, students: int) -> dict[str, float]:
     """Write the submissions; return the score that each must get."""
-    lab = course.find_lab("lab05", ROOT)
+    lab = course.find_lab("lab05", common.ROOT)
     solution = lab.solution.read_text(encoding="utf-8")
     stub = generate(solution)
     full = sum(task.points for task in lab.tasks)
-    attacks = list(load_attacks().items())
+    attacks = list(ATTACKS.items())
     expected = {}
     for number in range(students):
         name = f"student{number:03d}"
@@ -72,7 +64,10 @@ def run(folder: Path, out: Path, jobs: int, kill_after: int | None = None) -> di
     journal = out / "journal.jsonl"
     start = time.perf_counter()
     process = subprocess.Popen(
-        command(folder, out, jobs), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(folder, out, jobs),
+        cwd=common.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     peak_kb = 0
     while process.poll() is None:

@@ -9,19 +9,18 @@ every survivor explained, every right answer given full points.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import sys
 import time
 
 import common
 
-path = common.RESULTS.parent.parent / "tests" / "grade" / "sweep.py"
-spec = importlib.util.spec_from_file_location("sweep", path)
-sweep = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sweep)
+sys.path.append(str(common.ROOT / "tests"))
+from support import sweep
 
 
 def try_all(lab: str) -> dict:
-    answers, warm = sweep.load(f"alternatives_{lab}"), sweep.Sweep(lab)
+    answers, warm = importlib.import_module(f"support.alternatives_{lab}"), sweep.Sweep(lab)
     start = time.perf_counter()
     made = list(warm.mutants())
     survivors = [label for label, make, task in made if not warm.first_lost(make(), task)]

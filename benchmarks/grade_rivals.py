@@ -23,7 +23,8 @@ from pathlib import Path
 import common
 
 from dlcourse import course
-from dlcourse.grade import check, student_version, worker
+from dlcourse.check import check
+from dlcourse.grade import student_version, worker
 
 ASKED = {"gradescope-utils": 25, "otter run": 100}
 SOLUTION = '''"""Lab 91: three sums."""
@@ -55,7 +56,7 @@ CASES = {"add(2, 3)": 5, "total([1, 2, 3])": 6, "length([3.0, 4.0])": 5.0}
 
 
 def our_tests() -> str:
-    tests = ["from dlcourse.grade import points\n"]
+    tests = ["from dlcourse.check import points\n"]
     for number, (call, value) in enumerate(CASES.items(), start=1):
         tests.append(
             f'@points(1, task="91.{number}")\ndef test_{number}(student):\n'

@@ -78,7 +78,8 @@ def check(args: argparse.Namespace) -> int:
     from dlcourse import course
 
     lab = course.find_lab(args.lab)
-    from dlcourse.grade import check, table
+    from dlcourse.check import table
+    from dlcourse.check.run import check
 
     record = check(lab, lab.solution if args.solution else args.file, args.task)
     print(json.dumps(record.as_dict(), indent=2) if args.json else table.as_text(record, lab))

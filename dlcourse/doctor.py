@@ -130,8 +130,8 @@ def check_sandbox() -> Finding:
     from dlcourse.errors import GradingError
 
     try:
-        from dlcourse.grade.sandbox.cell import probe_layers
-        from dlcourse.grade.sandbox.layers import missing
+        from dlcourse.grade.sandbox.confinement import missing
+        from dlcourse.grade.sandbox.process import probe_layers
 
         reports = probe_layers()
     except (GradingError, ImportError, OSError) as error:

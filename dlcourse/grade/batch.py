@@ -20,11 +20,11 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from dlcourse import runtime
+from dlcourse.check.record import Record, TestRecord
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
 from dlcourse.grade.journal import Journal
 from dlcourse.grade.late import penalized
-from dlcourse.grade.record import Record, TestRecord
 from dlcourse.grade.reports import write_reports
 from dlcourse.grade.submissions import Submission, find_submissions
 

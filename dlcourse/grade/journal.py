@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dlcourse import journal
+from dlcourse.check.record import Record
 from dlcourse.errors import GradingError
-from dlcourse.grade.record import Record
 
 __all__ = ["Journal"]
 

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from dlcourse.check.protocol import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
-from dlcourse.grade.wire import clean_text
 
 __all__ = ["Submission", "find_submissions"]
 

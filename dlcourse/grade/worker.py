@@ -18,15 +18,15 @@ from pathlib import Path
 
 import torch
 
+from dlcourse.check.pytest_plugin import TestSession, run_session
+from dlcourse.check.record import TestRecord
+from dlcourse.check.run import stubs
+from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError
-from dlcourse.grade.in_process import stubs
-from dlcourse.grade.record import TestRecord
-from dlcourse.grade.sandbox import kernel
-from dlcourse.grade.sandbox.cell import Cell, Zygote
-from dlcourse.grade.sandbox.layers import Limits, missing
-from dlcourse.grade.session import TestSession, run_session
-from dlcourse.grade.student import Student, StudentError
+from dlcourse.grade.sandbox import linux
+from dlcourse.grade.sandbox.confinement import Limits, missing
+from dlcourse.grade.sandbox.process import Cell, Zygote
 
 __all__ = ["Job", "Proof", "Setting", "grade_one", "join_batch", "prove"]
 
@@ -222,7 +222,7 @@ STARTING = threading.Lock()
 def join_batch() -> None:
     """An Executor's initializer: no worker outlives a batch that was killed, and none is brought
     down by a test that a student's values would have fill the memory."""
-    kernel.die_with_parent()
+    linux.die_with_parent()
     # The batch may have gone while this process was still importing.
     if os.getppid() != multiprocessing.parent_process().pid:
         os._exit(1)

@@ -3,7 +3,7 @@
 import pytest
 
 from dlcourse import course
-from dlcourse.grade.student import InProcess, Student
+from dlcourse.check.student import InProcess, Student
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from dlcourse.grade import points
-from dlcourse.grade.explain import difference
+from dlcourse.check import points
+from dlcourse.check.explain import difference
 
 GATE_INPUTS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 AND = torch.tensor([0.0, 0.0, 0.0, 1.0])

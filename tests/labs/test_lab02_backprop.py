@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from dlcourse.grade import points
-from dlcourse.grade.explain import difference
+from dlcourse.check import points
+from dlcourse.check.explain import difference
 
 AUTOGRAD = ("autograd*", "backward", "grad", "grad_and_value", "jac*", "vjp", "jvp")
 LOSSES = ("*cross_entropy*", "*CrossEntropy*", "*softmax*", "*Softmax*", "logsumexp", "*nll*")

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from dlcourse.grade import points
+from dlcourse.check import points
 
 BANNED = ("torch.optim*", "dlcourse.optim*")
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from dlcourse.grade import points
-from dlcourse.grade.student import StudentError
+from dlcourse.check import points
+from dlcourse.check.student import StudentError
 
 
 def randn(*shape, seed=0, dtype=torch.float64):

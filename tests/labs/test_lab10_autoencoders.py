@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from dlcourse.grade import points
+from dlcourse.check import points
 
 
 def rand(*shape, seed=0, dtype=torch.float64):

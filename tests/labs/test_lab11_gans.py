@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
-from dlcourse.grade import points
+from dlcourse.check import points
 
 
 def randn(*shape, seed=0, dtype=torch.float64):

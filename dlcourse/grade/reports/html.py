@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from dlcourse.check.record import TestRecord
 from dlcourse.course import Lab
-from dlcourse.grade.record import TestRecord
 
 if TYPE_CHECKING:
     from dlcourse.grade.batch import Graded

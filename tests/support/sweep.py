@@ -1,24 +1,18 @@
 """One worker for many wrong or right answers to one lab: each runs until its first lost point."""
 
-import importlib.util
 from pathlib import Path
 
 from dlcourse import course
+from dlcourse.check.pytest_plugin import worth
 from dlcourse.course import TASK
-from dlcourse.grade.sandbox.cell import Zygote
-from dlcourse.grade.session import worth
+from dlcourse.grade.sandbox.process import Zygote
 from dlcourse.grade.worker import FACTOR, LEAST_S, Job, Setting, Worker, imported
+
+from support.mutants import mutants
 
 HERE = Path(__file__).parent
 # "lab05", ...: every lab that has right answers of another shape
 LABS = sorted(path.stem.removeprefix("alternatives_") for path in HERE.glob("alternatives_*.py"))
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"grade_{name}", HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Lost(Exception):  # noqa: N818 (no error: it ends a run that has said enough)
@@ -87,7 +81,7 @@ class Sweep(Worker):
             if match := TASK.match(line):
                 task = match["id"]
             tasks[number] = task
-        for label, make in dict(load("mutants").mutants(self.solution)).items():
+        for label, make in dict(mutants(self.solution)).items():
             yield label, make, tasks[int(label.split(":")[0].removeprefix("line "))]
 
 

@@ -1,6 +1,5 @@
 """The sandbox: its layers hold, and no attack earns a point that the honest code does not."""
 
-import importlib.util
 import itertools
 import json
 import shutil
@@ -11,29 +10,20 @@ import threading
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+
+from support import attacks, tiny
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the sandbox needs Linux", allow_module_level=True)
 
-from dlcourse.grade.record import Record
-from dlcourse.grade.sandbox.cell import SIZE, Cell
-from dlcourse.grade.sandbox.layers import Limits, missing
-from dlcourse.grade.student import KINDS, StudentError
+from dlcourse.check.record import Record
+from dlcourse.check.student import KINDS, StudentError
+from dlcourse.grade.sandbox.confinement import Limits, missing
+from dlcourse.grade.sandbox.process import SIZE, Cell
 from dlcourse.grade.worker import Job, Setting, Worker
 
-
-def load(name):
-    path = Path(__file__).parent / "grade" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"grade_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny, attacks = load("tiny"), load("attacks")
 SECRET = "a hidden input"
 UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
 

@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-from dlcourse.grade.sandbox import kernel, layers
+from dlcourse.grade.sandbox import confinement, linux
 
 __all__ = ["main"]
 
@@ -25,16 +25,16 @@ COULD_NOT_LOCK_IN = 70
 
 
 def main(descriptor: int) -> None:
-    kernel.die_with_parent()
-    kernel.adopt_orphans()
+    linux.die_with_parent()
+    linux.adopt_orphans()
     control = socket.socket(fileno=descriptor)
     setup = json.loads(control.recv(2**16))
     warm_up(setup["modules"])
-    layers.note_baseline()
-    layers.READABLE[:] = setup["folders"]
-    layers.UID += os.getpid() % layers.UIDS
-    problem = layers.enter_namespaces(
-        ["/usr", "/lib", "/lib64", *layers.DEVICES, *setup["folders"]], setup["hidden"]
+    confinement.note_baseline()
+    confinement.READABLE[:] = setup["folders"]
+    confinement.UID += os.getpid() % confinement.UIDS
+    problem = confinement.enter_namespaces(
+        ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]], setup["hidden"]
     )
     control.send(json.dumps({"namespaces": problem}).encode())
     while True:
@@ -59,7 +59,7 @@ def warm_up(modules: list[str]) -> None:
     torch.set_num_threads(1)
     # The first optimizer imports a compiler, 1.2 s of it.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    importlib.import_module("dlcourse.grade.servant")
+    importlib.import_module("dlcourse.check.student_host")
     for name in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -84,13 +84,13 @@ def reap(pid: int, patience_s: float) -> int:
 
 def middle(descriptor: int, order: dict) -> None:
     """Between zygote and submission: the first process of a pid namespace needs a parent."""
-    from dlcourse.grade.wire import pack
+    from dlcourse.check.protocol import pack
 
     status = COULD_NOT_LOCK_IN
     try:
-        kernel.die_with_parent()
+        linux.die_with_parent()
         with contextlib.suppress(OSError):
-            kernel.unshare(kernel.CLONE_NEWPID)
+            linux.unshare(linux.CLONE_NEWPID)
         told, tell = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -116,10 +116,12 @@ def inner(descriptor: int, order: dict) -> None:
             os.dup2(null, standard)
         os.closerange(4, 4096)
         os.environ.clear()
-        from dlcourse.grade.servant import Servant
-        from dlcourse.grade.wire import WireError, pack, unpack
+        from dlcourse.check.protocol import WireError, pack, unpack
+        from dlcourse.check.student_host import Servant
 
-        reports = layers.lock_in(layers.Limits(**order["limits"]), probing=order["probing"])
+        reports = confinement.lock_in(
+            confinement.Limits(**order["limits"]), probing=order["probing"]
+        )
         write_frame(pack({"layers": [report.as_dict() for report in reports]}, []))
         source = read_frame()
 

@@ -1,19 +1,16 @@
 """`dlcourse check`: what it says to a student, and what it gives points for."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-from dlcourse import course, grade
+from dlcourse import course
+from dlcourse.check import student, table
+from dlcourse.check.run import check as check_lab
 from dlcourse.cli import main
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
-from dlcourse.grade import student, table
 
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from support import tiny
 
 
 @pytest.fixture
@@ -29,19 +26,19 @@ def check(lab):
     def checked(old="", new="", task=None):
         assert old in tiny.SOLUTION
         lab.student.write_text(tiny.SOLUTION.replace(old, new, 1))
-        return grade.check(lab, task=task)
+        return check_lab(lab, task=task)
 
     return checked
 
 
 def test_solution_scores_full(lab):
-    record = grade.check(lab, lab.solution)
+    record = check_lab(lab, lab.solution)
     assert (record.score, record.max_score, record.exit_status) == (6, 6, 0)
     assert all(test.outcome == "passed" for test in record.tests)
 
 
 def test_untouched_lab_is_told_what_is_not_written(lab):
-    record = grade.check(lab)
+    record = check_lab(lab)
     assert (record.score, record.max_score, record.exit_status) == (0, 6, 1)
     assert [verdict.worst.reason for verdict in record.verdicts()] == [
         "task 90.1: add is not written yet",
@@ -180,7 +177,7 @@ def test_arguments_cross_as_copies(check):
 
 def test_test_that_breaks_could_not_check(lab):
     lab.tests.write_text(tiny.TESTS.replace("counter = student", "1 / 0\n    counter = student"))
-    record = grade.check(lab, lab.solution)
+    record = check_lab(lab, lab.solution)
     assert (record.tests[2].outcome, record.exit_status) == ("could not check", 3)
     assert "ZeroDivisionError: division by zero" in record.tests[2].reason
 
@@ -191,13 +188,13 @@ def test_failure_in_a_helper_that_hides_itself_shows_the_line_that_called_it(lab
     )
     tests = tiny.TESTS.replace("assert counter.count == 20", "same(counter.count, 21)")
     lab.tests.write_text(tests + helper)
-    assert grade.check(lab, lab.solution).tests[2].where == "same(counter.count, 21)"
+    assert check_lab(lab, lab.solution).tests[2].where == "same(counter.count, 21)"
 
 
 def test_tests_that_do_not_load_could_not_grade(lab):
     lab.tests.write_text("import nothing_there")
     with pytest.raises(GradingError, match=r"test_lab90_sums.py holds no tests that can run: .*"):
-        grade.check(lab, lab.solution)
+        check_lab(lab, lab.solution)
 
 
 def test_json_is_the_same_record_in_gradescopes_names(lab, capsys):
@@ -256,12 +253,12 @@ def test_time_that_is_shown_is_that_of_the_visible_tests(check):
 
 def test_missing_file_is_misuse(lab):
     with pytest.raises(UsageError, match=r"^no file nothing.py; `dlcourse labs` lists"):
-        grade.check(lab, "nothing.py")
+        check_lab(lab, "nothing.py")
 
 
 @pytest.mark.parametrize("lab", course.labs(), ids=lambda lab: lab.name)
 def test_points_of_the_tests_are_those_of_the_tasks(lab):
-    record = grade.check(lab, lab.solution)
+    record = check_lab(lab, lab.solution)
     assert {v.task: v.max_score for v in record.verdicts()} == {t.id: t.points for t in lab.tasks}
     assert record.score == record.max_score
-    assert grade.check(lab, lab.student).score == 0
+    assert check_lab(lab, lab.student).score == 0

@@ -4,20 +4,16 @@ Eight of each lab's mutants are tried here, and the right answers to its tasks s
 `benchmarks/grade_mutants.py` tries all, each alone.
 """
 
-import importlib.util
+import importlib
 import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import pytest
 
+from support import mutants, sweep, tiny
+
 if not sys.platform.startswith("linux"):
     pytest.skip("graded in the sandbox, which needs Linux", allow_module_level=True)
-
-spec = importlib.util.spec_from_file_location("sweep", Path(__file__).parent / "grade" / "sweep.py")
-sweep = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sweep)
-tiny, mutants = sweep.load("tiny"), sweep.load("mutants")
 
 
 @pytest.fixture(scope="module", params=sweep.LABS)
@@ -34,7 +30,7 @@ def one_zygote():
 
 @pytest.fixture(scope="module")
 def answers(warm):
-    return sweep.load(f"alternatives_{warm.lab.short}")
+    return importlib.import_module(f"support.alternatives_{warm.lab.short}")
 
 
 def test_mutants_change_one_thing_inside_the_answers():

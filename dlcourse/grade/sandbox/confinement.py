@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dlcourse.grade.sandbox import kernel, seccomp
+from dlcourse.grade.sandbox import linux, seccomp
 
 __all__ = ["LAYERS", "Limits", "Report", "enter_namespaces", "lock_in", "missing"]
 
@@ -64,14 +64,14 @@ def enter_namespaces(folders: list[str], hidden: list[str]) -> str:
     """Give this process its own mounts, network and IPC, with only `folders` of the file system,
     read-only, and nothing of `hidden` in them. Returns why not, or ""."""
     try:
-        flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+        flags = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
         uid, gid = os.getuid(), os.getgid()
-        kernel.unshare(flags if uid == 0 else flags | kernel.CLONE_NEWUSER)
+        linux.unshare(flags if uid == 0 else flags | linux.CLONE_NEWUSER)
         if uid != 0:
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
             Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-        kernel.make_private()
+        linux.make_private()
         build_root("/tmp", folders, hidden)
     except OSError as error:
         return str(error)
@@ -81,7 +81,7 @@ def enter_namespaces(folders: list[str], hidden: list[str]) -> str:
 def build_root(at: str, folders: list[str], hidden: list[str]) -> None:
     # The sources are opened before `at` is covered, for some may lie below it.
     sources = {path: os.open(path, os.O_PATH) for path in outermost(folders)}
-    kernel.mount_tmpfs(at, 4)
+    linux.mount_tmpfs(at, 4)
     for path, source in sources.items():
         target = f"{at}{path}"
         if os.path.isdir(path) or path == at or path.startswith(f"{at}/"):
@@ -89,21 +89,21 @@ def build_root(at: str, folders: list[str], hidden: list[str]) -> None:
         else:
             os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
             Path(target).touch()
-        kernel.bind(f"/proc/self/fd/{source}", target)
+        linux.bind(f"/proc/self/fd/{source}", target)
         os.close(source)
         if not path.startswith("/dev/"):
-            kernel.seal(target)
+            linux.seal(target)
     for link in ("/bin", "/lib", "/lib64", "/sbin"):
         if os.path.islink(link):
             os.symlink(os.readlink(link), f"{at}{link}")
     for path in hidden:
         if any(path == folder or path.startswith(f"{folder}/") for folder in sources):
-            kernel.mount_tmpfs(f"{at}{path}", 1)
-            kernel.seal(f"{at}{path}")
+            linux.mount_tmpfs(f"{at}{path}", 1)
+            linux.seal(f"{at}{path}")
     os.makedirs(f"{at}/tmp", 0o777, exist_ok=True)
     os.chmod(at, 0o755)
-    kernel.move_root(at)
-    kernel.seal("/", recursive=False)
+    linux.move_root(at)
+    linux.seal("/", recursive=False)
 
 
 def outermost(paths: list[str]) -> list[str]:
@@ -120,8 +120,8 @@ def outermost(paths: list[str]) -> list[str]:
 
 
 def own_tmpfs(limits: Limits) -> None:
-    kernel.unshare(kernel.CLONE_NEWNS)
-    kernel.mount_tmpfs("/tmp", limits.disk_mb)
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount_tmpfs("/tmp", limits.disk_mb)
     os.chdir("/tmp")
 
 
@@ -152,20 +152,20 @@ def note_baseline() -> None:
 
 
 def no_privileges(limits: Limits) -> None:
-    kernel.drop_capabilities()
-    kernel.forbid_new_privileges()
+    linux.drop_capabilities()
+    linux.forbid_new_privileges()
     # A change of user clears this wish; seccomp keeps student code from clearing it again.
-    kernel.die_with_parent()
+    linux.die_with_parent()
 
 
 def landlock(limits: Limits) -> None:
     # Without a root of its own a submission has no place to write.
     writable = ["/tmp"] if os.getpid() == 1 else []
-    kernel.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
+    linux.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
 
 
 def filtered(limits: Limits) -> None:
-    kernel.filter_calls(seccomp.program())
+    linux.filter_calls(seccomp.program())
 
 
 def network_refused() -> bool:
@@ -213,7 +213,7 @@ LAYERS = (
     Layer("separate uid", other_uid, lambda: os.getuid() == UID and refused(lambda: os.setuid(0))),
     Layer("limits", bounds, too_much_memory_refused),
     Layer("no_new_privs", no_privileges,
-          lambda: kernel.no_new_privileges() and refused(lambda: os.chroot("/"))),
+          lambda: linux.no_new_privileges() and refused(lambda: os.chroot("/"))),
     Layer("landlock", landlock, lambda: refused(lambda: os.mkfifo("/tmp/fifo"))),
     Layer("seccomp", filtered, lambda: refused(socket.socket) and refused(fork)),
 )  # fmt: skip

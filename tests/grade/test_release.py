@@ -1,18 +1,15 @@
 """What is handed out: the same bundle twice, without answers or hidden tests."""
 
-import importlib.util
 import zipfile
-from pathlib import Path
 
 import pytest
 
-from dlcourse import course, grade
+from dlcourse import course
+from dlcourse.check.run import check as check_lab
 from dlcourse.errors import UsageError
 from dlcourse.grade.release import release, visible_tests
 
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from support import tiny
 
 
 @pytest.fixture
@@ -84,7 +81,7 @@ def test_visible_tests_run_on_their_own_without_what_only_hidden_ones_use(lab):
     gone = ["LARGE", "SMALL", "oracle", "fixture", "after", "test_add_long", "test_add_tensors"]
     assert [word for word in gone if word in text] == ["SMALL"]  # bound together with SHARED
     assert "SHARED" in text
-    assert [t.outcome for t in grade.check(lab, lab.solution).tests] == ["passed"] * 3
+    assert [t.outcome for t in check_lab(lab, lab.solution).tests] == ["passed"] * 3
 
 
 ANSWER = """

@@ -69,11 +69,11 @@ ATTACKS = {
     "patch len and sum": "import builtins\nbuiltins.len = lambda x: 3\nbuiltins.abs = lambda x: 0\n",
     "patch operator": "import operator\noperator.eq = operator.ne = lambda a, b: True\n",
     "patch json": "import json\njson.dumps = lambda *a, **k: '{\"m\": {\"value\": 3}, \"b\": []}'\n",
-    "patch the wire": "import dlcourse.grade.wire as w\nw.encode = lambda *a: 3\n"
-    "import dlcourse.grade.servant as s\ns.encode = lambda v, b, o: True\n",
-    "patch the record": "import dlcourse.grade.record as r\n"
+    "patch the wire": "import dlcourse.check.protocol as w\nw.encode = lambda *a: 3\n"
+    "import dlcourse.check.student_host as s\ns.encode = lambda v, b, o: True\n",
+    "patch the record": "import dlcourse.check.record as r\n"
     "r.TestRecord.passed = property(lambda self: True)\n",
-    "patch points": "import dlcourse.grade.points as p\np.award = lambda *a: None\n",
+    "patch points": "import dlcourse.check.points as p\np.award = lambda *a: None\n",
     # Objects that agree with everything.
     "always equal": ALWAYS_EQUAL + "WRONG_SUM = Yes()\n",
     "always equal int": "class I(int):\n    def __eq__(self, o): return True\n"
@@ -103,7 +103,7 @@ ATTACKS = {
     "signal.alarm(1)\n",
     "hang up and stay": "import os, time\nos.close(3)\ntime.sleep(3600)\n",
     "skip": "import pytest\npytest.skip('nothing here', allow_module_level=True)\n",
-    "raise partial credit": "from dlcourse.grade.points import PartialCredit\n"
+    "raise partial credit": "from dlcourse.check.points import PartialCredit\n"
     "raise PartialCredit(1.0, 'all of it')\n",
     # Walks after tests and expected values.
     "walk the frames": won_if(
@@ -118,7 +118,7 @@ ATTACKS = {
     "read memory by ctypes": won_if("open('/proc/self/mem', 'rb').seek(0)"),
     "import the tests": won_if("import test_lab90_sums"),
     "modules of the grader": won_if(
-        "import sys\nassert any(n in sys.modules for n in ('dlcourse.grade.session', '_pytest'))"
+        "import sys\nassert any(n in sys.modules for n in ('dlcourse.check.pytest_plugin', '_pytest'))"
     ),
     # Reading what is not theirs.
     "read the tests": won_if(f"open('{COURSE}/tests/labs/test_lab90_sums.py').read()"),

@@ -1,7 +1,7 @@
 """A batch of submissions: layouts, records, reports, resuming and likeness."""
 
 import csv
-import importlib.util
+import importlib
 import json
 import os
 import signal
@@ -11,22 +11,19 @@ import time
 import xml.etree.ElementTree as ET
 import zipfile
 from concurrent.futures import Executor, Future
-from pathlib import Path
 
 import pytest
 
 import dlcourse
+from dlcourse.check.record import Record, TestRecord
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
 from dlcourse.grade import late, submissions
 from dlcourse.grade.batch import grade_folder
 from dlcourse.grade.journal import Journal
-from dlcourse.grade.record import Record, TestRecord
 from dlcourse.grade.similar import similar
 from dlcourse.grade.submissions import Submission, find_submissions
 
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from support import tiny
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
 
@@ -192,7 +189,7 @@ def test_grader_that_cannot_prove_itself_grades_nobody(lab, zygote, monkeypatch,
 
 @pytest.fixture(scope="module")
 def zygote():
-    from dlcourse.grade.sandbox.cell import Zygote
+    from dlcourse.grade.sandbox.process import Zygote
 
     made = Zygote()
     yield made

@@ -18,9 +18,9 @@ import traceback
 import types
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 
-from dlcourse.grade.banned import offences
-from dlcourse.grade.probes import PROBES
-from dlcourse.grade.wire import WireError, clean_text, decode, encode
+from dlcourse.check.forbidden import offences
+from dlcourse.check.probes import PROBES
+from dlcourse.check.protocol import WireError, clean_text, decode, encode
 
 __all__ = ["Servant"]
 

@@ -7,11 +7,11 @@ import re
 import time
 from pathlib import Path
 
+from dlcourse.check.pytest_plugin import TestSession, run_session
+from dlcourse.check.record import Record
+from dlcourse.check.student import InProcess, Student
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
-from dlcourse.grade.record import Record
-from dlcourse.grade.session import TestSession, run_session
-from dlcourse.grade.student import InProcess, Student
 from dlcourse.runtime import versions
 
 __all__ = ["check", "stubs"]

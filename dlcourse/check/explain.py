@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from types import TracebackType
 
-from dlcourse.grade.wire import clean_text
+from dlcourse.check.protocol import clean_text
 
 __all__ = ["difference", "explain_assertion"]
 

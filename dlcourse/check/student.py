@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from dlcourse.grade.servant import Servant
-from dlcourse.grade.wire import WireError, clean_text, decode, encode
+from dlcourse.check.protocol import WireError, clean_text, decode, encode
+from dlcourse.check.student_host import Servant
 
 __all__ = ["Channel", "Handle", "InProcess", "Student", "StudentError"]
 
@@ -103,7 +103,7 @@ class Student:
         return self._ask("get", args=(name,))
 
     def probe(self, name: str, *args: object, **kwargs: object) -> object:
-        """Run the probe called `name` (see `dlcourse.grade.probes`) beside student code."""
+        """Run the probe called `name` (see `dlcourse.check.probes`) beside student code."""
         return self._ask("probe", args=args, kwargs=kwargs, name=name)
 
     def _offences(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:

@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import dlcourse
+from dlcourse.check.protocol import MAX_FRAME, WireError, pack, unpack
+from dlcourse.check.student import CallBack, StudentError
 from dlcourse.errors import GradingError
-from dlcourse.grade.sandbox.layers import Limits, Report
-from dlcourse.grade.student import CallBack, StudentError
-from dlcourse.grade.wire import MAX_FRAME, WireError, pack, unpack
+from dlcourse.grade.sandbox.confinement import Limits, Report
 
 __all__ = ["Cell", "Zygote", "probe_layers"]
 
@@ -43,7 +43,7 @@ class Zygote:
         package = Path(dlcourse.__file__).resolve().parent
         code = (
             f"import sys; sys.path.append({str(package.parent)!r}); "
-            f"from dlcourse.grade.sandbox import zygote; zygote.main({theirs.fileno()})"
+            f"from dlcourse.grade.sandbox import fork_server; fork_server.main({theirs.fileno()})"
         )
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-c", code],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 import textwrap
 
+from dlcourse.check.record import Record
 from dlcourse.course import Lab
-from dlcourse.grade.record import Record
 
 __all__ = ["as_text"]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from dlcourse.check.explain import explain_assertion
+from dlcourse.check.points import PartialCredit, Points
+from dlcourse.check.protocol import clean_text
+from dlcourse.check.record import COULD_NOT, TestRecord
+from dlcourse.check.student import Student, StudentError
 from dlcourse.errors import GradingError, UnknownNameError
-from dlcourse.grade.explain import explain_assertion
-from dlcourse.grade.points import PartialCredit, Points
-from dlcourse.grade.record import COULD_NOT, TestRecord
-from dlcourse.grade.student import Student, StudentError
-from dlcourse.grade.wire import clean_text
 
 __all__ = ["TestSession", "run_session"]
 

@@ -1,19 +1,15 @@
 """What a task bans is found wherever the text alone tells, and costs that task, nothing else."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 
-from dlcourse import grade
+from dlcourse.check import points
+from dlcourse.check.forbidden import offences
+from dlcourse.check.run import check as check_lab
 from dlcourse.errors import UsageError
-from dlcourse.grade import points
-from dlcourse.grade.banned import offences
 
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent / "grade" / "tiny.py")
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from support import tiny
 
 HEAD = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
 BY_TORCH = "torch.nn.functional.conv2d"
@@ -156,20 +152,20 @@ def outcomes(tests):
 
 def test_banned_name_costs_its_task_alone_in_a_check(lab):
     lab.student.write_text(CHEAT)
-    record = grade.check(lab)
+    record = check_lab(lab)
     assert outcomes(record.tests) == {"test_total": (0.0, "not allowed")}
     line = CHEAT[: CHEAT.index(".sum()")].count("\n") + 1
     assert record.tests[1].output(hidden_too=False) == f"not allowed\n{MESSAGE}\nline {line}"
-    assert grade.check(lab, lab.solution).score == 6
+    assert check_lab(lab, lab.solution).score == 6
 
 
 def test_file_that_does_not_load_says_that_first(lab):
     lab.student.write_text("def broken(:")
-    assert {test.outcome for test in grade.check(lab).tests} == {"import failure"}
+    assert {test.outcome for test in check_lab(lab).tests} == {"import failure"}
 
 
 def test_stub_says_that_it_is_not_written(lab):
-    assert {test.outcome for test in grade.check(lab).tests} == {"not written"}
+    assert {test.outcome for test in check_lab(lab).tests} == {"not written"}
 
 
 DEEP = "x = " + "-" * 5000 + "1\n"
@@ -181,7 +177,7 @@ DEEP = "x = " + "-" * 5000 + "1\n"
     [
         ("", "not allowed"),
         # What would change the reader, were it in one process with it.
-        ("import ast\nast.parse = None\nimport dlcourse.grade.banned as b\n"
+        ("import ast\nast.parse = None\nimport dlcourse.check.forbidden as b\n"
          "b.offences = lambda *a: {}\n", "not allowed"),
         ("if 0:\n    y = " + "a" + ".a" * 900 + "\n", "not allowed"),
         ("y = [" + "-1," * 20_000 + "]\n", "not allowed"),

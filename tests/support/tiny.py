@@ -42,7 +42,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from dlcourse.grade import award, points
+from dlcourse.check import award, points
 
 
 @points(1, task="90.1", hint="add, not subtract")

@@ -1,0 +1,7 @@
+"""What `dlcourse check` runs, on any system: a lab's tests turned into a record of points."""
+
+from __future__ import annotations
+
+from dlcourse.check.points import award, points
+
+__all__ = ["award", "points"]
