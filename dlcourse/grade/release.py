@@ -28,7 +28,14 @@ __all__ = ["release", "visible_tests"]
 
 LEAST = 40  # characters; what is shorter is idiom, not an answer
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
-BESIDE = ("README.md", "pyproject.toml", "environment.yml", "constraints.txt", "datasets/README.md")
+BESIDE = (
+    "README.md",
+    "LICENSE",
+    "pyproject.toml",
+    "environment.yml",
+    "constraints.txt",
+    "datasets/README.md",
+)
 
 SETUP = """#!/usr/bin/env bash
 set -e

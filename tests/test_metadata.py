@@ -1,0 +1,73 @@
+"""The project's metadata: one version everywhere, valid files for citation, CI and pre-commit."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import dlcourse
+
+ROOT = Path(__file__).parents[1]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_version_is_the_same_everywhere():
+    changelog = re.search(r"^## \[(.+?)\] - \d{4}-\d{2}-\d{2}$", read("CHANGELOG.md"), re.M)[1]
+    pyproject = re.search(r'^version = "(.+)"$', read("pyproject.toml"), re.M)[1]
+    citation = yaml.safe_load(read("CITATION.cff"))["version"]
+    assert {changelog, pyproject, citation} == {dlcourse.__version__}
+
+
+def test_changelog_has_the_headings_of_keep_a_changelog_and_the_newest_version_first():
+    text = read("CHANGELOG.md")
+    versions = re.findall(r"^## \[(\d+)\.(\d+)\.(\d+)\] - \d{4}-\d{2}-\d{2}$", text, re.M)
+    assert text.count("\n## ") == len(versions) >= 2
+    assert sorted(versions, reverse=True) == versions
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", text, re.M)) <= kinds
+
+
+def test_citation_file_has_the_fields_that_its_format_requires():
+    # https://github.com/citation-file-format/citation-file-format, schema 1.2.0
+    citation = yaml.safe_load(read("CITATION.cff"))
+    required = {"cff-version", "message", "title", "authors"}
+    optional = {"type", "version", "license", "abstract", "keywords", "date-released"}
+    assert required <= set(citation) <= required | optional
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] in ("software", "dataset")
+    assert all(set(author) == {"name"} for author in citation["authors"])
+    texts = [value for key, value in citation.items() if key not in ("authors", "keywords")]
+    assert all(isinstance(value, str) for value in [*texts, *citation["keywords"]])
+
+
+def test_license_names_its_holder_and_every_file_names_the_same_license():
+    assert read("LICENSE").startswith("MIT License\n\nCopyright (c) 2026 the dlcourse authors\n")
+    assert yaml.safe_load(read("CITATION.cff"))["license"] == "MIT"
+    assert re.search(r'^license = "(.+)"$', read("pyproject.toml"), re.M)[1] == "MIT"
+
+
+@pytest.mark.parametrize("name", ["train", "data", "models"])
+def test_import_dlcourse_loads_no_torch_until_a_part_is_used(name):
+    code = (
+        "import sys, dlcourse\n"
+        "early = {'torch', 'numpy', 'matplotlib'} & set(sys.modules)\n"
+        f"part = dlcourse.{name}\n"
+        f"assert not early, early\n"
+        f"assert part is sys.modules['dlcourse.{name}']\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_part_named_in_dlcourse_exists_and_others_are_refused():
+    assert set(dlcourse.__all__) <= set(dir(dlcourse))
+    for name in dlcourse.__all__:
+        assert getattr(dlcourse, name) is not None
+    with pytest.raises(AttributeError, match="module 'dlcourse' has no attribute 'trian'"):
+        dlcourse.trian  # noqa: B018 (the attribute access is the test)
