@@ -1,6 +1,6 @@
 # make demo   the first lab, trained, plotted and graded
 # make test   every test
-# make check  linter and formatter
+# make check  linter, formatter and type checker
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -17,6 +17,7 @@ test: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The stamp comes last, so an interrupted install is taken up again and a whole one is not repeated.
 # Where Python comes without ensurepip (Debian), the pip that is there fills the environment.
