@@ -102,7 +102,10 @@ def release(root: Path, out: Path) -> list[Path]:
 
 
 def package_files(root: Path) -> dict[str, str]:
-    paths = [*sorted((root / "dlcourse").rglob("*.py")), *(root / name for name in BESIDE)]
+    package = sorted(
+        path for path in (root / "dlcourse").rglob("*") if path.suffix in (".py", ".jinja")
+    )
+    paths = [*package, *(root / name for name in BESIDE)]
     return {
         path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
         for path in paths

@@ -1,0 +1,34 @@
+"""HTML pages from Jinja2 templates, with every inserted text escaped.
+
+`page.html.jinja` is the skeleton of every report: head, style, and the macros `table` and `bar`.
+A report's own template extends it and fills the block `body`.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import jinja2
+
+__all__ = ["render"]
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Fill the template at the path `template` below the package, as "compare/report.html.jinja".
+
+    Texts in `values` are escaped, unless they are `markupsafe.Markup`. A template that names a
+    value which is not given raises `jinja2.UndefinedError`.
+    """
+    return environment().get_template(template).render(**values)
