@@ -129,8 +129,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         make_rivals(place)
-        setting = worker.Setting(make_lab(place / "course"), (place / "course",))
-        proof = worker.prove(setting)
+        settings = worker.BatchSettings(make_lab(place / "course"), (place / "course",))
+        proof = worker.prove(settings)
         assert all(layer["in_force"] for layer in proof.layers), proof.layers
         job = worker.Job(SOLUTION.encode(), proof.limits_s)
         python = args.rivals.absolute()
@@ -146,7 +146,7 @@ def main() -> None:
 
         def ours() -> None:
             for _ in range(20):
-                tests, _ = worker.grade_one(setting, job)
+                tests, _ = worker.grade_one(settings, job)
                 assert all(test.passed for test in tests)
 
         seconds = common.interleave(
@@ -164,7 +164,7 @@ def main() -> None:
         results = json.loads((place / "results.json").read_text())
         assert sum(test.get("score") or 0 for test in results["tests"]) == 3
         seconds["dlcourse"] = [second / 20 for second in seconds["dlcourse"]]
-        inside = check(setting.lab, setting.lab.solution)
+        inside = check(settings.lab, settings.lab.solution)
         tests_s = sum(test.seconds for test in inside.tests)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     common.record(

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-__all__ = ["offences"]
+__all__ = ["violations"]
 
 PACKAGES = ("torch", "torchvision")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -29,20 +29,20 @@ HERE = ""  # what stands for a name of the function's own
 Names = dict[str, str]
 
 
-def offences(
+def violations(
     source: bytes, rules: dict[str, tuple[Sequence[str], Sequence[str]]]
 ) -> dict[str, tuple[str, int]]:
     """By task, the first use against `rules`: what to tell the student, and its line.
 
     rules: by task, the functions that hold it ("conv2d", "LeNet5.forward") and the names that are
-    banned there. A name with a dot is a whole path in any package, one without is the last part
+    forbidden there. A name with a dot is a whole path in any package, one without is the last part
     of one of torch's; both may hold `*`. Raises whatever Python's parser raises.
     """
     file = Scope(ast.parse(source).body, {})
     found = {}
-    for task, (functions, banned) in rules.items():
+    for task, (functions, forbidden) in rules.items():
         for function in functions:
-            use = next(Search(file, banned).uses(function), None)
+            use = next(Search(file, forbidden).uses(function), None)
             if use and task not in found:
                 path, line = use
                 said = f"{function.removesuffix('.__init__')} uses {path}"
@@ -82,13 +82,13 @@ class Scope:
 class Search:
     """One walk from a task's function through all that it refers to."""
 
-    def __init__(self, file: Scope, banned: Sequence[str]) -> None:
-        self.file, self.banned = file, banned
+    def __init__(self, file: Scope, forbidden: Sequence[str]) -> None:
+        self.file, self.forbidden = file, forbidden
         self.todo: deque[tuple[ast.AST, Owner | None]] = deque()
         self.seen: set[int] = set()
 
     def uses(self, function: str) -> Iterator[tuple[str, int]]:
-        """Paths and lines of banned uses that start at `function`, or "Class.method"."""
+        """Paths and lines of forbidden uses that start at `function`, or "Class.method"."""
         name, _, method = function.partition(".")
         for part in self.file.parts.get(name, []):
             if method and isinstance(part, ast.ClassDef):
@@ -153,7 +153,7 @@ class Search:
             fnmatch.fnmatchcase(path, name)
             if "." in name
             else by_torch and fnmatch.fnmatchcase(last, name)
-            for name in self.banned
+            for name in self.forbidden
         )
 
 

@@ -4,7 +4,7 @@
     def test_conv2d_is_that_of_torch(student): ...
 
 The points of a task's tests add up; a parametrized test shares its points among its cases. What
-one test of a task bans is banned for the task.
+one test of a task bans is forbidden for the task.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Points:
     hint: str
     hidden: bool
     needs: tuple[str, ...]
-    banned: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
 
 
 def points(
@@ -39,22 +39,22 @@ def points(
     hint: str = "",
     hidden: bool = False,
     needs: Sequence[str] = (),
-    banned: Sequence[str] = (),
+    forbidden: Sequence[str] = (),
 ) -> Callable[[Test], Test]:
     """Decorate a test with the `points` it gives to `task`.
 
     hint: the next step, shown when it fails. hidden: not handed out, and neither its inputs nor its
     values are shown to a student. needs: ids of tasks without which a failure here says nothing.
-    banned: names of torch's that the task's functions must not use, as ("conv2d", "*Conv2d"), or
-    whole paths in any package, as "dlcourse.models*"; using one costs the task. `grade.banned`
-    says how far the reading goes.
+    forbidden: names of torch that the task's functions must not use, such as ("conv2d", "*Conv2d"),
+    or whole paths in any package, such as "dlcourse.models*". Using one of them costs the points of
+    the task; see `dlcourse.check.forbidden`.
     """
     if not points > 0:
         raise UsageError(f"points of task {task} must be above 0, got {points!r}")
-    for name, value in (("needs", needs), ("banned", banned)):
+    for name, value in (("needs", needs), ("forbidden", forbidden)):
         if isinstance(value, str):
             raise UsageError(f"{name} of task {task} must be a tuple of strings, got {value!r}")
-    worth = Points(float(points), str(task), hint, hidden, tuple(needs), tuple(banned))
+    worth = Points(float(points), str(task), hint, hidden, tuple(needs), tuple(forbidden))
 
     def decorate(test: Test) -> Test:
         test.points = worth

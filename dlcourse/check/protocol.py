@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-__all__ = ["WireError", "clean_text", "decode", "encode", "pack", "unpack"]
+__all__ = ["ProtocolError", "clean_text", "decode", "encode", "pack", "unpack"]
 
 MAX_JSON = 4 * 2**20  # bytes
 MAX_FRAME = 64 * 2**20  # bytes
@@ -32,7 +32,7 @@ DTYPES = {
 }  # fmt: skip
 
 
-class WireError(Exception):
+class ProtocolError(Exception):
     """What arrived is not what the other side may say."""
 
 
@@ -117,13 +117,13 @@ def decode(
 ) -> object:
     """The value for what `encode` made. Buffers are used up from the front, in order.
 
-    `other` gives the value for a node of a kind unknown here, or raises WireError. `strided`
-    rebuilds a tensor's strides, which only student code may trust. Raises WireError for anything
-    not made by `encode`. `keys` counts, over the whole value, those of dictionaries and sets.
+    `other` gives the value for a node of a kind unknown here, or raises ProtocolError. `strided`
+    rebuilds a tensor's strides, which only student code may trust. Raises ProtocolError for
+    anything not made by `encode`. `keys` counts the keys of all dictionaries and sets in the value.
     """
     keys = [0] if keys is None else keys
     if depth > MAX_DEPTH:
-        raise WireError(f"values nested deeper than {MAX_DEPTH}")
+        raise ProtocolError(f"values nested deeper than {MAX_DEPTH}")
 
     def inner(part: object) -> object:
         return decode(part, buffers, other, strided=strided, depth=depth + 1, keys=keys)
@@ -133,13 +133,13 @@ def decode(
     if isinstance(node, list):
         return [inner(item) for item in node]
     if not isinstance(node, dict):
-        raise WireError(f"no value: {type(node).__name__}")
+        raise ProtocolError(f"no value: {type(node).__name__}")
     try:
         kind, value = node.get("t"), node.get("v")
         if kind in ("dict", "set", "frozenset"):
             keys[0] += len(value)
             if keys[0] > MAX_KEYS:
-                raise WireError(f"more than {MAX_KEYS:,} keys in dictionaries and sets")
+                raise ProtocolError(f"more than {MAX_KEYS:,} keys in dictionaries and sets")
         if kind in ("tensor", "array"):
             return decode_tensor(node, take(buffers), strided)
         if kind == "tuple":
@@ -167,24 +167,24 @@ def decode(
             generator.set_state(torch.frombuffer(bytearray(take(buffers)), dtype=torch.uint8))
             return generator
     except (TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise WireError(f"a malformed {clean_text(kind, 40)}: {error}") from None
+        raise ProtocolError(f"a malformed {clean_text(kind, 40)}: {error}") from None
     return other(node)
 
 
 def take(buffers: list[bytes]) -> bytes:
     if not buffers:
-        raise WireError("fewer buffers than were announced")
+        raise ProtocolError("fewer buffers than were announced")
     return buffers.pop(0)
 
 
 def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np.ndarray:
     dtype, shape = DTYPES[node["dtype"]], node["shape"]
     if not isinstance(shape, list) or len(shape) > 16:
-        raise WireError("a tensor without a shape")
+        raise ProtocolError("a tensor without a shape")
     if any(type(size) is not int or not 0 <= size <= 2**40 for size in shape):
-        raise WireError("a tensor with sizes that cannot be")
+        raise ProtocolError("a tensor with sizes that cannot be")
     if math.prod(shape) * dtype.itemsize != len(buffer):
-        raise WireError(f"a tensor of shape {tuple(shape)} and {dtype} in {len(buffer)} bytes")
+        raise ProtocolError(f"a tensor of shape {tuple(shape)} and {dtype} in {len(buffer)} bytes")
     if buffer:
         # A bool that is neither 0 nor 1 would make comparisons undefined.
         raw = torch.frombuffer(bytearray(buffer), dtype=torch.uint8)
@@ -199,34 +199,37 @@ def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np
 
 
 def pack(message: dict, buffers: list[bytes]) -> bytes:
-    """One frame: the length of the JSON, the JSON, the buffers. Raises WireError above the caps."""
+    """One frame: the length of the JSON, the JSON, the buffers.
+
+    Raises ProtocolError for a message that is too large.
+    """
     text = json.dumps({"m": message, "b": [len(buffer) for buffer in buffers]}).encode()
     frame = b"".join([HEADER.pack(len(text)), text, *buffers])
     if len(text) > MAX_JSON or len(frame) > MAX_FRAME:
-        raise WireError(f"a message of {len(frame):,} bytes")
+        raise ProtocolError(f"a message of {len(frame):,} bytes")
     return frame
 
 
 def unpack(frame: bytes) -> tuple[dict, list[bytes]]:
-    """The message and buffers of a frame. Raises WireError for what `pack` did not make."""
+    """The message and buffers of a frame. Raises ProtocolError for what `pack` did not make."""
     if len(frame) < HEADER.size:
-        raise WireError("a frame without a header")
+        raise ProtocolError("a frame without a header")
     (length,) = HEADER.unpack_from(frame)
     if length > MAX_JSON or HEADER.size + length > len(frame):
-        raise WireError("a frame whose JSON does not fit")
+        raise ProtocolError("a frame whose JSON does not fit")
     try:
         whole = json.loads(frame[HEADER.size : HEADER.size + length])
         message, lengths = whole["m"], whole["b"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WireError(f"a frame that is no JSON: {clean_text(error, 80)}") from None
+        raise ProtocolError(f"a frame that is no JSON: {clean_text(error, 80)}") from None
     if not isinstance(message, dict) or not isinstance(lengths, list):
-        raise WireError("a frame without a message")
+        raise ProtocolError("a frame without a message")
     buffers, start = [], HEADER.size + length
     for size in lengths:
         if type(size) is not int or not 0 <= size <= len(frame) - start:
-            raise WireError("a buffer that does not fit its frame")
+            raise ProtocolError("a buffer that does not fit its frame")
         buffers.append(frame[start : start + size])
         start += size
     if start != len(frame):
-        raise WireError("bytes left over after a frame")
+        raise ProtocolError("bytes left over after a frame")
     return message, buffers

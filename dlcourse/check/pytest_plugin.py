@@ -90,28 +90,30 @@ class TestSession:
 
     def rules(self, functions: dict[str, list[str]]) -> dict[str, tuple]:
         """By task that bans names: the functions that hold it, and these names."""
-        banned: dict[str, list[str]] = {}
+        forbidden: dict[str, list[str]] = {}
         for item in self.items:
-            banned.setdefault(worth(item).task, []).extend(worth(item).banned)
-        return {task: (functions.get(task, []), names) for task, names in banned.items() if names}
+            forbidden.setdefault(worth(item).task, []).extend(worth(item).forbidden)
+        return {
+            task: (functions.get(task, []), names) for task, names in forbidden.items() if names
+        }
 
     def grade(
         self,
         open_student: Callable[[pytest.Function], Student],
         unwritten: dict[str, str],
-        offences: dict[str, tuple[str, str]],
+        violations: dict[str, tuple[str, str]],
     ) -> list[TestRecord]:
         """Run every test against the students that `open_student` opens; one record a function.
 
         unwritten: the tasks whose stub stands in the file, and the name each asks for; that says
-        more than a test that failed. offences: the tasks that use what they ban, and where.
+        more than a test that failed. violations: the tasks that use what they ban, and where.
         """
         self.open_student, self.unwritten = open_student, unwritten
         cases: dict[str, list[TestRecord]] = {}
         for item, following in zip(self.items, [*self.items[1:], None], strict=True):
             cases.setdefault(item.originalname, []).append(self.run(item, following))
         tests = [merge(several) for several in cases.values()]
-        settle(tests, unwritten, offences)
+        settle(tests, unwritten, violations)
         return tests
 
     def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
@@ -195,16 +197,16 @@ def merge(cases: list[TestRecord]) -> TestRecord:
 
 
 def settle(
-    tests: list[TestRecord], unwritten: dict[str, str], offences: dict[str, tuple[str, str]]
+    tests: list[TestRecord], unwritten: dict[str, str], violations: dict[str, tuple[str, str]]
 ) -> None:
-    """What tests say together: a stub or an offence voids its task, a failed task excuses those
+    """What tests say together: a stub or an violation voids its task, a failed task excuses those
     that need it."""
     for test in tests:
-        if test.task in offences and test.outcome not in (
+        if test.task in violations and test.outcome not in (
             COULD_NOT, "import failure", "not written",
         ):  # fmt: skip
             test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
-            test.reason, test.where = offences[test.task]
+            test.reason, test.where = violations[test.task]
     stubs = {test.task: test.reason for test in tests if test.outcome == "not written"}
     passed = {test.task: True for test in tests}
     for test in tests:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dlcourse.check.pytest_plugin import TestSession, run_session
 from dlcourse.check.record import Record
-from dlcourse.check.student import InProcess, Student
+from dlcourse.check.student import InProcessChannel, Student
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 from dlcourse.runtime import versions
@@ -32,7 +32,7 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
     if not path.is_file():
         raise UsageError(f"no file {path}; `dlcourse labs` lists the labs that are there")
     start = time.perf_counter()
-    channel = InProcess(path, lab.name, shown(path))
+    channel = InProcessChannel(path, lab.name, shown(path))
     source = path.read_bytes()
     unwritten = stubs(source.decode("utf-8", "replace"))
     tests = []
@@ -42,8 +42,8 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
         return Student(channel)
 
     def work(session: TestSession) -> None:
-        offences = Student(channel)._offences(session.rules(lab.functions))
-        tests.extend(session.grade(open_student, unwritten, offences))
+        violations = Student(channel)._violations(session.rules(lab.functions))
+        tests.extend(session.grade(open_student, unwritten, violations))
 
     run_session(lab.tests, lab.root, work, task)
     extra = {

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from dlcourse.check.protocol import WireError, clean_text, decode, encode
-from dlcourse.check.student_host import Servant
+from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
+from dlcourse.check.student_host import StudentHost
 
-__all__ = ["Channel", "Handle", "InProcess", "Student", "StudentError"]
+__all__ = ["Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
 
 KINDS = {
     "exception", "import failure", "killed", "malformed reply", "memory", "missing",
@@ -47,14 +47,14 @@ class Channel(Protocol):
     def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple: ...
 
 
-class InProcess:
+class InProcessChannel:
     """The channel to student code in this same process.
 
     path: the student's file; name: the module's name; shown: what messages call the file.
     """
 
     def __init__(self, path: Path, name: str, shown: str | None = None) -> None:
-        self.servant = Servant(path.read_bytes(), shown or str(path), name, self.call_back)
+        self.host = StudentHost(path.read_bytes(), shown or str(path), name, self.call_back)
         self.current: CallBack | None = None
         self.interrupted = -AGAIN_S
 
@@ -65,14 +65,14 @@ class InProcess:
         told.daemon = True
         told.start()
         try:
-            return self.servant.answer(message, buffers)
+            return self.host.answer(message, buffers)
         except KeyboardInterrupt as error:
             if time.monotonic() - self.interrupted < AGAIN_S:
                 raise
             self.interrupted = time.monotonic()
             seconds = self.interrupted - start
             text = f"stopped by Ctrl-C after {seconds:.0f} s; does a loop never end?"
-            return {"error": self.servant.explain(error) | {"kind": "time", "text": text}}, []
+            return {"error": self.host.explain(error) | {"kind": "time", "text": text}}, []
         finally:
             told.cancel()
 
@@ -106,8 +106,8 @@ class Student:
         """Run the probe called `name` (see `dlcourse.check.probes`) beside student code."""
         return self._ask("probe", args=args, kwargs=kwargs, name=name)
 
-    def _offences(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
-        """By task, what its answer uses against `rules` and where; see `banned.offences`.
+    def _violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
+        """By task, what its answer uses against `rules` and where; see `forbidden.violations`.
 
         To be asked before anything else. A file that cannot be read breaks every rule.
         """
@@ -147,7 +147,7 @@ class Student:
             if "error" in reply:
                 raise read_error(reply["error"], what, args[0] if of is None and args else None)
             return decode(reply.get("value"), replies, self._take)
-        except WireError as error:
+        except ProtocolError as error:
             raise StudentError("malformed reply", f"the answer is no plain data: {error}") from None
 
     def _give(self, value: object) -> dict:
@@ -165,12 +165,12 @@ class Student:
     def _take(self, node: dict) -> object:
         if node.get("t") == "handle" and type(node.get("v")) is int and node["v"] >= 0:
             return Handle(self, node["v"])
-        raise WireError(f"no such value: {clean_text(node.get('t'), 40)}")
+        raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
 
     def _call_back(self, number: int, message: dict, buffers: list[bytes]) -> tuple:
         """Call a function that the test passed, with what student code gives it."""
         if type(number) is not int or not 0 <= number < len(self._functions):
-            raise WireError("a call to a function that was not passed")
+            raise ProtocolError("a call to a function that was not passed")
         args = decode(message.get("args"), buffers, self._take)
         kwargs = decode(message.get("kwargs"), buffers, self._take)
         replies: list[bytes] = []

@@ -18,11 +18,11 @@ import traceback
 import types
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 
-from dlcourse.check.forbidden import offences
+from dlcourse.check.forbidden import violations
 from dlcourse.check.probes import PROBES
-from dlcourse.check.protocol import WireError, clean_text, decode, encode
+from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
 
-__all__ = ["Servant"]
+__all__ = ["StudentHost"]
 
 MAX_ITEMS = 100_000
 MAX_PRINTED = 2**20  # characters
@@ -62,7 +62,7 @@ class NoInput(io.TextIOBase):
     read = readline
 
 
-class Servant:
+class StudentHost:
     """Holds one student's module, and those of its objects that are no plain data.
 
     source: the file's bytes; filename: what tracebacks call it; name: the module's name.
@@ -107,7 +107,7 @@ class Servant:
         what = message["do"]
         if what == "read":
             # Asked first, while no student code has run here that could change the answer.
-            return offences(self.source, decode(message["args"], buffers, self.find)[0])
+            return violations(self.source, decode(message["args"], buffers, self.find)[0])
         if self.module is None:
             self.load()
         if what == "load":
@@ -130,7 +130,7 @@ class Servant:
         elif what == "probe":
             value = PROBES[message["name"]](self.module, *args, **kwargs)
         else:
-            raise WireError(f"no such request: {what}")
+            raise ProtocolError(f"no such request: {what}")
         return as_list(value)
 
     def load(self) -> None:
@@ -170,7 +170,7 @@ class Servant:
             return found
         if node.get("t") == "callback":
             return self.stand_in(node["v"])
-        raise WireError(f"no such value: {clean_text(node.get('t'), 40)}")
+        raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
 
     def stand_in(self, number: int) -> Callable:
         """A function that has the test's function of that `number` called, with plain data."""

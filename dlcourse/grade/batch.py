@@ -121,10 +121,10 @@ def records_of(
         todo = [one for one in submissions if not is_graded(journal, keys[one])]
         if todo:
             hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
-            setting = worker.Setting(lab, hidden, allow_unsandboxed=allow_unsandboxed)
+            settings = worker.BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
             local = None if executor else local_pool(min(jobs, len(todo)))
             with local or contextlib.nullcontext(executor) as pool:
-                fill(journal, pool, setting, todo, keys, environment)
+                fill(journal, pool, settings, todo, keys, environment)
     finally:
         journal.close()
     return [journal.records[keys[submission]] for submission in submissions]
@@ -151,7 +151,7 @@ def local_pool(jobs: int) -> Iterator[Executor]:
 def fill(
     journal: Journal,
     pool: Executor,
-    setting: worker.Setting,
+    settings: worker.BatchSettings,
     todo: list[Submission],
     keys: dict[Submission, str],
     environment: dict,
@@ -159,16 +159,16 @@ def fill(
     """Prove the grader, then grade `todo`; each record is in the journal before the next."""
     from dlcourse.grade import worker
 
-    proof = pool.submit(worker.prove, setting).result()
+    proof = pool.submit(worker.prove, settings).result()
     extra = {**environment, "layers": proof.layers}
-    blank = pool.submit(worker.grade_one, setting, worker.Job(b"", proof.limits_s)).result()[0]
+    blank = pool.submit(worker.grade_one, settings, worker.Job(b"", proof.limits_s)).result()[0]
     tasks = {}
     for submission in todo:
         if submission.problem:
-            journal.add(keys[submission], missing_file(submission, blank, setting.lab, extra))
+            journal.add(keys[submission], missing_file(submission, blank, settings.lab, extra))
         else:
             job = worker.Job(submission.source, proof.limits_s)
-            tasks[pool.submit(worker.grade_one, setting, job)] = submission
+            tasks[pool.submit(worker.grade_one, settings, job)] = submission
     progress = tqdm(as_completed(tasks), total=len(tasks), unit="submission", disable=None)
     failed = []
     for done in progress:
@@ -179,7 +179,7 @@ def fill(
             failed.append(f"{submission.student}: {error}")
             continue
         about = {**extra, "student": submission.student, "sha256": submission.sha256}
-        journal.add(keys[submission], Record(setting.lab.short, tests, seconds, about))
+        journal.add(keys[submission], Record(settings.lab.short, tests, seconds, about))
     if failed:
         raise GradingError(
             f"{len(failed)} of {len(todo)} submissions could not be graded, {failed[0]}; run the "

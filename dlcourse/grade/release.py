@@ -5,9 +5,9 @@ Zip files that are the same byte for byte whenever they are made of the same cou
 Nothing is handed out that holds a line of an answer in its lab, a hidden test anywhere, or a whole
 answer anywhere. The package is the exception that a test has to name: the labs import it, so a
 student holds it and may read it, as one reads torch. Where it holds a task's answer word for word
-(the reference LeNet-5), the task must ban it, `banned=("dlcourse.models*",)`; then it can be read,
-not called. What a visible test needs for an oracle is to be read too: write it otherwise than the
-answer, or hide the test.
+(the reference LeNet-5), the task must forbid it, `forbidden=("dlcourse.models*",)`; it can then be
+read, not called. What a visible test needs for an oracle is to be read too: write it otherwise
+than the answer, or hide the test.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ def bans(tests: str) -> dict[str, list[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points":
             words = {word.arg: word.value for word in node.keywords}
-            if "banned" in words and "task" in words:
-                names = constants.get(getattr(words["banned"], "id", ""), words["banned"])
+            if "forbidden" in words and "task" in words:
+                names = constants.get(getattr(words["forbidden"], "id", ""), words["forbidden"])
                 # What is put together while it runs is not known here, and lets nothing through.
                 with contextlib.suppress(ValueError):
                     found.setdefault(ast.literal_eval(words["task"]), []).extend(
@@ -249,7 +249,7 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
     solution = lab.solution.read_text(encoding="utf-8")
     tests = lab.tests.read_text(encoding="utf-8") if lab.tests.is_file() else ""
     hidden = [node.name for node in hidden_tests(ast.parse(tests))]
-    banned = bans(tests)
+    forbidden = bans(tests)
     own = f"labs/{lab.name}.py"
     if lines := surviving_lines(bundle[own], solution):
         raise UsageError(f"{own} would hand out the answer {lines[0]!r}; nothing was written")
@@ -262,11 +262,15 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
         there = "\n".join(["", *code_lines(text), ""])
         module = name.removesuffix(".py").replace("/", ".")
         for task, code in answers(solution):
-            if any(fnmatch.fnmatchcase(module, ban) for ban in banned.get(task, [])):
+            if any(fnmatch.fnmatchcase(module, ban) for ban in forbidden.get(task, [])):
                 continue
             if "\n".join(["", *code, ""]) in there:
                 package = ".".join(module.split(".")[:2])
-                ban = f", or ban it: banned=('{package}*',)" if name.startswith("dlcourse/") else ""
+                ban = (
+                    f", or forbid it: forbidden=('{package}*',)"
+                    if name.startswith("dlcourse/")
+                    else ""
+                )
                 raise UsageError(
                     f"{name} would hand out the answer to task {task}, {code[0]!r} and on; "
                     f"write it otherwise{ban}; nothing was written"

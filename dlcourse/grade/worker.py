@@ -1,4 +1,4 @@
-"""One trusted worker: the tests collected once, a zygote beside them, a fork a submission.
+"""One trusted worker: the tests collected once, a fork_server beside them, a fork a submission.
 
 The functions at the end are what an Executor runs, in processes that live through many calls.
 """
@@ -26,16 +26,16 @@ from dlcourse.course import Lab
 from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox import linux
 from dlcourse.grade.sandbox.confinement import Limits, missing
-from dlcourse.grade.sandbox.process import Cell, Zygote
+from dlcourse.grade.sandbox.process import ForkServer, SandboxProcess
 
-__all__ = ["Job", "Proof", "Setting", "grade_one", "join_batch", "prove"]
+__all__ = ["BatchSettings", "Job", "Proof", "grade_one", "join_batch", "prove"]
 
 FACTOR, LEAST_S, PROOF_S = 10.0, 2.0, 120.0
 MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
 
 
 @dataclass(frozen=True)
-class Setting:
+class BatchSettings:
     """What a batch has in common. hidden: folders that no submission may see."""
 
     lab: Lab
@@ -64,34 +64,34 @@ class Proof:
 class Worker:
     """Runs pytest in a thread of its own, for pytest's loop must not end between submissions."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+    def __init__(self, settings: BatchSettings) -> None:
+        self.settings = settings
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
         self.turn = threading.Lock()
-        self.functions = setting.lab.functions
-        self.zygote: Zygote | None = None
+        self.functions = settings.lab.functions
+        self.fork_server: ForkServer | None = None
         self.error: Exception | None = None
         torch.set_num_threads(1)
         threading.Thread(target=self.serve, daemon=True).start()
         self.hear()
 
     def prepare(self) -> None:
-        self.zygote = self.start_zygote()
-        self.reports = self.zygote.probe()
+        self.fork_server = self.start_fork_server()
+        self.reports = self.fork_server.probe()
         lacking = missing(self.reports)
-        if lacking and not self.setting.allow_unsandboxed:
+        if lacking and not self.settings.allow_unsandboxed:
             raise GradingError(
                 f"the sandbox lacks {', '.join(lacking)}; see `dlcourse doctor`, "
                 "or pass --allow-unsandboxed for code that you trust"
             )
         if "read-only root" not in {report.layer for report in self.reports if report.in_force}:
-            refuse_exposed(self.setting)
+            refuse_exposed(self.settings)
 
-    def start_zygote(self) -> Zygote:
-        lab = self.setting.lab
+    def start_fork_server(self) -> ForkServer:
+        lab = self.settings.lab
         source = lab.solution if lab.solution.is_file() else lab.student
-        return Zygote(imported(source.read_text(encoding="utf-8")), self.setting.hidden)
+        return ForkServer(imported(source.read_text(encoding="utf-8")), self.settings.hidden)
 
     def grade(self, job: Job) -> list[TestRecord]:
         # An engine's worker may run several of its tasks in threads of one process.
@@ -108,7 +108,7 @@ class Worker:
         return answer
 
     def serve(self) -> None:
-        lab = self.setting.lab
+        lab = self.settings.lab
 
         def work(session: TestSession) -> None:
             self.answers.put(None)
@@ -120,7 +120,7 @@ class Worker:
                     self.answers.put(error)
 
         try:
-            # Here, for the kernel ends the zygote with the thread that started it.
+            # Here, for the kernel ends the fork_server with the thread that started it.
             self.prepare()
             run_session(lab.tests, lab.root, work)
         except Exception as error:  # noqa: BLE001 (likewise)
@@ -128,31 +128,31 @@ class Worker:
             self.answers.put(error)
 
     def grade_now(self, session: TestSession, job: Job) -> list[TestRecord]:
-        """Grade `job`; a second time where the zygote was lost over it."""
+        """Grade `job`; a second time where the fork_server was lost over it."""
         try:
             tests = self.try_once(session, job)
         except GradingError:
             return self.try_once(session, job)
-        return tests if self.zygote.process.poll() is None else self.try_once(session, job)
+        return tests if self.fork_server.process.poll() is None else self.try_once(session, job)
 
     def try_once(self, session: TestSession, job: Job) -> list[TestRecord]:
-        if self.zygote.process.poll() is not None:
-            self.zygote.close()
-            self.zygote = self.start_zygote()
-        visit = Visit(self.zygote, self.setting, job)
+        if self.fork_server.process.poll() is not None:
+            self.fork_server.close()
+            self.fork_server = self.start_fork_server()
+        run = SubmissionRun(self.fork_server, self.settings, job)
         try:
             return session.grade(
-                lambda item: visit.open(item.originalname),
+                lambda item: run.open(item.originalname),
                 stubs(job.source.decode("utf-8", "replace")),
-                visit.offences(session.rules(self.functions)),
+                run.violations(session.rules(self.functions)),
             )
         finally:
-            visit.close()
+            run.close()
 
 
-def refuse_exposed(setting: Setting) -> None:
+def refuse_exposed(settings: BatchSettings) -> None:
     """Landlock alone cannot hide what lies below a folder that Python must read."""
-    for secret in setting.hidden:
+    for secret in settings.hidden:
         for readable in map(Path, ("/usr", sys.prefix, sys.base_prefix)):
             if secret.resolve().is_relative_to(readable.resolve()):
                 raise GradingError(
@@ -161,47 +161,47 @@ def refuse_exposed(setting: Setting) -> None:
                 )
 
 
-class Visit:
-    """One submission's stay: a cell, and another where a test has lost the one before."""
+class SubmissionRun:
+    """One submission's stay: a process, and another where a test has lost the one before."""
 
-    def __init__(self, zygote: Zygote, setting: Setting, job: Job) -> None:
-        self.zygote, self.setting, self.job = zygote, setting, job
-        self.cell: Cell | None = None
+    def __init__(self, fork_server: ForkServer, settings: BatchSettings, job: Job) -> None:
+        self.fork_server, self.settings, self.job = fork_server, settings, job
+        self.process: SandboxProcess | None = None
         self.loaded = False
         self.failure: StudentError | None = None
 
     def enter(self) -> None:
-        lab = self.setting.lab
-        self.cell = self.zygote.open(
-            self.job.source, f"{lab.name}.py", lab.name, self.setting.limits
+        lab = self.settings.lab
+        self.process = self.fork_server.open(
+            self.job.source, f"{lab.name}.py", lab.name, self.settings.limits
         )
         self.loaded = False
 
-    def offences(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
+    def violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
         """What the file uses against `rules`, read before any of it runs."""
         self.enter()
-        self.cell.allow(self.job.limits_s.get("", PROOF_S))
-        return Student(self.cell)._offences(rules)
+        self.process.allow(self.job.limits_s.get("", PROOF_S))
+        return Student(self.process)._violations(rules)
 
     def open(self, test: str) -> Student:
         if self.failure is not None:
             raise self.failure
-        if not self.cell.alive:
+        if not self.process.alive:
             self.enter()
         if not self.loaded:
-            self.cell.allow(self.job.limits_s.get("", PROOF_S))
+            self.process.allow(self.job.limits_s.get("", PROOF_S))
             self.loaded = True
             try:
-                Student(self.cell)._ask("load")
+                Student(self.process)._ask("load")
             except StudentError as error:
                 self.failure = error
                 raise
-        self.cell.allow(self.job.limits_s.get(test, self.job.default_s))
-        return Student(self.cell)
+        self.process.allow(self.job.limits_s.get(test, self.job.default_s))
+        return Student(self.process)
 
     def close(self) -> None:
-        if self.cell is not None:
-            self.cell.close()
+        if self.process is not None:
+            self.process.close()
 
 
 def imported(source: str) -> list[str]:
@@ -215,7 +215,7 @@ def imported(source: str) -> list[str]:
     return names
 
 
-WORKERS: dict[Setting, Worker] = {}
+WORKERS: dict[BatchSettings, Worker] = {}
 STARTING = threading.Lock()
 
 
@@ -231,25 +231,25 @@ def join_batch() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, most))
 
 
-def worker(setting: Setting) -> Worker:
+def worker(settings: BatchSettings) -> Worker:
     with STARTING:
-        if setting not in WORKERS:
-            WORKERS[setting] = Worker(setting)
-        return WORKERS[setting]
+        if settings not in WORKERS:
+            WORKERS[settings] = Worker(settings)
+        return WORKERS[settings]
 
 
-def prove(setting: Setting) -> Proof:
+def prove(settings: BatchSettings) -> Proof:
     """Have the grader prove itself: the reference scores full, the stub 0.
 
     Raises GradingError where it does not.
     """
     from dlcourse.grade.student_version import generate
 
-    lab = setting.lab
+    lab = settings.lab
     if not lab.solution.is_file():
         raise GradingError(f"no solution {lab.solution}; the grader cannot prove itself without")
     source = lab.solution.read_bytes()
-    mine = worker(setting)
+    mine = worker(settings)
     start = time.perf_counter()
     tests = mine.grade(Job(source, default_s=PROOF_S))
     total_s = time.perf_counter() - start
@@ -269,8 +269,8 @@ def prove(setting: Setting) -> Proof:
     return Proof(limits, [report.as_dict() for report in mine.reports])
 
 
-def grade_one(setting: Setting, job: Job) -> tuple[list[TestRecord], float]:
+def grade_one(settings: BatchSettings, job: Job) -> tuple[list[TestRecord], float]:
     """Grade one file; its tests' records, and the seconds that took."""
-    mine = worker(setting)
+    mine = worker(settings)
     start = time.perf_counter()
     return mine.grade(job), time.perf_counter() - start

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from dlcourse.check import points
-from dlcourse.check.forbidden import offences
+from dlcourse.check.forbidden import violations
 from dlcourse.check.run import check as check_lab
 from dlcourse.errors import UsageError
 
@@ -16,9 +16,9 @@ BY_TORCH = "torch.nn.functional.conv2d"
 DEF = "def conv2d(x, w):\n    "
 
 
-def use(source, function="conv2d", banned=("*conv*", "*Conv*")):
+def use(source, function="conv2d", forbidden=("*conv*", "*Conv*")):
     """The path and line of what `function` uses, or None."""
-    found = offences(source.encode(), {"5.2": ([function], list(banned))})
+    found = violations(source.encode(), {"5.2": ([function], list(forbidden))})
     if not found:
         return None
     text, line = found["5.2"]
@@ -120,15 +120,15 @@ def test_method_reaches_what_its_class_keeps_for_it(body, found):
 
 
 def test_name_with_a_dot_is_a_path_in_any_package():
-    banned = ["dlcourse.models*"]
+    forbidden = ["dlcourse.models*"]
     source = "from dlcourse import models\ndef net(): return models.build('lenet5')"
-    assert use(source, "net", banned) == ("dlcourse.models.build", 2)
+    assert use(source, "net", forbidden) == ("dlcourse.models.build", 2)
     source = "from dlcourse.models.lenet import LeNet5 as L\nclass Net(L): pass"
-    assert use(source, "Net", banned) == ("dlcourse.models.lenet.LeNet5", 2)
-    assert use("import numpy\ndef net(): return numpy.models", "net", banned) is None
+    assert use(source, "Net", forbidden) == ("dlcourse.models.lenet.LeNet5", 2)
+    assert use("import numpy\ndef net(): return numpy.models", "net", forbidden) is None
 
 
-TESTS = tiny.TESTS.replace('hint="start from 0"', 'banned=("*sum",)').replace(
+TESTS = tiny.TESTS.replace('hint="start from 0"', 'forbidden=("*sum",)').replace(
     'needs=("90.1",)', "needs=()"
 )
 
@@ -178,7 +178,7 @@ DEEP = "x = " + "-" * 5000 + "1\n"
         ("", "not allowed"),
         # What would change the reader, were it in one process with it.
         ("import ast\nast.parse = None\nimport dlcourse.check.forbidden as b\n"
-         "b.offences = lambda *a: {}\n", "not allowed"),
+         "b.violations = lambda *a: {}\n", "not allowed"),
         ("if 0:\n    y = " + "a" + ".a" * 900 + "\n", "not allowed"),
         ("y = [" + "-1," * 20_000 + "]\n", "not allowed"),
         ("# coding: latin-1\ny = '\xe9'\n", "not allowed"),
@@ -202,16 +202,16 @@ def test_banned_name_is_found_in_the_sandbox_whatever_stands_before_it(warm, pre
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
-    from dlcourse.grade.worker import Setting, Worker
+    from dlcourse.grade.worker import BatchSettings, Worker
 
-    root = tmp_path_factory.mktemp("banned")
-    made = Worker(Setting(tiny.make_course(root, tests=TESTS), (root,)))
+    root = tmp_path_factory.mktemp("forbidden")
+    made = Worker(BatchSettings(tiny.make_course(root, tests=TESTS), (root,)))
     yield made
-    made.zygote.close()
+    made.fork_server.close()
 
 
 def test_a_lone_string_is_no_tuple_of_names():
     with pytest.raises(
-        UsageError, match=r"^banned of task 5.2 must be a tuple of strings, got 'conv2d'$"
+        UsageError, match=r"^forbidden of task 5.2 must be a tuple of strings, got 'conv2d'$"
     ):
-        points(1, task="5.2", banned="conv2d")
+        points(1, task="5.2", forbidden="conv2d")

@@ -178,20 +178,22 @@ def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, fold
          "an unwritten lab gets 1 points from test_counter; no batch was run"),
     ],
 )  # fmt: skip
-def test_grader_that_cannot_prove_itself_grades_nobody(lab, zygote, monkeypatch, old, new, message):
+def test_grader_that_cannot_prove_itself_grades_nobody(
+    lab, fork_server, monkeypatch, old, new, message
+):
     from dlcourse.grade import worker
 
-    monkeypatch.setattr(worker.Worker, "start_zygote", lambda self: zygote)
+    monkeypatch.setattr(worker.Worker, "start_fork_server", lambda self: fork_server)
     lab.tests.write_text(tiny.TESTS.replace(old, new, 1))
     with pytest.raises(GradingError, match=f"^{message}$"):
-        worker.prove(worker.Setting(lab))
+        worker.prove(worker.BatchSettings(lab))
 
 
 @pytest.fixture(scope="module")
-def zygote():
-    from dlcourse.grade.sandbox.process import Zygote
+def fork_server():
+    from dlcourse.grade.sandbox.process import ForkServer
 
-    made = Zygote()
+    made = ForkServer()
     yield made
     made.close()
 

@@ -99,7 +99,7 @@ def test_release_refuses_a_whole_answer_wherever_it_stands(lab, tmp_path, name):
     path = lab.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(ANSWER)
-    ban = r", or ban it: banned=\('dlcourse.models\*',\)" if name.startswith("dlc") else ""
+    ban = r", or forbid it: forbidden=\('dlcourse.models\*',\)" if name.startswith("dlc") else ""
     with pytest.raises(
         UsageError,
         match=rf"^{name} would hand out the answer to task 90.2, 'result = 0' and on; write it "
@@ -115,11 +115,11 @@ def test_release_hands_out_a_module_that_the_answers_task_bans(lab, tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text(ANSWER)
     lab.tests.write_text(
-        tiny.TESTS.replace('task="90.2"', 'task="90.2", banned=("dlcourse.models*",)')
+        tiny.TESTS.replace('task="90.2"', 'task="90.2", forbidden=("dlcourse.models*",)')
     )
     release(lab.root, tmp_path / "out")
     lab.tests.write_text(
-        tiny.TESTS.replace('task="90.3"', 'task="90.3", banned=("dlcourse.models*",)')
+        tiny.TESTS.replace('task="90.3"', 'task="90.3", forbidden=("dlcourse.models*",)')
     )
     with pytest.raises(UsageError, match=r"would hand out the answer to task 90\.2"):
         release(lab.root, tmp_path / "out")
@@ -142,7 +142,7 @@ def test_release_reads_bans_from_a_constant_and_takes_no_others_word(lab, tmp_pa
     path = lab.root / "dlcourse" / "models" / "sums.py"
     path.parent.mkdir(parents=True)
     path.write_text(ANSWER)
-    banning = tiny.TESTS.replace('task="90.2"', 'task="90.2", banned=MODELS')
+    banning = tiny.TESTS.replace('task="90.2"', 'task="90.2", forbidden=MODELS')
     lab.tests.write_text(f"MODELS = ('dlcourse.models*',)\n{banning}")
     release(lab.root, tmp_path / "out")
     lab.tests.write_text(f"MODELS = tuple(['dlcourse.models*'])\n{banning}")

@@ -21,8 +21,8 @@ if not sys.platform.startswith("linux"):
 from dlcourse.check.record import Record
 from dlcourse.check.student import KINDS, StudentError
 from dlcourse.grade.sandbox.confinement import Limits, missing
-from dlcourse.grade.sandbox.process import SIZE, Cell
-from dlcourse.grade.worker import Job, Setting, Worker
+from dlcourse.grade.sandbox.process import SIZE, SandboxProcess
+from dlcourse.grade.worker import BatchSettings, Job, Worker
 
 SECRET = "a hidden input"
 UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
@@ -39,9 +39,9 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def warm(place):
     lab, out = place
-    made = Worker(Setting(lab, (lab.root, out), Limits(memory_mb=512)))
+    made = Worker(BatchSettings(lab, (lab.root, out), Limits(memory_mb=512)))
     yield made
-    made.zygote.close()
+    made.fork_server.close()
 
 
 def grade(warm, source, seconds=10.0):
@@ -56,9 +56,9 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 from dlcourse.course import Lab
-from dlcourse.grade.worker import Job, Setting, Worker
+from dlcourse.grade.worker import Job, BatchSettings, Worker
 lab = Lab("lab90_sums", Path(sys.argv[1]))
-worker = Worker(Setting(lab, (lab.root, Path(sys.argv[2]))))
+worker = Worker(BatchSettings(lab, (lab.root, Path(sys.argv[2]))))
 print([r.layer for r in worker.reports if not r.in_force])
 for source in [lab.solution.read_text(), *json.loads(sys.argv[3])]:
     print(sum(test.score for test in worker.grade(Job(source.encode()))))
@@ -179,7 +179,7 @@ def test_trouble_in_one_function_costs_its_task_alone(warm, body, outcome):
 
 
 def test_submission_over_which_the_zygote_is_lost_is_graded_again(warm):
-    lost = warm.zygote
+    lost = warm.fork_server
     slow = f"import time\ntime.sleep(0.5)\n{tiny.SOLUTION}".encode()
     with ThreadPoolExecutor(1) as pool:
         tests = pool.submit(grade, warm, slow)
@@ -187,25 +187,25 @@ def test_submission_over_which_the_zygote_is_lost_is_graded_again(warm):
             time.sleep(0.01)
         lost.process.kill()
         assert sum(test.score for test in tests.result()) == 6
-    assert warm.zygote is not lost
+    assert warm.fork_server is not lost
 
 
 def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
     ours, theirs = socket.socketpair()
-    cell = Cell(types.SimpleNamespace(end=lambda word: 0), ours)
-    cell.allow(0.1)
+    process = SandboxProcess(types.SimpleNamespace(end=lambda word: 0), ours)
+    process.allow(0.1)
     threading.Timer(0.2, theirs.send, [SIZE.pack(1) + b"x"]).start()
-    with cell.on_the_clock():
-        assert cell.receive() == b"x"
-    cell.allow(0.1)
+    with process.on_the_clock():
+        assert process.receive() == b"x"
+    process.allow(0.1)
     spent = itertools.count(step=0.1)
-    monkeypatch.setattr(cell, "cpu_s", lambda: next(spent))
-    with cell.on_the_clock(), pytest.raises(StudentError, match="longer than 0 s"):
-        cell.receive()
+    monkeypatch.setattr(process, "cpu_s", lambda: next(spent))
+    with process.on_the_clock(), pytest.raises(StudentError, match="longer than 0 s"):
+        process.receive()
     theirs.close()
 
 
 def test_zygote_ends_with_its_control(warm):
-    warm.zygote.control.close()
-    assert warm.zygote.process.wait(120) == 0
+    warm.fork_server.control.close()
+    assert warm.fork_server.process.wait(120) == 0
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6

@@ -3,13 +3,13 @@
 import pytest
 
 from dlcourse import course
-from dlcourse.check.student import InProcess, Student
+from dlcourse.check.student import InProcessChannel, Student
 
 
 @pytest.fixture(scope="module")
 def channel(request):
     lab = course.find_lab(request.path.stem.removeprefix("test_"))
-    return InProcess(lab.solution, lab.name)
+    return InProcessChannel(lab.solution, lab.name)
 
 
 @pytest.fixture

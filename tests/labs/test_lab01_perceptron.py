@@ -201,7 +201,7 @@ def test_perceptron_epoch_of_many_inputs(student):
     0.5,
     task="1.5",
     hint="2 x (a x + b - y) and 2 (a x + b - y) of each point, then the mean over the points",
-    banned=AUTOGRAD,
+    forbidden=AUTOGRAD,
 )
 def test_line_gradient_by_hand(student):
     # errors 1 and 2: (2 * 1 * 1 + 2 * 2 * 2) / 2 = 5 and (2 * 1 + 2 * 2) / 2 = 3
@@ -262,7 +262,7 @@ def test_fit_line_is_a_linear_iteration(student):
     1,
     task="1.7",
     hint="p = sigmoid(x . weight + bias); the mean over samples of (p - t) x and of p - t",
-    banned=AUTOGRAD,
+    forbidden=AUTOGRAD,
 )
 def test_logistic_gradient_by_hand(student):
     x = torch.tensor([[2.0, 0.0], [0.0, 4.0]])

@@ -62,7 +62,9 @@ def test_forward_is_that_of_torch_layers(student):
         assert_close(logits, expected_logits)
 
 
-@points(0.5, task="2.2", hint="-log p of the true class, then the mean over samples", banned=LOSSES)
+@points(
+    0.5, task="2.2", hint="-log p of the true class, then the mean over samples", forbidden=LOSSES
+)
 def test_cross_entropy_by_hand(student):
     # p = 3/4 and 1/4 in the first row, 1/2 each in the second
     logits = torch.tensor([[math.log(3.0), 0.0], [7.0, 7.0]])
@@ -85,7 +87,7 @@ def test_cross_entropy_is_that_of_torch(student):
         assert_close(got, F.cross_entropy(logits, targets))
 
 
-@points(0.5, task="2.3", hint="probabilities, minus 1 at the true class", banned=AUTOGRAD)
+@points(0.5, task="2.3", hint="probabilities, minus 1 at the true class", forbidden=AUTOGRAD)
 def test_gradient_of_the_loss_by_hand(student):
     got = student.cross_entropy_gradient(torch.zeros(2, 4), torch.tensor([2, 0]))
     expected = torch.tensor([[0.125, 0.125, -0.375, 0.125], [-0.375, 0.125, 0.125, 0.125]])
@@ -140,7 +142,7 @@ def compare(got, expected, atol):
     1,
     task="2.4",
     hint="start at the end: bias2 and weight2 need dlogits alone, then go through the ReLU",
-    banned=AUTOGRAD,
+    forbidden=AUTOGRAD,
 )
 def test_backward_by_hand(student):
     hidden, dlogits = torch.tensor([[3.0, 0.0]]), torch.tensor([[1.0]])
@@ -174,7 +176,7 @@ def test_backward_is_that_of_autograd(student):
         compare(got, dict(zip(leaves, gradients, strict=True)), 1e-10)
 
 
-@points(1, task="2.5", hint="only one entry moves at a time; divide by 2 eps", banned=AUTOGRAD)
+@points(1, task="2.5", hint="only one entry moves at a time; divide by 2 eps", forbidden=AUTOGRAD)
 def test_numerical_gradient_by_hand(student):
     def function(x):
         return x[0] ** 2 * x[1]

@@ -10,7 +10,7 @@ import torch
 
 from dlcourse.check import points
 
-BANNED = ("torch.optim*", "dlcourse.optim*")
+OPTIMIZERS = ("torch.optim*", "dlcourse.optim*")
 
 
 def randn(*shape, seed=0):
@@ -83,7 +83,9 @@ def test_minibatches_are_shuffled_by_the_generator(student):
     assert len(order(6, 1, 0)) == 6
 
 
-@points(0.5, task="3.2", hint="v holds the sum of gradients, lr comes in last", banned=BANNED)
+@points(
+    0.5, task="3.2", hint="v holds the sum of gradients, lr comes in last", forbidden=OPTIMIZERS
+)
 def test_two_steps_of_momentum_by_hand(student):
     # v: 3, then 0.9 * 3 + 2 = 4.7
     by_hand(student.momentum, [3.0, 2.0], [0.7, 0.23], lr=0.1)
@@ -123,7 +125,7 @@ def test_momentum_is_that_of_torch(student):
         )
 
 
-@points(0.5, task="3.3", hint="s sums the squares; eps outside the root", banned=BANNED)
+@points(0.5, task="3.3", hint="s sums the squares; eps outside the root", forbidden=OPTIMIZERS)
 def test_two_steps_of_adagrad_by_hand(student):
     # 0.1 * 3 / 3, then 0.1 * 4 / 5
     by_hand(student.adagrad, [3.0, 4.0], [0.9, 0.82], lr=0.1)
@@ -158,7 +160,7 @@ def test_adagrad_and_rmsprop_are_those_of_torch(student):
     follow(student.rmsprop, partial(torch.optim.RMSprop, lr=0.02), 5, lr=0.02)
 
 
-@points(1, task="3.4", hint="d from the new s and the old u, then the new u", banned=BANNED)
+@points(1, task="3.4", hint="d from the new s and the old u, then the new u", forbidden=OPTIMIZERS)
 def test_two_steps_of_adadelta_by_hand(student):
     # rho 0.5, eps 0.5: s 4.5, d = 3 sqrt(0.5 / 5) = 0.9487, u 0.45;
     # then s 4.25, d = 2 sqrt(0.95 / 4.75) = 0.8944
@@ -179,7 +181,9 @@ def test_adadelta_is_that_of_torch(student):
     follow(student.adadelta, partial(torch.optim.Adadelta, lr=1.0), 5)
 
 
-@points(1, task="3.5", hint="t counts from 1; divide m and s, not what is kept", banned=BANNED)
+@points(
+    1, task="3.5", hint="t counts from 1; divide m and s, not what is kept", forbidden=OPTIMIZERS
+)
 def test_two_steps_of_adam_by_hand(student):
     # betas 0.5, 0.5: M = 3, S = 9; then m = 1.75, M = 7/3, s = 4.25, S = 17/3
     by_hand(student.adam, [3.0, 2.0], [0.9, 0.802], lr=0.1, betas=(0.5, 0.5))
@@ -199,7 +203,9 @@ def test_adam_is_that_of_torch(student):
     follow(student.adam, partial(torch.optim.Adam, lr=0.1), 5, shape=(4,), lr=0.1)
 
 
-@points(1, task="3.6", hint="mu_t and P_t of the formulas, worked out for t = 1", banned=BANNED)
+@points(
+    1, task="3.6", hint="mu_t and P_t of the formulas, worked out for t = 1", forbidden=OPTIMIZERS
+)
 def test_two_steps_of_nadam_by_hand(student):
     # t = 1, betas 0.5, 0.5: mu_1 = 0.5 (1 - 0.96^0.004 / 2) = 0.25004, mu_2 = 0.25008,
     # P_1 = mu_1, P_2 = 0.06253; m = 1.5, S = 9, M = 0.40015 + 3 = 3.40015

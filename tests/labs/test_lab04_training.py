@@ -145,7 +145,7 @@ def test_ten_tanh_layers_die_saturate_or_live(student):
     1,
     task="4.4",
     hint="in training mode: the batch's own mean and variance, a column each; then weight and bias",
-    banned=("*batch_norm*", "*BatchNorm*"),
+    forbidden=("*batch_norm*", "*BatchNorm*"),
 )
 def test_batch_norm_in_training(student):
     norm = student.BatchNorm(1)
@@ -212,7 +212,7 @@ def test_batch_norm_takes_its_settings(student):
     1,
     task="4.5",
     hint="what is kept is divided by 1 - p; with training False nothing happens",
-    banned=("*dropout*", "*Dropout*"),
+    forbidden=("*dropout*", "*Dropout*"),
 )
 def test_dropout_drops_its_share(student):
     inputs = 1 + randn(200, 300).abs()

@@ -45,7 +45,7 @@ def test_output_size_is_that_of_torch(student):
     1,
     task="5.2",
     hint="no flipping: the filter's first weight meets the patch's first pixel",
-    banned=("*conv*", "*Conv*"),
+    forbidden=("*conv*", "*Conv*"),
 )
 def test_conv2d_of_one_filter_by_hand(student):
     image = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]])
@@ -77,7 +77,7 @@ def test_conv2d_with_stride_and_padding_is_that_of_torch(student):
     1,
     task="5.3",
     hint="blocks of kernel_size x kernel_size, side by side, one maximum each",
-    banned=("*max_pool*", "*MaxPool*"),
+    forbidden=("*max_pool*", "*MaxPool*"),
 )
 def test_max_pool_of_the_example(student):
     inputs = torch.arange(16.0).reshape(1, 1, 4, 4)
@@ -139,7 +139,7 @@ def lenet5(weights, inputs):
     1,
     task="5.5",
     hint="compare with the table: which layer has another shape or name?",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
 )
 def test_lenet5_has_the_layers_of_the_table(student):
     weights = student.LeNet5().state_dict()

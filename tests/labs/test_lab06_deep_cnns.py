@@ -111,7 +111,7 @@ def inception(state, x):
     1,
     task="6.3",
     hint="compare with the table: which branch has other channels or another kernel?",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
 )
 def test_inception_has_the_branches_of_the_table(student):
     state = student.Inception(16, 8, 4, 12, 2, 6, 7).state_dict()
@@ -204,7 +204,7 @@ def block_of(state, x, stride=1, residual=True):
     1,
     task="6.5",
     hint="conv1, bn1, conv2, bn2, the convolutions without bias",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
 )
 def test_residual_block_has_its_layers(student):
     state = student.ResidualBlock(4, 6, stride=2).state_dict()

@@ -40,7 +40,7 @@ def counted(tokens, n):
 @points(
     0.5,
     task="8.1",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="runs of every length up to n, each a tuple: (7,), (7, 8)",
 )
 def test_counts_of_the_example(student):
@@ -70,7 +70,7 @@ def probability(counts, context, token, num_tokens, vocab_size, weights):
 @points(
     1,
     task="8.2",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="p1 = 0.5 * 1/6 + 0.5 / 10, p2 = 0.5 * 1/2 + 0.5 p1, p3 = 0.5 * 1/2 + 0.5 p2",
 )
 def test_trigram_of_the_example(student):
@@ -115,7 +115,7 @@ def test_perplexity_weighs_every_token_alike(student):
 @points(
     0.5,
     task="8.4",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="the vectors side by side, the oldest first, times H.T, plus d",
 )
 def test_feedforward_of_the_example(student):
@@ -153,7 +153,7 @@ SIZES = [(1, 3, 2), (2, 4, 5), (3, 1, 4)]  # N, D, H
 @points(
     1,
     task="8.5",
-    banned=CELLS,
+    forbidden=CELLS,
     hint="rows times a matrix is x @ W.T; one bias, one tanh around all",
 )
 @torch.no_grad()
@@ -219,7 +219,7 @@ def test_scrn_step_is_its_equations(student):
             assert_close(got_h, (F.linear(new, P) + F.linear(x, A) + F.linear(h, R)).sigmoid())
 
 
-@points(0.5, task="8.6", banned=("clip_grad*",), hint="3 and 4 have the common norm 5")
+@points(0.5, task="8.6", forbidden=("clip_grad*",), hint="3 and 4 have the common norm 5")
 def test_clip_of_the_example(student):
     gradients, norm = student.clip([torch.tensor([3.0]), torch.tensor([[4.0]])], max_norm=1.0)
     close(norm, 5.0, "norm")
@@ -303,7 +303,7 @@ def text_batches(rows, lengths, vocab_size=6):
 @points(
     1,
     task="8.7",
-    banned=("dlcourse.train*", "SGD"),
+    forbidden=("dlcourse.train*", "SGD"),
     needs=("8.3", "8.6"),
     hint="one batch: the mean cross-entropy, its gradients clipped, parameter -= lr * gradient",
 )

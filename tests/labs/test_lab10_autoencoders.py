@@ -33,7 +33,7 @@ def same_directions(components, expected):
 @points(
     1,
     task="10.1",
-    banned=("dlcourse.models*", "*_lowrank"),
+    forbidden=("dlcourse.models*", "*_lowrank"),
     hint="take the mean away first; directions are rows, one per number",
 )
 def test_pca_of_points_on_a_line(student):
@@ -56,7 +56,7 @@ def test_pca_finds_the_eigenvectors_of_the_covariance(student):
 @points(
     0.5,
     task="10.2",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="the docstring's example by hand: 5 is 3 beyond the mean's 2",
 )
 def test_pca_reconstructs_the_example(student):
@@ -115,7 +115,7 @@ def forward(weights, inputs):
 @points(
     1,
     task="10.3",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="print(Autoencoder((6, 5, 4, 2))): which layer is too many, or off?",
 )
 def test_autoencoder_has_its_layers(student):
@@ -171,7 +171,7 @@ def test_trained_autoencoder_is_far_below_pca(student):
 @points(
     1,
     task="10.4",
-    banned=("dlcourse.train*",),
+    forbidden=("dlcourse.train*",),
     hint="sum over an image, then the mean over images, not over pixels",
 )
 def test_losses_by_hand(student):
@@ -230,7 +230,7 @@ def broken_of(student, images, fraction, seed=0, **more):
 @points(
     1,
     task="10.6",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     needs=("10.4",),
     hint="the model sees broken images; the loss whole ones",
 )

@@ -20,7 +20,7 @@ def randn(*shape, seed=0, dtype=torch.float64):
 @points(
     0.5,
     task="11.1",
-    banned=("dlcourse.train*",),
+    forbidden=("dlcourse.train*",),
     hint="-log D(real) - log(1 - D(fake)): each mean on its own",
 )
 def test_discriminator_loss_is_the_formula(student):
@@ -46,7 +46,7 @@ def test_discriminator_loss_holds_for_large_logits(student):
 @points(
     1,
     task="11.2",
-    banned=("dlcourse.train*",),
+    forbidden=("dlcourse.train*",),
     hint="log(1 - D) for minimax, -log D for non_saturating: check the signs",
 )
 def test_generator_losses_are_the_formulas(student):
@@ -135,7 +135,7 @@ def draw(seed):
 @points(
     1,
     task="11.3",
-    banned=("dlcourse.train*",),
+    forbidden=("dlcourse.train*",),
     needs=("11.1",),
     hint="the loss on images and on generator(latents), as a float",
 )
@@ -177,7 +177,7 @@ def test_discriminator_step_leaves_no_gradient_in_the_generator(student):
 @points(
     1,
     task="11.4",
-    banned=("dlcourse.train*",),
+    forbidden=("dlcourse.train*",),
     needs=("11.2",),
     hint="through the discriminator into the generator",
 )
@@ -265,7 +265,7 @@ def loaded_generator(student, latent_dim, width):
 @points(
     1,
     task="11.5",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="compare with the table: which layer has another shape or name?",
 )
 def test_generator_has_the_layers_of_the_table(student):
@@ -294,7 +294,7 @@ def test_generator_computes_its_images(student):
 
 
 @points(
-    0.5, task="11.6", banned=("dlcourse.train*",), hint="count where each row's largest logit is"
+    0.5, task="11.6", forbidden=("dlcourse.train*",), hint="count where each row's largest logit is"
 )
 def test_coverage_of_the_example(student):
     logits = torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]])
@@ -347,7 +347,7 @@ def test_play_at_once_spirals_out_and_in_turn_stays(student):
 @points(
     0.5,
     task="11.8",
-    banned=("dlcourse.models*",),
+    forbidden=("dlcourse.models*",),
     hint="(3, 4) has the length 5; what is short stays as it is",
 )
 def test_projection_of_the_example(student):

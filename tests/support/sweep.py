@@ -5,8 +5,8 @@ from pathlib import Path
 from dlcourse import course
 from dlcourse.check.pytest_plugin import worth
 from dlcourse.course import TASK
-from dlcourse.grade.sandbox.process import Zygote
-from dlcourse.grade.worker import FACTOR, LEAST_S, Job, Setting, Worker, imported
+from dlcourse.grade.sandbox.process import ForkServer
+from dlcourse.grade.worker import FACTOR, LEAST_S, BatchSettings, Job, Worker, imported
 
 from support.mutants import mutants
 
@@ -28,16 +28,16 @@ class Sweep(Worker):
         self.lab = course.find_lab(lab)
         self.solution = self.lab.solution.read_text(encoding="utf-8")
         self.task = self.alone = None
-        super().__init__(Setting(self.lab))
+        super().__init__(BatchSettings(self.lab))
         tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0))
         self.failed = [(test.name, test.outcome, test.reason) for test in tests if not test.passed]
         self.limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
 
-    def start_zygote(self):
+    def start_fork_server(self):
         """One for all labs, since it starts in seconds and serves one submission at a time."""
         if Sweep.shared is None or Sweep.shared.process.poll() is not None:
             sources = [course.find_lab(lab).solution.read_text(encoding="utf-8") for lab in LABS]
-            Sweep.shared = Zygote([name for source in sources for name in imported(source)])
+            Sweep.shared = ForkServer([name for source in sources for name in imported(source)])
         return Sweep.shared
 
     def first_lost(self, source, task, *, alone=False):
@@ -61,7 +61,7 @@ class Sweep(Worker):
         session.run = lambda item, following: stop_at_loss(session, item, following)
         try:
             tests = super().grade_now(session, job)
-            # A name that is banned shows when all has run.
+            # A name that is forbidden shows when all has run.
             return next((test for test in tests if not test.passed), None)
         except Lost as lost:
             return lost.args[0]

@@ -16,9 +16,9 @@ from dlcourse.grade.sandbox import linux, seccomp
 __all__ = ["LAYERS", "Limits", "Report", "enter_namespaces", "lock_in", "missing"]
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
-READABLE: list[str] = []  # folders that Python itself reads from; the zygote fills it
+READABLE: list[str] = []  # folders that Python itself reads from; the fork_server fills it
 DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
-# No accounts have these; only root can take one. A zygote has its own, for the kernel counts
+# No accounts have these; only root can take one. A fork_server has its own, for the kernel counts
 # threads by uid: what one submission starts must not be lacking to another.
 UID, UIDS = 61_184, 4096
 REFUSED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENETUNREACH}

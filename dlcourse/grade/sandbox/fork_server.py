@@ -1,7 +1,7 @@
 """The warm process: torch is imported, one thread, a clean environment; each submission is a fork.
 
-Run as `zygote.main(fd)` by `cell.Zygote`, which speaks to it over the socket `fd`: one JSON line a
-fork, with the fork's own socket beside it. It never sees a test, an expected value or a solution.
+Started by `process.ForkServer`, which sends one JSON line for each fork over the socket `fd`,
+together with the fork's own socket. It never sees a test, an expected value or a solution.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def reap(pid: int, patience_s: float) -> int:
 
 
 def middle(descriptor: int, order: dict) -> None:
-    """Between zygote and submission: the first process of a pid namespace needs a parent."""
+    """Between fork_server and submission: the first process of a pid namespace needs a parent."""
     from dlcourse.check.protocol import pack
 
     status = COULD_NOT_LOCK_IN
@@ -116,8 +116,8 @@ def inner(descriptor: int, order: dict) -> None:
             os.dup2(null, standard)
         os.closerange(4, 4096)
         os.environ.clear()
-        from dlcourse.check.protocol import WireError, pack, unpack
-        from dlcourse.check.student_host import Servant
+        from dlcourse.check.protocol import ProtocolError, pack, unpack
+        from dlcourse.check.student_host import StudentHost
 
         reports = confinement.lock_in(
             confinement.Limits(**order["limits"]), probing=order["probing"]
@@ -129,14 +129,14 @@ def inner(descriptor: int, order: dict) -> None:
             write_frame(pack({**message, "callback": number}, buffers))
             return unpack(read_frame())
 
-        servant = Servant(source, order["filename"], order["name"], call_back)
+        host = StudentHost(source, order["filename"], order["name"], call_back)
         sys.argv = [order["filename"]]
         status = 0
         while True:
-            reply, replies = servant.answer(*unpack(read_frame()))
+            reply, replies = host.answer(*unpack(read_frame()))
             try:
                 frame = pack(reply, replies)
-            except (WireError, ValueError) as error:  # a number of too many digits
+            except (ProtocolError, ValueError) as error:  # a number of too many digits
                 frame = pack(
                     {"error": {"kind": "output", "text": f"your answer is too large: {error}"}}, []
                 )

@@ -1,4 +1,4 @@
-"""The trusted side of the sandbox: starts zygotes, asks a submission, ends it when it is late."""
+"""The trusted side of the sandbox: start fork servers, send requests, end what is late."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import dlcourse
-from dlcourse.check.protocol import MAX_FRAME, WireError, pack, unpack
+from dlcourse.check.protocol import MAX_FRAME, ProtocolError, pack, unpack
 from dlcourse.check.student import CallBack, StudentError
 from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox.confinement import Limits, Report
 
-__all__ = ["Cell", "Zygote", "probe_layers"]
+__all__ = ["ForkServer", "SandboxProcess", "probe_layers"]
 
 SIZE = struct.Struct("<Q")
 START_S = 600.0  # importing torch on a busy machine
@@ -32,7 +32,7 @@ COULD_NOT_LOCK_IN = 70
 KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)", 24: "CPU limit"}
 
 
-class Zygote:
+class ForkServer:
     """A warm process that forks a locked-in one for each submission; one at a time.
 
     modules: imported before the first fork. hidden: folders that no fork may see.
@@ -64,7 +64,7 @@ class Zygote:
         }
         self.say(json.dumps(setup).encode())
         self.problem = self.hear()["namespaces"]
-        self.current: Cell | None = None
+        self.current: SandboxProcess | None = None
 
     def say(self, message: bytes, descriptors: Iterable[int] = ()) -> None:
         try:
@@ -88,7 +88,7 @@ class Zygote:
 
     def open(
         self, source: bytes, filename: str, name: str, limits: Limits, *, probing: bool = False
-    ) -> Cell:
+    ) -> SandboxProcess:
         """Fork for the student's file `source`; the fork that was there before is ended."""
         if self.current is not None:
             self.current.close()
@@ -96,15 +96,15 @@ class Zygote:
         order = {"filename": filename, "name": name, "limits": asdict(limits), "probing": probing}
         self.say(json.dumps(order).encode(), [theirs.fileno()])
         theirs.close()
-        self.current = Cell(self, ours)
+        self.current = SandboxProcess(self, ours)
         self.current.begin(source)
         return self.current
 
     def probe(self) -> list[Report]:
         """Every layer, tried by the act that it forbids, in a fork of its own."""
-        cell = self.open(b"", "probe", "probe", Limits(), probing=True)
-        cell.close()
-        return cell.layers
+        process = self.open(b"", "probe", "probe", Limits(), probing=True)
+        process.close()
+        return process.layers
 
     def end(self, word: bytes) -> int:
         """Have the current fork reaped (b"reap") or killed (b"kill"); its exit status."""
@@ -118,12 +118,12 @@ class Zygote:
         self.process.wait()
 
 
-class Cell:
+class SandboxProcess:
     """The channel to one locked-in submission. Time is counted only while it is asked, and by the
     clock only up to a point where other work keeps the submission from the CPU."""
 
-    def __init__(self, zygote: Zygote, link: socket.socket) -> None:
-        self.zygote, self.link = zygote, link
+    def __init__(self, fork_server: ForkServer, link: socket.socket) -> None:
+        self.fork_server, self.link = fork_server, link
         self.link.setblocking(False)
         self.alive = True
         self.pid = 0
@@ -183,7 +183,7 @@ class Cell:
                         return reply, replies
                     answer, answers = call_back(reply["callback"], reply, replies)
                     self.send(pack(answer, answers))
-        except WireError:
+        except ProtocolError:
             self.close()
             raise
 
@@ -239,7 +239,7 @@ class Cell:
         """Why the submission's process ended."""
         self.alive = False
         self.link.close()
-        status = self.zygote.end(b"reap")
+        status = self.fork_server.end(b"reap")
         if status == COULD_NOT_LOCK_IN and not self.layers:
             raise GradingError("the sandbox could not lock itself in")
         if status > 128:
@@ -251,13 +251,13 @@ class Cell:
         if self.alive:
             self.alive = False
             self.link.close()
-            self.zygote.end(b"kill")
+            self.fork_server.end(b"kill")
 
 
 def probe_layers() -> list[Report]:
     """Every layer of the sandbox on this machine; takes a few seconds."""
-    zygote = Zygote()
+    fork_server = ForkServer()
     try:
-        return zygote.probe()
+        return fork_server.probe()
     finally:
-        zygote.close()
+        fork_server.close()
