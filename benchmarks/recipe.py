@@ -1,4 +1,4 @@
-"""A recipe as `dlcourse run --recipe NAME` trains it: what it reaches, and how long it takes.
+"""A recipe as `dlcourse train NAME` trains it: what it reaches, and how long it takes.
 
     DLCOURSE_DATA=DIR python benchmarks/recipe.py cifar10-fast     (10 minutes on 2 cores)
     DLCOURSE_DATA=DIR python benchmarks/recipe.py ptb-lstm100      (20 minutes)

@@ -1,298 +1,258 @@
-"""The command `dlcourse`: parse, call, print. No logic lives here.
+"""The command `dlcourse`: one block for each command, its flags first, then its call.
 
-Each command imports what it needs when it runs, so that `dlcourse --help` never imports torch.
-Results go to stdout, progress and errors to stderr. Exit status: 0 good, 1 a check failed,
-2 misuse, 3 could not be graded.
+A block only parses, calls and prints. It imports what it needs when it runs, so that
+`dlcourse --help` never imports torch. Results go to stdout, progress and errors to stderr.
+Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dlcourse import __version__
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from dlcourse.data.library import Status
+
+__all__ = ["build_parser", "main"]
 
 EPILOG = (
     "LAB is lab05, 5 or lab05_convnets. "
     "Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded."
 )
+LAB_HELP = "lab05, 5 or lab05_convnets"
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are one line, with the nearest name where one is near."""
+    """An ArgumentParser that reports an error in one line and offers the nearest name."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, **settings: Any) -> None:
         # No abbreviations: `run LAB --s` is a flag of the lab, not of `run`.
         super().__init__(allow_abbrev=False, **settings)
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
-        if action.choices is not None and value not in action.choices:
-            raise UnknownNameError(action.metavar or action.dest, str(value), action.choices)
+        if action.choices is None or value in action.choices:
+            return
+        if value in [command.__name__ for command in INSTRUCTOR]:
+            raise UsageError(
+                f"{value!r} is a command for instructors; the student bundle does not contain it"
+            )
+        raise UnknownNameError(str(action.metavar or action.dest), str(value), action.choices)
 
 
-def run(args: argparse.Namespace) -> int:
-    if args.recipe:
+Call = Callable[[argparse.Namespace], int]
+
+
+def labs(parser: Parser) -> Call:
+    """the course at a glance: labs, tasks, points"""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="generate labs/ from solutions/ and print the files that changed",
+    )
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+
+        found = course.labs()
+        if args.write:
+            from dlcourse.grade import student_version
+
+            for path in student_version.write(found):
+                print(path)
+            return 0
+        print(course.as_json(found) if args.json else course.as_text(found))
+        return 0
+
+    return call
+
+
+def run(parser: Parser) -> Call:
+    """run a lab script; the flags after LAB go to the lab"""
+    parser.add_argument("lab", metavar="LAB", nargs="?", help=LAB_HELP)
+    parser.add_argument(
+        "--solution", action="store_true", help="run the complete script, not the student's"
+    )
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+
+        if args.lab is None:
+            return show_help(parser, "LAB", args.rest)
+        lab = course.find_lab(args.lab)
+        script = course.load_script(lab.solution if args.solution else lab.student)
+        return script.main(args.rest) or 0
+
+    return call
+
+
+def train(parser: Parser) -> Call:
+    """train a recipe, or list the recipes; the flags after RECIPE go to the recipe"""
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="mnist-fast, lenet5, ...")
+
+    def call(args: argparse.Namespace) -> int:
+        if args.recipe is None and args.rest:
+            return show_help(parser, "RECIPE", args.rest)
         from dlcourse import recipes
 
-        recipes.run(args.lab, args.lab_flags)
+        if args.recipe is None:
+            print(recipes.as_text())
+        else:
+            recipes.run(args.recipe, args.rest)
         return 0
-    from dlcourse import course
 
-    lab = course.find_lab(args.lab)
-    script = course.load_script(lab.solution if args.solution else lab.student)
-    return script.main(args.lab_flags) or 0
+    return call
 
 
-def labs(args: argparse.Namespace) -> int:
-    from dlcourse import course
-
-    there = course.labs()
-    if args.write:
-        from dlcourse.grade import student_version
-
-        for path in student_version.write(there):
-            print(path)
-        return 0
-    print(course.as_json(there) if args.json else course.as_text(there))
-    return 0
-
-
-def notebook(args: argparse.Namespace) -> int:
-    from dlcourse import course, notebook
-
-    print(notebook.write(course.find_lab(args.lab), args.out, solution=args.solution))
-    return 0
-
-
-def check(args: argparse.Namespace) -> int:
-    from dlcourse import course
-
-    lab = course.find_lab(args.lab)
-    from dlcourse.check import table
-    from dlcourse.check.run import check
-
-    record = check(lab, lab.solution if args.solution else args.file, args.task)
-    print(json.dumps(record.as_dict(), indent=2) if args.json else table.as_text(record, lab))
-    return record.exit_status
-
-
-def grade(args: argparse.Namespace) -> int:
-    from dlcourse import course, executors
-    from dlcourse.grade import batch, late
-
-    lab = course.find_lab(args.lab)
-    graded = batch.grade_folder(
-        args.folder,
-        lab,
-        args.out,
-        args.jobs,
-        allow_unsandboxed=args.allow_unsandboxed,
-        executor=executors.connect(args.executor) if args.executor else None,
-        days_late=late.read_days(args.late) if args.late else None,
-        per_day=args.per_day,
-    )
-    print(batch.as_text(graded, args.out))
-    return 3 if any(one.record.exit_status == 3 for one in graded) else 0
-
-
-def release(args: argparse.Namespace) -> int:
-    from dlcourse import course
-    from dlcourse.grade.release import release
-
-    for path in release(course.find_course(), args.out):
-        print(path)
-    return 0
-
-
-def similar(args: argparse.Namespace) -> int:
-    from dlcourse import course
-    from dlcourse.grade import similar as likeness
-    from dlcourse.grade.submissions import find_submissions
-
-    lab = course.find_lab(args.lab)
-    there = find_submissions(args.folder, lab)
-    print(likeness.as_text(likeness.similar(there, lab.student.read_bytes(), args.least)))
-    return 0
-
-
-def models(args: argparse.Namespace) -> int:
-    from dlcourse import models
-    from dlcourse.models import about, summary
-
-    if args.name is None:
-        rows = about.as_dicts(models.MODELS) if args.json else None
-        print(json.dumps(rows, indent=2) if args.json else about.as_text(models.MODELS))
-        return 0
-    model, size = models.build(args.name), models.MODELS[args.name].input_size
-    print(summary.summary(model, size))
-    if args.draw:
-        from dlcourse import plots
-
-        plots.architecture(summary.stages(model, size), args.draw, args.name)
-        print(args.draw)
-    return 0
-
-
-def compare(args: argparse.Namespace) -> int:
-    from dlcourse.compare import command
-
-    print(command.compare(args))
-    return 0
-
-
-def doctor(args: argparse.Namespace) -> int:
-    from dlcourse import doctor
-
-    report = doctor.examine(args.data_dir)
-    print(doctor.as_json(report) if args.json else doctor.as_text(report))
-    return 0 if report.healthy else 1
-
-
-def data_list(args: argparse.Namespace) -> int:
-    from dlcourse.data import library
-
-    statuses = library.library(args.data_dir)
-    print_data(library, statuses, args.json)
-    return 0
-
-
-def data_get(args: argparse.Namespace) -> int:
-    from dlcourse.data import library
-
-    for name in args.names:
-        print(library.get(name, args.data_dir))
-    return 0
-
-
-def data_verify(args: argparse.Namespace) -> int:
-    from dlcourse.data import library
-
-    statuses = library.verify(args.data_dir, args.names)
-    print_data(library, statuses, args.json)
-    return 0 if all(status.ok for status in statuses) else 1
-
-
-def data_import(args: argparse.Namespace) -> int:
-    from dlcourse.data.importer import import_images
-
-    path, counts = import_images(
-        args.name,
-        args.path,
-        args.data_dir,
-        size=args.size,
-        gray=args.gray,
-        skip_bad=args.skip_bad,
-        seed=args.seed,
-    )
-    print(f"{path}: {sum(counts.values())} images in {len(counts)} classes")
-    return 0
-
-
-def print_data(library, statuses: list, as_json: bool) -> None:
-    print(
-        json.dumps(library.as_dicts(statuses), indent=2) if as_json else library.as_text(statuses)
-    )
-
-
-def add_run(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("run", help="run a lab script; what follows LAB goes to the lab")
-    parser.add_argument("lab", metavar="LAB")
-    parser.add_argument(
-        "--solution", action="store_true", help="the complete script, not the student's"
-    )
-    parser.add_argument(
-        "--recipe", action="store_true", help="LAB is a recipe's name: mnist-fast, lenet5, ..."
-    )
-    parser.set_defaults(call=run)
-
-
-def add_labs(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("labs", help="the course at a glance: labs, tasks, points")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument(
-        "--write", action="store_true", help="write labs/ anew from solutions/; prints what changed"
-    )
-    parser.set_defaults(call=labs)
-
-
-def add_notebook(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("notebook", help="a lab as a Jupyter notebook")
-    parser.add_argument("lab", metavar="LAB")
-    parser.add_argument(
-        "--out", type=Path, metavar="F", help="the notebook's path (default: LAB.ipynb here)"
-    )
-    parser.add_argument(
-        "--solution", action="store_true", help="of the complete script, not the student's"
-    )
-    parser.set_defaults(call=notebook)
-
-
-def add_check(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("check", help="what is right so far, in seconds, on this machine")
-    parser.add_argument("lab", metavar="LAB")
-    parser.add_argument("--task", metavar="ID", help="one task only, such as 5.2")
+def check(parser: Parser) -> Call:
+    """see what is right so far, in seconds, on this machine"""
+    parser.add_argument("lab", metavar="LAB", help=LAB_HELP)
+    parser.add_argument("--task", metavar="ID", help="check one task only, such as 5.2")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--file", type=Path, metavar="F", help="a file other than labs/LAB.py")
-    which.add_argument("--solution", action="store_true", help="the complete script")
-    parser.add_argument("--json", action="store_true", help="for machines: the whole record")
-    parser.set_defaults(call=check)
+    which.add_argument("--solution", action="store_true", help="check the complete script")
+    parser.add_argument("--json", action="store_true", help="print the whole record as JSON")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+
+        lab = course.find_lab(args.lab)
+        from dlcourse.check import table
+        from dlcourse.check.run import check
+
+        record = check(lab, lab.solution if args.solution else args.file, args.task)
+        print(json.dumps(record.as_dict(), indent=2) if args.json else table.as_text(record, lab))
+        return record.exit_status
+
+    return call
 
 
-def add_grade(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("grade", help="a folder of submissions, in the sandbox (Linux)")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder, zip or file a student")
-    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab they answer")
+def notebook(parser: Parser) -> Call:
+    """write a lab as a Jupyter notebook"""
+    parser.add_argument("lab", metavar="LAB", help=LAB_HELP)
+    parser.add_argument(
+        "--out", type=Path, metavar="F", help="path of the notebook (default: LAB.ipynb here)"
+    )
+    parser.add_argument(
+        "--solution", action="store_true", help="write the complete script, not the student's"
+    )
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course, notebook
+
+        print(notebook.write(course.find_lab(args.lab), args.out, solution=args.solution))
+        return 0
+
+    return call
+
+
+def grade(parser: Parser) -> Call:
+    """grade a folder of submissions in the sandbox (Linux)"""
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="one folder, zip or file for each student"
+    )
+    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab that they answer")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder for records and reports"
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--executor", metavar="NAME", help="a cluster's: dask:ADDRESS")
+    parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
     parser.add_argument("--late", type=Path, metavar="CSV", help="columns student,days_late")
     parser.add_argument(
-        "--per-day", type=float, default=0.1, help="lost a day late (default: %(default)s)"
+        "--per-day",
+        type=float,
+        default=0.1,
+        help="share of the score lost for each day late (default: %(default)s)",
     )
     parser.add_argument(
-        "--allow-unsandboxed", action="store_true", help="for code that you trust as your own"
+        "--allow-unsandboxed",
+        action="store_true",
+        help="run code that you trust as your own without the sandbox",
     )
-    parser.set_defaults(call=grade)
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course, executors
+        from dlcourse.grade import batch, late
+
+        lab = course.find_lab(args.lab)
+        graded = batch.grade_folder(
+            args.folder,
+            lab,
+            args.out,
+            args.jobs,
+            allow_unsandboxed=args.allow_unsandboxed,
+            executor=executors.connect(args.executor) if args.executor else None,
+            days_late=late.read_days(args.late) if args.late else None,
+            per_day=args.per_day,
+        )
+        print(batch.as_text(graded, args.out))
+        return 3 if any(one.record.exit_status == 3 for one in graded) else 0
+
+    return call
 
 
-def add_release(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("release", help="the student bundle, and a grader for Gradescope")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where they go")
-    parser.set_defaults(call=release)
+def release(parser: Parser) -> Call:
+    """write the student bundle, and an autograder for Gradescope for each lab"""
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for the zip files"
+    )
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+        from dlcourse.grade.release import release
+
+        for path in release(course.find_course(), args.out):
+            print(path)
+        return 0
+
+    return call
 
 
-def add_similar(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("similar", help="submissions that share more than the task does")
+def similar(parser: Parser) -> Call:
+    """list submissions that share more than the task explains"""
     parser.add_argument("folder", type=Path, metavar="DIR", help="as for grade")
-    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab they answer")
+    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab that they answer")
     parser.add_argument(
-        "--least", type=float, default=0.5, metavar="SHARE", help="0 to 1 (default: %(default)s)"
+        "--least",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="smallest share to list, 0 to 1 (default: %(default)s)",
     )
-    parser.set_defaults(call=similar)
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+        from dlcourse.grade import similar
+        from dlcourse.grade.submissions import find_submissions
+
+        lab = course.find_lab(args.lab)
+        submissions = find_submissions(args.folder, lab)
+        pairs = similar.similar(submissions, lab.student.read_bytes(), args.least)
+        print(similar.as_text(pairs))
+        return 0
+
+    return call
 
 
-def add_compare(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "compare",
-        help="a grid of runs: initialization x optimizer x learning rate x seed, or any argument",
-        description="Every flag marked * is an axis: values with commas between them.",
-    )
+def compare(parser: Parser) -> Call:
+    """run a grid: initialization x optimizer x learning rate x seed, or any other argument"""
+    parser.description = "A flag marked * is an axis: it takes several values with commas."
     parser.add_argument(
-        "experiment", nargs="?", metavar="EXPERIMENT", help="one of the lectures' by name"
+        "experiment", nargs="?", metavar="EXPERIMENT", help="name of an experiment of the lectures"
     )
-    parser.add_argument("--list", action="store_true", help="the lectures' experiments")
+    parser.add_argument("--list", action="store_true", help="list the lectures' experiments")
     for flag, text in {
         "model": "a name from dlcourse.models (default: mlp)",
         "data": "a data set (default: mnist)",
@@ -300,118 +260,201 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "optimizer": "sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, nadam, adamw",
         "lr": "learning rates, or auto: the same short search for each, judged on validation",
         "epochs": "passes over the training data",
-        "batch-size": "images a step (default: 64)",
-        "train-size": "training images, a part of all",
-        "random-labels": "share of training labels drawn anew, 0 to 1",
+        "batch-size": "images in each step (default: 64)",
+        "train-size": "number of training images to use",
+        "random-labels": "share of training labels that are replaced by random ones, 0 to 1",
         "depth": "hidden layers",
         "width": "units in a hidden layer",
         "activation": "relu, tanh, ...",
         "dropout": "share of units dropped",
         "batch-norm": "false,true",
         "schedule": "none, linear, cosine, ...",
-        "weight-decay": "the factor of the weights' squared norm",
+        "weight-decay": "factor of the squared norm of the weights",
         "patience": "epochs without improvement before a run stops",
-        "limit": "images in all, of training and of test",
+        "limit": "number of images to use, of training and of test",
     }.items():
         parser.add_argument(f"--{flag}", metavar="V,V", help=f"* {text}")
     parser.add_argument(
         "--axis", action="append", default=[], metavar="NAME=V,V", help="* any other argument"
     )
-    parser.add_argument("--seeds", type=int, metavar="N", help="runs a cell (default: 1)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="runs for each cell (default: 1)")
     parser.add_argument(
         "--search",
         metavar="NAME,NAME",
-        help="hyperband, halving, random: search, at equal cost, where a value may be "
+        help="search with hyperband, halving or random, at equal cost; a value may then be "
         "log:LOW:HIGH or uniform:LOW:HIGH",
     )
     parser.add_argument("--max-epochs", type=int, metavar="R", help="of a search (default: 81)")
     parser.add_argument("--eta", type=int, default=3, help="of a search (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a small size, to see it work")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="the study's folder, also to resume"
+        "--out", type=Path, metavar="DIR", help="folder of the study, also to resume one"
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--executor", metavar="NAME", help="a cluster's: dask:ADDRESS")
+    parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
     parser.add_argument(
         "--no-together", action="store_true", help="never train several runs as one model"
     )
     parser.add_argument("--yes", action="store_true", help="start a grid of more than 1,000 runs")
-    parser.add_argument(
-        "--beside", nargs=2, metavar="DIR", help="two studies that are there, side by side"
-    )
-    parser.add_argument("--report", metavar="DIR", help="draw the page of a study that is there")
-    parser.add_argument(
-        "--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)"
-    )
+    parser.add_argument("--beside", nargs=2, metavar="DIR", help="compare two finished studies")
+    parser.add_argument("--report", metavar="DIR", help="draw the page of an existing study")
+    add_data_dir(parser)
     parser.add_argument("--offline", action="store_true", help="never touch the network")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, mps (default: the best here)")
-    parser.add_argument("--threads", type=int, metavar="N", help="torch's threads a process")
-    parser.set_defaults(call=compare)
+    parser.add_argument("--threads", type=int, metavar="N", help="threads for each process")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse.compare import command
+
+        print(command.compare(args))
+        return 0
+
+    return call
 
 
-def add_data(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("data", help="data sets: list, get, verify, import")
+def data(parser: Parser) -> Call:
+    """list, get, verify and import data sets"""
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
     shared = Parser(add_help=False)
-    shared.add_argument(
-        "--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)"
+    add_data_dir(shared)
+
+    def add_action(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, parents=[shared], help=text)
+
+    listing = add_action("list", "what is here, its size and license")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    fetching = add_action("get", "fetch data sets and check their hashes")
+    fetching.add_argument("names", nargs="+", metavar="NAME", help="mnist, cifar10, ...")
+    checking = add_action("verify", "check again what is here")
+    checking.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    checking.add_argument("--json", action="store_true", help="print JSON")
+    importing = add_action("import", "turn a folder, zip or tar of class/name.png into NAME.npz")
+    importing.add_argument("name", metavar="NAME", help="the name for dlcourse.data.load")
+    importing.add_argument("path", type=Path, metavar="PATH", help="the folder or archive")
+    importing.add_argument(
+        "--size", type=int, default=32, help="height and width in pixels (default: 32)"
     )
-    listing = actions.add_parser("list", parents=[shared], help="what is here, size, licence")
-    listing.add_argument("--json", action="store_true", help="for machines")
-    listing.set_defaults(call=data_list)
-    fetching = actions.add_parser("get", parents=[shared], help="fetch, with the hash checked")
-    fetching.add_argument("names", nargs="+", metavar="NAME")
-    fetching.set_defaults(call=data_get)
-    checking = actions.add_parser("verify", parents=[shared], help="re-check what is here")
-    checking.add_argument("names", nargs="*", metavar="NAME", help="these alone (default: all)")
-    checking.add_argument("--json", action="store_true", help="for machines")
-    checking.set_defaults(call=data_verify)
-    importing = actions.add_parser(
-        "import", parents=[shared], help="a folder, zip or tar of class/name.png into NAME.npz"
-    )
-    importing.add_argument("name", metavar="NAME")
-    importing.add_argument("path", type=Path, metavar="PATH")
-    importing.add_argument("--size", type=int, default=32, help="pixels a side (default: 32)")
     importing.add_argument("--gray", action="store_true", help="one channel instead of three")
-    importing.add_argument("--seed", type=int, default=0, help="of the test split (default: 0)")
+    importing.add_argument(
+        "--seed", type=int, default=0, help="seed that draws the test split (default: 0)"
+    )
     importing.add_argument(
         "--skip-bad", action="store_true", help="leave out images that do not decode"
     )
-    importing.set_defaults(call=data_import)
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse.data import library
+
+        if args.action == "list":
+            print(shown_data(library.library(args.data_dir), args.json))
+        elif args.action == "get":
+            for name in args.names:
+                print(library.get(name, args.data_dir))
+        elif args.action == "verify":
+            statuses = library.verify(args.data_dir, args.names)
+            print(shown_data(statuses, args.json))
+            return 0 if all(status.ok for status in statuses) else 1
+        else:
+            from dlcourse.data.importer import import_images
+
+            path, counts = import_images(
+                args.name,
+                args.path,
+                args.data_dir,
+                size=args.size,
+                gray=args.gray,
+                skip_bad=args.skip_bad,
+                seed=args.seed,
+            )
+            print(f"{path}: {sum(counts.values())} images in {len(counts)} classes")
+        return 0
+
+    return call
 
 
-def add_models(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("models", help="the reference models, or the layers of one")
-    parser.add_argument("name", nargs="?", metavar="NAME")
+def models(parser: Parser) -> Call:
+    """list the reference models, or show the layers of one"""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="lenet5, resnet20, ...")
     parser.add_argument("--draw", type=Path, metavar="F", help="write a drawing of NAME (PNG)")
-    parser.add_argument("--json", action="store_true", help="for machines: the list")
-    parser.set_defaults(call=models)
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import models
+        from dlcourse.models import about, summary
+
+        if args.name is None:
+            if args.draw:
+                raise UsageError("--draw needs the NAME of a model")
+            rows = about.as_dicts(models.MODELS) if args.json else None
+            print(json.dumps(rows, indent=2) if args.json else about.as_text(models.MODELS))
+            return 0
+        model, size = models.build(args.name), models.MODELS[args.name].input_size
+        print(summary.summary(model, size))
+        if args.draw:
+            from dlcourse import plots
+
+            plots.architecture(summary.stages(model, size), args.draw, args.name)
+            print(args.draw)
+        return 0
+
+    return call
 
 
-def add_doctor(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("doctor", help="what this machine can do, and what to mend")
+def doctor(parser: Parser) -> Call:
+    """see what this machine can do, and how to fix what is wrong"""
     parser.add_argument("--data-dir", metavar="DIR", help="the data folder to look into")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.set_defaults(call=doctor)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import doctor
+
+        report = doctor.examine(args.data_dir)
+        print(doctor.as_json(report) if args.json else doctor.as_text(report))
+        return 0 if report.healthy else 1
+
+    return call
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)"
+    )
+
+
+def shown_data(statuses: list[Status], as_json: bool) -> str:
+    from dlcourse.data import library
+
+    return (
+        json.dumps(library.as_dicts(statuses), indent=2) if as_json else library.as_text(statuses)
+    )
+
+
+def show_help(parser: Parser, missing: str, rest: Sequence[str]) -> int:
+    """Print the help that `run --help` and `train --help` ask for: `rest` holds their flags."""
+    if set(rest) & {"-h", "--help"}:
+        parser.print_help()
+        return 0
+    parser.error(f"the following arguments are required: {missing}")
+
+
+EVERYBODY = (labs, run, train, check, notebook, compare, data, models, doctor)
+INSTRUCTOR = (grade, release, similar)
+# Their flags after the name are parsed by the lab or the recipe, --help too.
+PASSES_ON = ("run", "train")
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; in a student bundle without instructors' commands."""
     parser = Parser(
         prog="dlcourse", description="The deep-learning course that people can run.", epilog=EPILOG
     )
     parser.add_argument("--version", action="version", version=f"dlcourse {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    add_labs(commands)
-    add_run(commands)
-    add_notebook(commands)
-    add_check(commands)
-    add_grade(commands)
-    add_release(commands)
-    add_similar(commands)
-    add_compare(commands)
-    add_data(commands)
-    add_models(commands)
-    add_doctor(commands)
+    there = INSTRUCTOR if importlib.util.find_spec("dlcourse.grade") else ()
+    for command in (*EVERYBODY, *there):
+        name = command.__name__
+        one = commands.add_parser(name, help=command.__doc__, add_help=name not in PASSES_ON)
+        one.set_defaults(call=command(one))
     return parser
 
 
@@ -420,8 +463,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parser = build_parser()
         args, rest = parser.parse_known_args(argv)
-        if args.command == "run":
-            args.lab_flags = rest
+        if args.command in PASSES_ON:
+            args.rest = rest
         elif rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         return args.call(args)

@@ -94,3 +94,34 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_training(
     argv = ["run", "lab05", "--solution", "--out", str(tmp_path / "file" / "out")]
     assert main(argv) == 2
     assert "cannot write into --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "missing"), [("run", "LAB"), ("train", "RECIPE")])
+def test_help_of_a_command_that_passes_its_flags_on(name, missing, capsys):
+    assert main([name, "--help"]) == 0
+    assert f"usage: dlcourse {name}" in capsys.readouterr().out
+    assert main([name, "--tiny"]) == 2
+    assert f"the following arguments are required: {missing}" in capsys.readouterr().err
+
+
+def test_help_after_a_lab_is_the_help_of_the_lab(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as end:
+        main(["run", "lab05", "--solution", "--help"])
+    assert end.value.code == 0
+    assert "--tiny" in capsys.readouterr().out
+
+
+def test_train_without_a_name_lists_the_recipes(capsys):
+    assert main(["train"]) == 0
+    assert "mnist-fast\n    " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["grade", "release", "similar"])
+def test_a_student_bundle_says_that_a_command_is_for_instructors(name, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert name not in commands()
+    assert main([name]) == 2
+    assert capsys.readouterr().err == (
+        f"dlcourse: {name!r} is a command for instructors; the student bundle does not contain it\n"
+    )

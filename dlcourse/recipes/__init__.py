@@ -11,7 +11,15 @@ from dlcourse.recipes.recipe import Recipe, Splits
 from dlcourse.train import evaluate
 from dlcourse.train.checkpoint import NAME
 
-__all__ = ["RECIPES", "Recipe", "Splits", "find", "run"]
+__all__ = ["RECIPES", "Recipe", "Splits", "as_text", "find", "run"]
+
+
+def as_text() -> str:
+    """The recipes by name, each with what it is and what it reached."""
+    return "\n\n".join(
+        f"{name}\n    {recipe.about}\n    expected: {recipe.expected}"
+        for name, recipe in RECIPES.items()
+    )
 
 
 def find(name: str) -> Recipe:

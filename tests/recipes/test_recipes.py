@@ -76,12 +76,12 @@ def test_an_unknown_recipe_is_named(capsys):
         recipes.find("mnist-fats")
     text = f"unknown recipe 'mnist-fats'; did you mean 'mnist-fast'? ({', '.join(recipes.RECIPES)})"
     assert str(caught.value) == text
-    assert main(["run", "--recipe", "mnist-fats"]) == 2
+    assert main(["train", "mnist-fats"]) == 2
     assert capsys.readouterr().err == f"dlcourse: {text}\n"
 
 
 def run(tmp_path, *flags, name="mnist-fast"):
-    argv = ["run", "--recipe", name, "--tiny", "--offline", "--no-plot", "--device", "cpu"]
+    argv = ["train", name, "--tiny", "--offline", "--no-plot", "--device", "cpu"]
     out = str(tmp_path / "out")
     return main([*argv, "--data-dir", str(tmp_path), "--threads", "2", "--out", out, *flags])
 
