@@ -192,5 +192,5 @@ def count_regions(layers, points):
 
 # Mutants that no test can catch, since they compute the same; each with its reason.
 SURVIVORS = {
-    "line 266: points > 0 -> points <= 0": "what is on and what is off, told the other way round"
+    "2.8 line 4: points > 0 -> points <= 0": "what is on and what is off, told the other way round"
 }

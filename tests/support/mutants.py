@@ -2,7 +2,10 @@
 
 import ast
 import copy
+from collections import Counter
 from functools import partial
+
+from dlcourse.course import TASK
 
 SWAPS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult,
@@ -49,12 +52,19 @@ def is_text(node):
 
 
 def answer_lines(source):
-    inside, lines = False, set()
+    """For each line number inside an answer: its task and its place in the answer to that task.
+
+    The place does not change when text outside of the answer does.
+    """
+    inside, task, lines, count = False, None, {}, Counter()
     for number, line in enumerate(source.splitlines(), start=1):
+        if match := TASK.match(line):
+            task = match["id"]
         if line.strip() in ("# BEGIN SOLUTION", "# END SOLUTION"):
             inside = line.strip() == "# BEGIN SOLUTION"
         elif inside:
-            lines.add(number)
+            count[task] += 1
+            lines[number] = f"{task} line {count[task]}"
     return lines
 
 
@@ -67,15 +77,17 @@ class Replace(ast.NodeTransformer):
 
 
 def mutants(source):
-    """(what was changed, a function that makes the changed source) for every change inside the
-    answers of `source`."""
+    """(what was changed, a function that makes the changed source) for each change in an answer.
+
+    What was changed reads "1.3 line 2: a + b -> a - b": task, line of its answer, and change.
+    """
     lines = answer_lines(source)
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if getattr(node, "lineno", None) not in lines:
             continue
         for changed in changes(node):
-            label = f"line {node.lineno}: {ast.unparse(node)} -> {ast.unparse(changed)}"
+            label = f"{lines[node.lineno]}: {ast.unparse(node)} -> {ast.unparse(changed)}"
             yield " ".join(label.split()), partial(mutant, tree, node, changed)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from dlcourse import course
 from dlcourse.check.pytest_plugin import worth
-from dlcourse.course import TASK
 from dlcourse.grade.sandbox.process import ForkServer
 from dlcourse.grade.worker import FACTOR, LEAST_S, BatchSettings, Job, Worker, imported
 
@@ -76,13 +75,8 @@ class Sweep(Worker):
 
     def mutants(self):
         """(label, a function that makes its source, task) of every mutant of the solution."""
-        tasks, task = {}, None
-        for number, line in enumerate(self.solution.splitlines(), start=1):
-            if match := TASK.match(line):
-                task = match["id"]
-            tasks[number] = task
         for label, make in dict(mutants(self.solution)).items():
-            yield label, make, tasks[int(label.split(":")[0].removeprefix("line "))]
+            yield label, make, label.split()[0]
 
 
 def stop_at_loss(session, item, following):
