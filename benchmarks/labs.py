@@ -107,8 +107,8 @@ def write_page(lab: course.Lab) -> None:
     page = [
         f"# {title.rstrip('.')}",
         body,
-        f"The tasks stand in [`labs/{lab.name}.py`](../labs/{lab.name}.py).",
-        "\n".join(["| task | what | points |", "|---|---|---|", *tasks]),
+        f"The tasks are in [`labs/{lab.name}.py`](../labs/{lab.name}.py).",
+        "\n".join(["| task | function | points |", "|---|---|---|", *tasks]),
         *(f"![{figure.stem}]({figure.name})" for figure in figures),
     ]
     path = lab.root / "handouts" / f"{lab.short}.md"

@@ -1,17 +1,18 @@
 # %% [markdown]
 """Lab 01: the neuron.
 
-What can one neuron decide, what can three, and who finds their weights?
+What can one neuron decide, what can three neurons decide, and how can they learn their weights?
 
-You write a neuron with a step, choose weights by hand for AND and XOR, then let three rules find
-them: the perceptron's, gradient descent on a line, and logistic regression on images.
+You write a neuron with a step function and choose its weights by hand for AND and XOR. Then three
+methods find weights for you: the perceptron rule, gradient descent on a line, and logistic
+regression on images.
 
 Lectures: C (gates, the line), J and T (the perceptron rule, XOR, logistic regression).
 
-    dlcourse check lab01              what is right so far, in seconds
-    dlcourse check lab01 --task 1.3   one task
-    dlcourse run lab01 --tiny         the whole experiment on 2,000 images, in seconds
-    dlcourse run lab01                the whole experiment, in seconds too
+    dlcourse check lab01              check your answers (takes seconds)
+    dlcourse check lab01 --task 1.3   check one task
+    dlcourse run lab01 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab01                run the whole experiment (takes seconds too)
 
 A recorded run of the solution (`dlcourse run lab01`, real MNIST, 2 cores):
 
@@ -44,172 +45,178 @@ from torch import Tensor
 
 from dlcourse import data, lab, plots
 
-# The four inputs of a gate, and what AND and XOR answer to each.
+# The four inputs of a gate, and the answers of AND and XOR to them.
 GATE_INPUTS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 AND = torch.tensor([0.0, 0.0, 0.0, 1.0])
 XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
 
 # %% [markdown]
-# ## 1. A neuron, and gates made of it
-# A neuron weighs its inputs, adds a bias, and fires unless the sum is below zero.
+# ## 1. A neuron and its gates
+# A neuron multiplies each input by a weight, adds up the products and a bias, and fires (answers 1)
+# if the sum is 0 or more.
 
 
 # %%
 def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
-    """0.0 for a sample whose weighted sum plus `bias` is below 0, else 1.0.
+    """Return 1.0 for each sample whose weighted sum plus `bias` is at least 0, otherwise 0.0.
 
-    Shape: inputs (N, D), weight (D,), bias a number -> (N,), floats.
+    Shape: inputs (N, D), weight (D,), bias a number -> (N,), floating point.
 
     >>> inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
     >>> neuron(inputs, weight=torch.tensor([1.0, -2.0]), bias=1.0)  # the sums are -1, 0 and 2
     tensor([0., 1., 1.])
     """
     # Task 1.1 (1 point). Hint: `inputs @ weight` sums over the D inputs of each sample; a
-    # comparison gives True and False, which .float() turns into 1.0 and 0.0.
+    # comparison gives True and False, and .float() turns these into 1.0 and 0.0.
     raise NotImplementedError("task 1.1: neuron")
 
 
 # %%
 def and_gate() -> tuple[Tensor, float]:
-    """Weight (2,) and bias of a neuron that answers AND: 1 for (1, 1), 0 for the other three.
+    """Return the weight (2,) and the bias of an AND neuron: 1 for (1, 1), 0 for the other inputs.
 
-    The answers stay right when each input is off by up to 0.1.
+    The answers must stay right when each input is off by up to 0.1.
 
     >>> neuron(GATE_INPUTS, *and_gate())
     tensor([0., 0., 0., 1.])
     """
-    # Task 1.2 (1 point). Hint: both inputs count alike; with one alone the sum must stay below
-    # 0, with some room to spare.
+    # Task 1.2 (1 point). Hint: give both inputs the same weight. If only one of them is 1, the
+    # sum must stay clearly below 0.
     raise NotImplementedError("task 1.2: and_gate")
 
 
 # %%
 def xor_network() -> tuple[Tensor, Tensor, Tensor, float]:
-    """Two hidden neurons and an output neuron that together answer XOR: 9 parameters.
+    """Return two hidden neurons and an output neuron that together answer XOR: 9 parameters.
 
-    Returns (hidden weight, hidden bias, output weight, output bias), of shapes (2, 2), (2,), (2,)
-    and a number; row i of the hidden weight belongs to hidden neuron i. `run_network`, below, runs
-    them. Again the answers stay right when each input is off by up to 0.1.
+    Returns (hidden weight, hidden bias, output weight, output bias), with the shapes (2, 2), (2,),
+    (2,) and a number. Row i of the hidden weight belongs to hidden neuron i. `run_network` (below)
+    runs the network. Again, the answers must stay right when each input is off by up to 0.1.
 
     >>> run_network(GATE_INPUTS, *xor_network())
     tensor([0., 1., 1., 0.])
     """
-    # Task 1.3 (2 points). Hint: let one hidden neuron answer OR, the other AND; the output neuron
-    # answers 1 where OR says 1 and AND says 0.
+    # Task 1.3 (2 points). Hint: let one hidden neuron answer OR and the other AND. The output
+    # neuron must answer 1 where OR is 1 and AND is 0.
     raise NotImplementedError("task 1.3: xor_network")
 
 
 def run_network(
     inputs: Tensor, hidden_weight: Tensor, hidden_bias: Tensor, weight: Tensor, bias: float
 ) -> Tensor:
-    """The outputs of a layer of your neurons followed by one more. Shape: (N, D) -> (N,)."""
+    """Run a hidden layer of your neurons and one output neuron. Shape: (N, D) -> (N,)."""
     hidden = [neuron(inputs, w, b) for w, b in zip(hidden_weight, hidden_bias, strict=True)]
     return neuron(torch.stack(hidden, dim=1), weight, bias)
 
 
 # %% [markdown]
 # ## 2. The perceptron rule
-# Where a neuron is right, leave it; where it is wrong, move its weights towards the input it
-# missed, or away from the one it took. If a line separates the classes, this ends (Rosenblatt
-# 1958).
+# If the neuron's answer is right, do not change its weights. If the answer should be 1, add the
+# input to the weights; if it should be 0, subtract it. If a line separates the two classes, the
+# rule makes no more mistakes after a finite number of steps (Rosenblatt 1958).
 
 
 # %%
 def perceptron_epoch(
     weight: Tensor, bias: Tensor, inputs: Tensor, targets: Tensor, lr: float = 1.0
 ) -> tuple[Tensor, Tensor, int]:
-    """One pass of the perceptron rule over the samples, in order, each seeing the latest weights.
+    """Apply the perceptron rule once to each sample, in order, always with the newest weights.
 
     For each sample x with target t and output y = neuron(x):
         weight <- weight + lr (t - y) x          bias <- bias + lr (t - y)
     Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,).
-    Returns the new weight and bias, and how many samples were answered wrongly on the way.
+    Returns the new weight, the new bias, and the number of wrong answers during the pass.
 
     >>> perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
     (tensor([1., 1.]), tensor(0.), 2)
     """
-    # Task 1.4 (2 points). Hint: zip(inputs, targets) gives x (D,) and t (); neuron wants x[None],
-    # of shape (1, D).
+    # Task 1.4 (2 points). Hint: zip(inputs, targets) gives x (D,) and t (). `neuron` needs
+    # x[None], which has the shape (1, D).
     raise NotImplementedError("task 1.4: perceptron_epoch")
 
 
 # %% [markdown]
 # ## 3. A line by gradient descent
-# A step has no slope to follow. Take it away, and the mean squared error of a line a x + b has one:
-# go against it, a little at a time.
+# The derivative of the step function is 0 everywhere, so it gives no direction. Leave the step out:
+# the mean squared error of the line a x + b has a derivative. Move a and b a little against it,
+# again and again.
 
 
 # %%
 def line_gradient(a: float, b: float, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The derivatives by a and by b of the mean over all points of (y - (a x + b))^2.
+    """Return the derivatives of the mean of (y - (a x + b))^2 with respect to a and to b.
 
-    By hand: torch's autograd is not to be called.
+    The mean is over all points. Compute the derivatives by hand: do not use torch's autograd.
     Shape: x (N,), y (N,) -> two numbers, tensors of shape ().
 
     >>> line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]))
     (tensor(5.), tensor(3.))
     """
-    # Task 1.5 (1 point). Hint: for one point they are 2 x (a x + b - y) and 2 (a x + b - y).
+    # Task 1.5 (1 point). Hint: for one point the derivatives are 2 x (a x + b - y) and
+    # 2 (a x + b - y).
     raise NotImplementedError("task 1.5: line_gradient")
 
 
 # %%
 def fit_line(x: Tensor, y: Tensor, a: float, b: float, lr: float, steps: int) -> Tensor:
-    """Every (a, b) on the way of gradient descent, the start first. Uses your line_gradient.
+    """Return every (a, b) of gradient descent, beginning with the start. Call your line_gradient.
 
-    One step takes lr times the derivative by a from a, and lr times the one by b from b.
+    Each step subtracts from a and from b their own derivatives, multiplied by lr.
     Shape: x (N,), y (N,) -> (steps + 1, 2).
 
     >>> fit_line(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]), 1.0, 0.0, lr=0.1, steps=1)
     tensor([[ 1.0000,  0.0000],
             [ 0.5000, -0.3000]])
     """
-    # Task 1.6 (2 points). Hint: take both derivatives before you change a or b.
+    # Task 1.6 (2 points). Hint: compute both derivatives before you change a or b.
     raise NotImplementedError("task 1.6: fit_line")
 
 
 # %% [markdown]
 # ## 4. Logistic regression
-# Replace the step by a sigmoid, and the neuron says how sure it is: p = 1 / (1 + exp(-z)), where
-# z = x . weight + bias. The mean of -log p(right class) is convex and has a gradient everywhere.
+# Replace the step function by a sigmoid. Now the neuron's output is a probability:
+# p = 1 / (1 + exp(-z)), where z = x . weight + bias. The loss, the mean of -log p(right class), is
+# convex and has a gradient everywhere.
 
 
 # %%
 def logistic_gradient(
     weight: Tensor, bias: Tensor, inputs: Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The derivatives by weight and by bias of the mean of -t log p - (1 - t) log(1 - p).
+    """Return the derivatives of the mean of -t log p - (1 - t) log(1 - p), by hand again.
 
-    The chain rule leaves little: for one sample they are (p - t) x and (p - t). By hand again.
+    They are taken with respect to weight and to bias. The chain rule gives short results: for one
+    sample they are (p - t) x and (p - t).
     Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,) -> (D,), ().
 
     >>> x = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
     >>> logistic_gradient(torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0]))
     (tensor([-0.5000,  1.0000]), tensor(0.))
     """
-    # Task 1.7 (2 points). Hint: torch.sigmoid; the sum over samples of error_n x_n is
-    # error @ inputs, and the mean divides by their number.
+    # Task 1.7 (2 points). Hint: use torch.sigmoid. The sum of error_n x_n over the samples is
+    # error @ inputs; divide it by the number of samples to get the mean.
     raise NotImplementedError("task 1.7: logistic_gradient")
 
 
 # %% [markdown]
 # ## 5. The experiment
-# The perceptron on AND and on XOR; lecture C's line; logistic regression that tells 3 from 8.
+# Run the perceptron rule on AND and on XOR, fit the line of lecture C, and tell the digits 3 and 8
+# apart by logistic regression.
 
 
 # %%
 def lecture_points() -> tuple[Tensor, Tensor]:
-    """Points on the line y = x / 4 + 1 / 2 that lecture C descends to. Shape: (20,), (20,).
+    """Return points on the line y = x / 4 + 1 / 2, the one in lecture C. Shape: (20,), (20,).
 
-    The lecture shows its points and does not list them. These have the mean of x and of x^2 that
-    lead to the gradients and losses it prints; from one slide to the next it takes 250 steps.
+    The lecture draws its points but does not list them. The means of x and of x^2 here give the
+    gradients and losses that the lecture prints. It makes 250 steps between two slides.
     """
     x = torch.linspace(0.0715, 0.9838, 20, dtype=torch.float64)
     return x, x / 4 + 1 / 2
 
 
 def learn_gate(targets: Tensor, epochs: int = 100) -> list[int]:
-    """The mistakes of every epoch of the perceptron rule, up to the first without any."""
+    """Count the mistakes of each epoch of the perceptron rule; stop after an epoch without any."""
     weight, bias, mistakes = torch.zeros(2), torch.tensor(0.0), []
     while len(mistakes) < epochs and 0 not in mistakes:
         weight, bias, count = perceptron_epoch(weight, bias, GATE_INPUTS, targets)
@@ -218,7 +225,10 @@ def learn_gate(targets: Tensor, epochs: int = 100) -> list[int]:
 
 
 def two_classes(batches: data.Batches, first: int, second: int) -> tuple[Tensor, Tensor]:
-    """The images of two classes, flat, and 1.0 for those of `second`. Shape: (N, 784), (N,)."""
+    """Return the flat images of two classes; the targets are 0.0 for `first`, 1.0 for `second`.
+
+    Shape: (N, 784), (N,).
+    """
     pairs = [(inputs.flatten(1), targets) for inputs, targets in batches]
     inputs, targets = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     kept = (targets == first) | (targets == second)
@@ -240,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     x, y = lecture_points()
     path = fit_line(x, y, a=-2.0, b=1.0, lr=0.01, steps=19 * 250)
-    lines = path[::250].tolist()  # as on the lecture's slides
+    lines = path[::250].tolist()  # one line for each slide of the lecture
     print(f"\n{'step':>4}{'a':>8}{'b':>8}{'loss':>12}")
     for slide in (0, 1, 2, 5, 10, 19):
         a, b = lines[slide]
@@ -270,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             [image.reshape(28, 28) for image in (*means, weight)],
             titles=["mean 3", "mean 8", "weights"],
             path=args.out / "weights.png",
-            title="Bright weights speak for 8, dark for 3",
+            title="Bright weights count for 8, dark weights for 3",
         )
         print(f"figures: {args.out}")
 
@@ -281,5 +291,5 @@ if __name__ == "__main__":
 # %% [markdown]
 # ## Questions to think about
 # 1. Why can no single neuron answer XOR, whatever its weights?
-# 2. The line fell to the valley's floor in 250 steps and then walked along it for thousands. Which
-#    two numbers of the data set that pace, and what would standardizing x change?
+# 2. The loss fell quickly in the first 250 steps and then slowly for thousands of steps. Which two
+#    properties of the data determine this speed? What would change if x were standardized?

@@ -1,18 +1,18 @@
 # %% [markdown]
 """Lab 02: the multilayer perceptron and backpropagation.
 
-How does a network of neurons learn its weights, and what do its hidden layers buy?
+How does a network of neurons learn its weights, and what are hidden layers good for?
 
-You write a network with one hidden layer, forward and backward, and prove its gradients right by
-finite differences. Then you build a function out of ReLUs, and count the pieces into which a
-network cuts the plane. No autograd anywhere.
+You write the forward and the backward pass of a network with one hidden layer, and check its
+gradients with finite differences. Then you approximate a function by a sum of ReLUs, and count the
+regions into which a network divides the plane. You do not use autograd.
 
 Lectures: J (backpropagation), A and K (universal approximation), A (linear regions).
 
-    dlcourse check lab02              what is right so far, in seconds
-    dlcourse check lab02 --task 2.4   one task
-    dlcourse run lab02 --tiny         the whole experiment on 2,000 images, in seconds
-    dlcourse run lab02                the whole experiment, half a minute on a laptop
+    dlcourse check lab02              check your answers (takes seconds)
+    dlcourse check lab02 --task 2.4   check one task
+    dlcourse run lab02 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab02                run the whole experiment (half a minute on a laptop)
 
 A recorded run of the solution (`dlcourse run lab02`, real MNIST, 2 cores):
 
@@ -56,16 +56,16 @@ Layer = tuple[Tensor, Tensor]
 
 # %% [markdown]
 # ## 1. Forward
-# A hidden layer of H units sees the D inputs, an output layer sees the hidden units and gives one
-# logit for each of the K classes. As in PyTorch, row i of a weight belongs to unit i.
+# The hidden layer computes H units from the D inputs. The output layer computes one logit for each
+# of the K classes from the hidden units. As in PyTorch, row i of a weight belongs to unit i.
 
 
 # %%
 def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The hidden units and the logits of a network with one hidden layer of ReLUs.
+    """Return the hidden units and the logits of a network with one hidden layer of ReLUs.
 
         hidden = relu(weight1 x + bias1)          logits = weight2 hidden + bias2
-    for every sample x, a row of inputs.
+    for each sample x (a row of `inputs`).
     Shape: weight1 (H, D), bias1 (H,), weight2 (K, H), bias2 (K,), inputs (N, D)
         -> hidden (N, H), logits (N, K).
 
@@ -74,7 +74,7 @@ def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
     >>> forward(params, torch.tensor([[3.0, 4.0]]))
     (tensor([[3., 0.]]), tensor([[6.5000]]))
     """
-    # Task 2.1 (1 point). Hint: inputs @ weight.T takes every sample to every unit at once.
+    # Task 2.1 (1 point). Hint: inputs @ weight.T computes all units for all samples at once.
     # BEGIN SOLUTION
     hidden = torch.relu(inputs @ params["weight1"].T + params["bias1"])
     return hidden, hidden @ params["weight2"].T + params["bias2"]
@@ -83,23 +83,23 @@ def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 # %% [markdown]
 # ## 2. The loss
-# Softmax turns logits z into probabilities p_k = exp(z_k) / sum_j exp(z_j); the loss of a sample is
-# -log p of its true class. Written like that, exp overflows from z = 89 on. Subtracting the
-# largest logit from all changes no probability and keeps every exp below 1.
+# Softmax turns logits z into probabilities p_k = exp(z_k) / sum_j exp(z_j). The loss of a sample is
+# -log p of its true class. Computed in this way, exp overflows for z = 89 and more. If you first
+# subtract the largest logit from all logits, no probability changes, and no exp is larger than 1.
 
 
 # %%
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean over the samples of -log softmax(logits)[true class], for logits of any size.
+    """Return the mean over the samples of -log softmax(logits)[true class], for logits of any size.
 
-    Shape: logits (N, K), targets int64 (N,) of 0 to K - 1 -> ().
-    Not to be called: torch's own (cross_entropy, softmax, log_softmax, logsumexp, nll_loss).
+    Shape: logits (N, K), targets int64 (N,) from 0 to K - 1 -> ().
+    Do not call torch's own functions (cross_entropy, softmax, log_softmax, logsumexp, nll_loss).
 
     >>> cross_entropy(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]), torch.tensor([1, 0]))
     tensor(0.3466)
     """
-    # Task 2.2 (2 points). Hint: -log p_t = log(sum_j exp(z_j)) - z_t, with the largest logit of
-    # each row taken away first; logits[torch.arange(N), targets] picks each sample's z_t.
+    # Task 2.2 (2 points). Hint: -log p_t = log(sum_j exp(z_j)) - z_t. First subtract the largest
+    # logit of each row. logits[torch.arange(N), targets] picks z_t of each sample.
     # BEGIN SOLUTION
     shifted = logits - logits.amax(dim=1, keepdim=True)
     true = shifted[torch.arange(len(targets)), targets]  # (N,)
@@ -109,15 +109,15 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 # %%
 def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
-    """The derivative of cross_entropy(logits, targets) by each logit: (p - t) / N.
+    """Return the derivative of cross_entropy(logits, targets) with respect to each logit.
 
-    p are the probabilities, t is 1 at the true class and 0 elsewhere.
+    It is (p - t) / N, where p are the probabilities, and t is 1 at the true class and 0 elsewhere.
     Shape: logits (N, K), targets int64 (N,) -> (N, K).
 
     >>> cross_entropy_gradient(torch.zeros(1, 4), torch.tensor([2]))
     tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]])
     """
-    # Task 2.3 (1 point). Hint: torch.softmax may be called here; then subtract 1 at the true class
+    # Task 2.3 (1 point). Hint: you may call torch.softmax here. Then subtract 1 at the true class
     # of each sample.
     # BEGIN SOLUTION
     gradient = torch.softmax(logits, dim=1)
@@ -128,16 +128,18 @@ def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
 
 # %% [markdown]
 # ## 3. Backward
-# The chain rule, from the loss to the inputs: what a layer is told about its outputs, it turns
-# into what its weights should know and what the layer before it is told.
+# Apply the chain rule from the loss back to the inputs. A layer receives the derivative of the loss
+# with respect to its outputs, and computes from it the derivatives with respect to its weights and
+# its inputs.
 
 
 # %%
 def backward(params: Params, inputs: Tensor, hidden: Tensor, dlogits: Tensor) -> Params:
-    """The derivative of the loss by every parameter, in a dictionary with the keys of `params`.
+    """Return the derivative of the loss with respect to each parameter, with the keys of `params`.
 
-    hidden: what forward gave for inputs; dlogits: the derivative of the loss by each logit.
-    Shape: inputs (N, D), hidden (N, H), dlogits (N, K) -> each as its parameter.
+    hidden: the hidden units that `forward` returned for `inputs`.
+    dlogits: the derivative of the loss with respect to each logit.
+    Shape: inputs (N, D), hidden (N, H), dlogits (N, K) -> each derivative as its parameter.
 
     >>> params = {"weight1": torch.tensor([[1.0, 0.0], [0.0, -1.0]]), "bias1": torch.zeros(2),
     ...           "weight2": torch.tensor([[2.0, 5.0]]), "bias2": torch.tensor([0.5])}
@@ -147,8 +149,9 @@ def backward(params: Params, inputs: Tensor, hidden: Tensor, dlogits: Tensor) ->
             [0., 0.]])
     """
     # Task 2.4 (3 points). Hint: for outputs = x @ weight.T + bias the derivatives are
-    # doutputs.T @ x by the weight, doutputs summed over the samples by the bias, and
-    # doutputs @ weight by x. A ReLU passes on what it is told where it was above 0, else nothing.
+    # doutputs.T @ x with respect to the weight, doutputs summed over the samples with respect to
+    # the bias, and doutputs @ weight with respect to x. The derivative passes unchanged through a
+    # ReLU whose output was above 0, and becomes 0 at the other ReLUs.
     # BEGIN SOLUTION
     dhidden = (dlogits @ params["weight2"]) * (hidden > 0)  # (N, H), before the ReLU
     return {
@@ -164,17 +167,17 @@ def backward(params: Params, inputs: Tensor, hidden: Tensor, dlogits: Tensor) ->
 def numerical_gradient(
     function: Callable[[Tensor], Tensor], x: Tensor, eps: float = 1e-6
 ) -> Tensor:
-    """The derivative of `function` at `x` by each entry of x, from two values of it an entry:
+    """Return the derivative of `function` at `x` with respect to each entry of x.
 
         (function(x with entry + eps) - function(x with entry - eps)) / (2 eps)
-    function takes a tensor of x's shape to one number. x stays as it was.
-    Shape: x float64, of any shape -> as x.
+    `function` takes a tensor of the same shape as x and returns one number. Do not change x.
+    Shape: x float64, of any shape -> the same shape and dtype.
 
     >>> numerical_gradient(lambda x: x[0] ** 2 * x[1], torch.tensor([3.0, 2.0]).double())
     tensor([12.0000,  9.0000], dtype=torch.float64)
     """
-    # Task 2.5 (2 points). Hint: a step that is eps at one entry and 0 elsewhere: torch.zeros_like,
-    # and step.view(-1)[i] = eps for each i of range(x.numel()).
+    # Task 2.5 (2 points). Hint: make a step that is eps at one entry and 0 elsewhere:
+    # torch.zeros_like(x), then step.view(-1)[i] = eps, for each i in range(x.numel()).
     # BEGIN SOLUTION
     gradient = torch.zeros_like(x)
     for i in range(x.numel()):
@@ -186,25 +189,25 @@ def numerical_gradient(
 
 
 # %% [markdown]
-# ## 4. Any function, out of ReLUs
-# A weighted sum of ReLUs is a chain of straight pieces: each ReLU bends it at one place, its knot.
-# Enough knots follow any continuous function on an interval as closely as you like.
+# ## 4. A sum of ReLUs approximates any function
+# A weighted sum of ReLUs consists of straight pieces. Each ReLU bends it at one place, its knot.
+# With enough knots, the sum comes as close as you like to any continuous function on an interval.
 
 
 # %%
 def relu_weights(knots: Tensor, values: Tensor) -> Tensor:
-    """Weights that make `relu_sum` go through the points (knots, values), straight in between.
+    """Return the weights with which `relu_sum` goes straight from point to point (knots, values).
 
-    Between two knots the slope is what the points ask for; each weight is by how much the slope
-    changes at its knot, and the first is the first slope. The last knot needs no weight.
-    Shape: knots (M + 1,), rising, values (M + 1,) -> (M,).
+    Weight n is the slope after knot n minus the slope before it. Before the first knot the slope
+    is 0. The last knot needs no weight.
+    Shape: knots (M + 1,), in increasing order, values (M + 1,) -> (M,).
 
     >>> relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
     tensor([ 2., -2.])
     """
-    # Task 2.6 (2 points). Hint: slopes are differences of values over differences of knots, both
-    # by torch.diff; the weights are differences of slopes, and the slope before the first knot is
-    # 0 (prepend).
+    # Task 2.6 (2 points). Hint: torch.diff gives the differences of values and of knots; their
+    # quotients are the slopes. The weights are the differences of the slopes. The slope before the
+    # first knot is 0: use the argument `prepend`.
     # BEGIN SOLUTION
     slopes = values.diff() / knots.diff()
     return slopes.diff(prepend=slopes.new_zeros(1))
@@ -212,33 +215,34 @@ def relu_weights(knots: Tensor, values: Tensor) -> Tensor:
 
 
 def relu_sum(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    """values[0] + sum over n of weight_n relu(x - knot_n), with your weights. Shape: (N,) -> (N,).
+    """Return values[0] + sum over n of weight_n relu(x - knot_n). Shape: (N,) -> (N,).
 
-    That is a network with one input, one hidden layer of M ReLUs and one output.
+    It uses your weights. It is a network of one input, one hidden layer of M ReLUs and one output.
     """
     return values[0] + torch.relu(x[:, None] - knots[:-1]) @ relu_weights(knots, values)
 
 
 # %% [markdown]
-# ## 5. Pieces of the plane
-# In two dimensions each ReLU of the first layer bends along a line, and the lines cut the plane
-# into regions, in each of which the network is linear. A deeper layer bends along lines of its own
-# in each region that it is handed.
+# ## 5. Regions of the plane
+# In two dimensions each ReLU of the first layer bends along a line. The lines divide the plane into
+# regions, and the network is linear in each region. The ReLUs of a deeper layer divide each of
+# these regions again, along other lines.
 
 
 # %%
 def region_bound(num_inputs: int, width: int, layers: int = 1) -> int:
-    """How many regions `layers` layers of `width` ReLUs can reach (Montufar et al. 2014).
+    """Return how many regions `layers` layers of `width` ReLUs can reach (Montufar et al. 2014).
 
         (width // num_inputs) ^ (num_inputs (layers - 1)) * sum for j = 0..num_inputs of C(width, j)
-    where C(n, j) is the number of ways to choose j of n. With one layer no network has more.
+    C(n, j) is the number of ways to choose j of n items. A network with one layer never has more
+    regions than this. Deeper networks can have more: for them it is a lower bound of the maximum.
 
     >>> region_bound(2, 3)  # three lines in the plane
     7
     >>> region_bound(1, 3, layers=2)
     12
     """
-    # Task 2.7 (1 point). Hint: math.comb.
+    # Task 2.7 (1 point). Hint: use math.comb.
     # BEGIN SOLUTION
     last = sum(math.comb(width, j) for j in range(num_inputs + 1))
     return (width // num_inputs) ** (num_inputs * (layers - 1)) * last
@@ -247,17 +251,18 @@ def region_bound(num_inputs: int, width: int, layers: int = 1) -> int:
 
 # %%
 def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
-    """In how many regions the `points` lie: how many different patterns of ReLUs on and off.
+    """Count the regions in which the `points` lie: the different patterns of ReLUs on and off.
 
-    layers: (weight, bias) of each layer of ReLUs; the first sees the points, each other one the
-        ReLUs before it. A ReLU is on where its output is above 0. All layers count.
+    layers: (weight, bias) of each layer of ReLUs. The inputs of the first layer are the points,
+        those of each other layer are the outputs of the layer before it.
+    A ReLU is on where its output is above 0. The pattern of a point includes all layers.
     Shape: points (N, D), weight (units, inputs), bias (units,).
 
     >>> points = torch.tensor([[-1.0, 1.0], [-2.0, 5.0], [1.0, 1.0], [1.0, -1.0]])
     >>> count_regions([(torch.eye(2), torch.zeros(2))], points)
     3
     """
-    # Task 2.8 (2 points). Hint: collect `outputs > 0` of every layer, join them with torch.cat
+    # Task 2.8 (2 points). Hint: collect `outputs > 0` of each layer, join them with torch.cat
     # (dim=1), and count the different rows with unique(dim=0).
     # BEGIN SOLUTION
     patterns = []
@@ -270,13 +275,13 @@ def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
 
 # %% [markdown]
 # ## 6. The experiment
-# Prove the gradients; follow a sine; count regions; and train on digits with nothing but the
+# Check the gradients, approximate a sine, count regions, and train on digits with only the
 # functions above.
 
 
 # %%
 def gradient_check(seed: int = 0) -> float:
-    """The largest difference between `backward` and finite differences, on a small network."""
+    """Return the largest difference of `backward` from finite differences on a small network."""
     generator = torch.Generator().manual_seed(seed)
     params = new_params(5, 7, 3, generator, torch.float64)
     inputs = torch.randn(6, 5, generator=generator, dtype=torch.float64)
@@ -297,7 +302,7 @@ def gradient_check(seed: int = 0) -> float:
 def new_params(
     num_inputs: int, width: int, num_classes: int, generator: torch.Generator, dtype: torch.dtype
 ) -> Params:
-    """Random weights of variance 2 over the number of inputs, biases 0."""
+    """Draw random weights with variance 2 / (number of inputs); set the biases to 0."""
     shapes = {"1": (width, num_inputs), "2": (num_classes, width)}
     params = {}
     for layer, shape in shapes.items():
@@ -308,16 +313,17 @@ def new_params(
 
 
 def tangents(units: int, start: float, end: float) -> Layer:
-    """ReLUs that bend along tangents of the parabola y = x^2, which cross in pairs alone."""
+    """Make ReLUs that bend along tangents of y = x^2; no three of these lines meet in one point."""
     at = torch.linspace(start, end, units)
     return torch.stack([2 * at, -torch.ones(units)], dim=1), -at.square()
 
 
 def folding_network(layers: int) -> list[Layer]:
-    """Layers of 4 ReLUs that fold the plane like paper, quarter on quarter, then cut it.
+    """Make layers of 4 ReLUs that fold the plane like paper, and a last layer that divides it.
 
-    Units 0 and 1 add up to |x|, 2 and 3 to |y|; the layer after that gives ||x| - 1|, ||y| - 1|.
-    What the last layer cuts into 11 pieces lies 4 or 16 times in the plane.
+    The sum of units 0 and 1 is |x|, that of units 2 and 3 is |y|. In the same way, a second layer
+    gives ||x| - 1| and ||y| - 1|. Folding puts 4 (or 16) parts of the plane on top of each other,
+    so each of the last layer's 11 regions counts 4 (or 16) times.
     """
     folded = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     joined = folded @ torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
@@ -329,13 +335,13 @@ def folding_network(layers: int) -> list[Layer]:
 
 
 def grid(half: float, side: int) -> Tensor:
-    """Points of a square, side by side, from -half to half. Shape: (side * side, 2)."""
+    """Return points of a square grid from -half to half. Shape: (side * side, 2)."""
     places = ((torch.arange(side) + 0.5) / side * 2 - 1) * half  # never on an axis
     return torch.cartesian_prod(places, places)
 
 
 def draw_regions(networks: dict[str, tuple[list[Layer], float]], path: str) -> None:
-    """The plane, each region in a color of its own."""
+    """Draw the plane; each region has its own color."""
     colors = torch.rand(2**12, 3, generator=torch.Generator().manual_seed(0))
     pictures = []
     for layers, half in networks.values():
@@ -423,15 +429,16 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Start training with all weights at 0 instead. What does the network learn, and why?
+# 1. Start the training with all weights equal to 0. What does the network learn, and why?
 # BEGIN SOLUTION
-# Answer: no more than how frequent the classes are. All hidden units are 0, so weight2's gradient
-# dlogits.T @ hidden is 0; weight2 is 0, so nothing reaches weight1. Only bias2 moves. Had all
-# weights another common value, the hidden units would stay copies of one another forever.
+# Answer: it learns only how frequent the classes are. All hidden units are 0, so the gradient of
+# weight2, dlogits.T @ hidden, is 0. weight2 is 0, so the gradient of weight1 is 0 too. Only bias2
+# changes. If all weights started at another common value, all hidden units would always stay equal.
 # END SOLUTION
-# 2. The folding networks have as many ReLUs as the shallow ones and more regions. What do they pay?
+# 2. The folding networks have as many ReLUs as the shallow ones, but more regions. What is the
+#    price?
 # BEGIN SOLUTION
-# Answer: their regions are not free. The last layer draws its 11 pieces once, and folding repeats
-# them, mirrored, 4 or 16 times: change one line and it changes everywhere. Depth buys regions where
-# the function that is asked for repeats itself, as parity or an image's textures do.
+# Answer: the regions do not have independent shapes. The last layer makes its 11 regions once, and
+# folding repeats them, mirrored, 4 or 16 times. If you change one line, all its copies change. So
+# depth helps most when the function repeats itself, as parity or the textures of an image do.
 # END SOLUTION

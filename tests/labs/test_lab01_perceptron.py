@@ -21,8 +21,10 @@ def randn(*shape, seed=0):
 
 
 def close(what, got, expected):
-    """`got` is `expected` up to rounding, in single or in double precision; a number will do for a
-    tensor of shape ()."""
+    """Check that `got` equals `expected` up to rounding, in single or in double precision.
+
+    A number is accepted for a tensor of shape ().
+    """
     __tracebackhide__ = True
     if isinstance(got, float | int) and expected.dim() == 0:
         got = torch.tensor(got)
@@ -37,27 +39,35 @@ def is_close(got, expected):
 
 
 def has_shape(what, got, shape):
-    """`got` is a tensor of that shape."""
+    """Check that `got` is a tensor of that shape."""
     __tracebackhide__ = True
     right = isinstance(got, torch.Tensor) and got.shape == shape
     assert right, f"{what}: {difference(got, torch.zeros(shape))}"
 
 
 def parts(returned, *names):
-    """What came back as a tuple of as many parts as there are `names`."""
+    """Check that the answer has one value for each of the `names`, and return it."""
     __tracebackhide__ = True
-    count = len(returned) if isinstance(returned, tuple | list) else 1
-    assert count == len(names), f"expected ({', '.join(names)}), got {count} of these {len(names)}"
+    expected = f"expected {len(names)} values ({', '.join(names)})"
+    assert isinstance(returned, tuple | list), f"{expected}, got {kind(returned)}"
+    assert len(returned) == len(names), f"{expected}, got {len(returned)}"
     return returned
 
 
+def kind(value):
+    """Say what a value is: its type, and the shape of a tensor."""
+    if isinstance(value, torch.Tensor):
+        return f"one tensor of shape {tuple(value.shape)}"
+    return f"one {type(value).__name__}"
+
+
 def step(inputs, weight, bias):
-    """A neuron of the test's own. Shape: (N, D), (D,), a number -> (N,)."""
+    """The test's own neuron. Shape: (N, D), (D,), a number -> (N,)."""
     return torch.ge((inputs * weight).sum(-1), -bias).float()
 
 
 def neuron_of(weight, bias, which=""):
-    """Weight and bias of a neuron with two inputs, if they are that."""
+    """Check that weight and bias are those of a neuron with two inputs, and return them."""
     __tracebackhide__ = True
     has_shape(f"the {which}weight", weight, (2,))
     assert torch.as_tensor(bias).numel() == 1, f"the {which}bias: expected one number, got {bias!r}"
@@ -65,28 +75,26 @@ def neuron_of(weight, bias, which=""):
 
 
 def nearby():
-    """Gate inputs, each off by 0.1 up or down, for every input all four ways. Shape: (16, 2)."""
+    """Move each gate input by almost 0.1, up or down, in all four ways. Shape: (16, 2)."""
     off = torch.tensor([[-0.1, -0.1], [-0.1, 0.1], [0.1, -0.1], [0.1, 0.1]])
     return (GATE_INPUTS[:, None] + 0.99 * off).flatten(0, 1)
 
 
 def all_right(answers, gate):
-    """The `answers` to `nearby()` are those of the gate, in each of its four corners."""
+    """Check the `answers` to `nearby()`, in each of the four corners of the gate."""
     __tracebackhide__ = True
     wrong = (answers.reshape(4, 4) != gate[:, None]).any(dim=1)
     corners = ", ".join(str(tuple(map(int, corner))) for corner in GATE_INPUTS[wrong])
-    assert not corners, f"with each input off by 0.1, the answer is wrong near {corners}"
+    assert not corners, f"when each input is off by 0.1, the answer is wrong near {corners}"
 
 
-@points(0.5, task="1.1", hint="below 0 gives 0.0, 0 and above give 1.0; answer in floats")
+@points(0.5, task="1.1", hint="a sum below 0 gives 0.0; a sum of 0 or more gives 1.0")
 def test_neuron_fires_unless_the_sum_is_below_zero(student):
     inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
     assert_close(student.neuron(inputs, torch.tensor([1.0, -2.0]), 1.0), torch.tensor([0.0, 1, 1]))
 
 
-@points(
-    0.5, task="1.1", hint="one weight for each of the D inputs; the bias added once", hidden=True
-)
+@points(0.5, task="1.1", hint="use all D inputs and weights; add the bias once", hidden=True)
 def test_neuron_takes_any_number_of_inputs(student):
     for n, d in [(1, 1), (7, 3), (20, 784)]:
         inputs, weight = randn(n, d, seed=d), randn(d, seed=n)
@@ -94,13 +102,13 @@ def test_neuron_takes_any_number_of_inputs(student):
             assert_close(student.neuron(inputs, weight, bias), step(inputs, weight, bias))
 
 
-@points(0.5, task="1.2", hint="put the four inputs into weight[0] x1 + weight[1] x2 + bias")
+@points(0.5, task="1.2", hint="compute weight[0] x1 + weight[1] x2 + bias for the four inputs")
 def test_and_gate_answers_and(student):
     weight, bias = parts(student.and_gate(), "weight", "bias")
     close("the four answers", step(GATE_INPUTS, *neuron_of(weight, bias)), AND)
 
 
-@points(0.5, task="1.2", hint="leave room on both sides: for (1, 0) and for (1, 1)", hidden=True)
+@points(0.5, task="1.2", hint="keep the sums for (1, 0) and (1, 1) away from 0", hidden=True)
 def test_and_gate_has_room_to_spare(student):
     weight, bias = parts(student.and_gate(), "weight", "bias")
     all_right(step(nearby(), *neuron_of(weight, bias)), AND)
@@ -123,25 +131,25 @@ def xor_by(student):
     return network
 
 
-@points(0.5, task="1.3", hint="shapes (2, 2), (2,), (2,) and a number: 4 + 2 + 2 + 1 parameters")
+@points(0.5, task="1.3", hint="return shapes (2, 2), (2,), (2,) and a number: 4 + 2 + 2 + 1")
 def test_xor_network_has_9_parameters(student):
     xor_by(student)
     count = sum(torch.as_tensor(part).numel() for part in student.xor_network())
     assert count == 9, f"expected 9 parameters, got {count}"
 
 
-@points(1, task="1.3", hint="write down what each of the two hidden neurons answers to the four")
+@points(1, task="1.3", hint="write down the answers of both hidden neurons to the four inputs")
 def test_xor_network_answers_xor(student):
     close("the four answers", xor_by(student)(GATE_INPUTS), XOR)
 
 
-@points(0.5, task="1.3", hint="each of the three neurons needs room to spare", hidden=True)
+@points(0.5, task="1.3", hint="keep the sums of all three neurons away from 0", hidden=True)
 def test_xor_network_has_room_to_spare(student):
     all_right(xor_by(student)(nearby()), XOR)
 
 
 def perceptron(weight, bias, inputs, targets, lr):
-    """The rule over lists of numbers, in its own words."""
+    """Compute the rule again, independently, on lists of numbers."""
     weight, bias, mistakes = weight.tolist(), float(bias), 0
     for x, t in zip(inputs.tolist(), targets.tolist(), strict=True):
         y = 1.0 if sum(w * v for w, v in zip(weight, x, strict=True)) + bias >= 0 else 0.0
@@ -155,15 +163,16 @@ def perceptron(weight, bias, inputs, targets, lr):
     0.5,
     task="1.4",
     needs=("1.1",),
-    hint="add lr (t - y) x to the weight and lr (t - y) to the bias, sample after sample",
+    hint="add lr (t - y) x to the weight and lr (t - y) to the bias after each sample",
 )
 def test_perceptron_rule_by_hand(student):
-    # (0, 0) is taken for 1: bias -1. The next two are right. (1, 1) gives -1, is missed: up by 1.
+    # (0, 0) is answered by 1: the bias becomes -1. The next two answers are right. The sum for
+    # (1, 1) is -1: weights and bias go up by 1.
     returned = student.perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
     weight, bias, mistakes = parts(returned, "weight", "bias", "mistakes")
     close("the new weight", weight, torch.tensor([1.0, 1.0]))
     close("the new bias", bias, torch.tensor(0.0))
-    assert int(mistakes) == 2, f"expected 2 mistakes on the way, got {int(mistakes)}"
+    assert int(mistakes) == 2, f"expected 2 mistakes, got {int(mistakes)}"
 
 
 def mistakes_by_epoch(student, targets, epochs):
@@ -174,18 +183,18 @@ def mistakes_by_epoch(student, targets, epochs):
     return mistakes
 
 
-@points(0.5, task="1.4", needs=("1.1",), hint="count a sample when its answer differs from t")
+@points(0.5, task="1.4", needs=("1.1",), hint="count a mistake when the answer differs from t")
 def test_perceptron_learns_and_but_never_xor(student):
     learned = mistakes_by_epoch(student, AND, 20)
     assert learned[-1] == 0, f"AND: expected no mistake in epoch 20, got {learned[-1]}"
     never = mistakes_by_epoch(student, XOR, 50)
     assert min(never) > 0, (
-        f"XOR: no line answers it, so no epoch is free of mistakes; got {min(never)} mistakes in "
+        f"XOR: no line separates the classes, so each epoch has mistakes; got {min(never)} in "
         f"epoch {1 + never.index(min(never))}"
     )
 
 
-@points(1, task="1.4", needs=("1.1",), hint="lr scales both updates, t - y has a sign", hidden=True)
+@points(1, task="1.4", needs=("1.1",), hint="multiply both updates by lr and t - y", hidden=True)
 def test_perceptron_epoch_of_many_inputs(student):
     for n, d, lr in [(1, 3, 1.0), (30, 4, 0.25), (12, 6, 2.0)]:
         inputs, targets = randn(n, d, seed=n), (randn(n, seed=d) > 0).float()
@@ -200,33 +209,33 @@ def test_perceptron_epoch_of_many_inputs(student):
 @points(
     0.5,
     task="1.5",
-    hint="2 x (a x + b - y) and 2 (a x + b - y) of each point, then the mean over the points",
+    hint="take the mean over the points of 2 x (a x + b - y) and of 2 (a x + b - y)",
     forbidden=AUTOGRAD,
 )
 def test_line_gradient_by_hand(student):
     # errors 1 and 2: (2 * 1 * 1 + 2 * 2 * 2) / 2 = 5 and (2 * 1 + 2 * 2) / 2 = 3
     returned = student.line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.zeros(2))
-    da, db = parts(returned, "derivative by a", "derivative by b")
-    close("the derivative by a", da, torch.tensor(5.0))
-    close("the derivative by b", db, torch.tensor(3.0))
+    da, db = parts(returned, "derivative with respect to a", "derivative with respect to b")
+    close("the derivative with respect to a", da, torch.tensor(5.0))
+    close("the derivative with respect to b", db, torch.tensor(3.0))
 
 
-@points(0.5, task="1.5", hint="the mean over any number of points, not their sum", hidden=True)
+@points(0.5, task="1.5", hint="take the mean over the points, not the sum", hidden=True)
 def test_line_gradient_is_that_of_autograd(student):
     for n in (1, 5, 50):
         x, y = randn(n, seed=n), randn(n, seed=n + 1)
         a, b = (torch.tensor(value, requires_grad=True) for value in (0.7, -1.3))
         expected = torch.autograd.grad((y - (a * x + b)).square().mean(), (a, b))
         da, db = student.line_gradient(0.7, -1.3, x, y)
-        close("the derivative by a", da, expected[0])
-        close("the derivative by b", db, expected[1])
+        close("the derivative with respect to a", da, expected[0])
+        close("the derivative with respect to b", db, expected[1])
 
 
 @points(
     1,
     task="1.6",
     needs=("1.5",),
-    hint="the start is the first row; both derivatives are taken where the step begins",
+    hint="the first row is the start; compute both derivatives before you change a or b",
 )
 def test_two_steps_of_fit_line_by_hand(student):
     path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.0, 0.0, lr=0.1, steps=2)
@@ -239,15 +248,26 @@ def lecture_points():
     return x, x / 4 + 1 / 2
 
 
-@points(0.5, task="1.6", needs=("1.5",), hint="steps + 1 rows; each step starts where one ended")
+@points(
+    0.5,
+    task="1.6",
+    needs=("1.5",),
+    hint="return steps + 1 rows; each step starts at the row before",
+)
 def test_line_descends_as_in_the_lecture(student):
     path = student.fit_line(*lecture_points(), a=-2.0, b=1.0, lr=0.5, steps=95)
     has_shape("the path", path, (96, 2))
     end = tuple(round(value, 2) for value in path[-1].tolist())
-    assert end == (0.24, 0.50), f"expected an end at a = 0.24, b = 0.50, got {end}"
+    assert end == (0.24, 0.50), f"expected to end at a = 0.24, b = 0.50, got {end}"
 
 
-@points(0.5, task="1.6", needs=("1.5",), hint="any lr, any number of steps, none too", hidden=True)
+@points(
+    0.5,
+    task="1.6",
+    needs=("1.5",),
+    hint="use lr and steps; 0 steps give only the start",
+    hidden=True,
+)
 def test_fit_line_is_a_linear_iteration(student):
     x, y = randn(9, seed=3), randn(9, seed=4)
     ones = torch.stack([x, torch.ones(9)], dim=1)
@@ -261,7 +281,7 @@ def test_fit_line_is_a_linear_iteration(student):
 @points(
     1,
     task="1.7",
-    hint="p = sigmoid(x . weight + bias); the mean over samples of (p - t) x and of p - t",
+    hint="p = sigmoid(x . weight + bias); take the means of (p - t) x and of p - t",
     forbidden=AUTOGRAD,
 )
 def test_logistic_gradient_by_hand(student):
@@ -270,11 +290,11 @@ def test_logistic_gradient_by_hand(student):
         torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0])
     )
     # p = 1/2 for both, errors -1/2 and 1/2: (-1/2 * 2) / 2 and (1/2 * 4) / 2
-    close("the derivative by weight", dweight, torch.tensor([-0.5, 1.0]))
-    close("the derivative by bias", dbias, torch.tensor(0.0))
+    close("the derivative with respect to weight", dweight, torch.tensor([-0.5, 1.0]))
+    close("the derivative with respect to bias", dbias, torch.tensor(0.0))
 
 
-@points(1, task="1.7", hint="the bias counts in p; the mean over the samples in both", hidden=True)
+@points(1, task="1.7", hint="add the bias before the sigmoid; take means, not sums", hidden=True)
 def test_logistic_gradient_is_that_of_autograd(student):
     for n, d in [(1, 1), (8, 3), (40, 20)]:
         inputs, targets = randn(n, d, seed=n), (randn(n, seed=d) > 0).float()
@@ -283,5 +303,5 @@ def test_logistic_gradient_is_that_of_autograd(student):
         loss = F.binary_cross_entropy_with_logits(inputs @ weight + bias, targets)
         expected = torch.autograd.grad(loss, (weight, bias))
         dweight, dbias = student.logistic_gradient(weight.detach(), bias.detach(), inputs, targets)
-        close("the derivative by weight", dweight, expected[0])
-        close("the derivative by bias", dbias, expected[1])
+        close("the derivative with respect to weight", dweight, expected[0])
+        close("the derivative with respect to bias", dbias, expected[1])

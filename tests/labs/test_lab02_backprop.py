@@ -28,7 +28,7 @@ def new_params(d, h, k, seed=0):
 
 
 def network(params, inputs):
-    """The hidden units and the logits, by torch's own layers."""
+    """Compute the hidden units and the logits with torch's own layers."""
     hidden = F.relu(F.linear(inputs, params["weight1"], params["bias1"]))
     return hidden, F.linear(hidden, params["weight2"], params["bias2"])
 
@@ -41,18 +41,20 @@ SMALL = {
 }
 
 
-@points(0.5, task="2.1", hint="ReLU on the hidden units, none on the logits; return both")
+@points(0.5, task="2.1", hint="apply the ReLU to the hidden units only; return hidden and logits")
 def test_forward_by_hand(student):
     # hidden: relu(3) and relu(-4); logit: 2 * 3 + 5 * 0 + 0.5
     returned = student.forward(SMALL, torch.tensor([[3.0, 4.0]]))
-    count = len(returned) if isinstance(returned, tuple | list) else 1
-    assert count == 2, f"expected (hidden, logits), got {count} of these 2"
+    assert isinstance(returned, tuple | list), (
+        f"expected two values (hidden, logits), got one {type(returned).__name__}"
+    )
+    assert len(returned) == 2, f"expected two values (hidden, logits), got {len(returned)}"
     hidden, logits = returned
     assert_close(hidden, torch.tensor([[3.0, 0.0]]))
     assert_close(logits, torch.tensor([[6.5]]))
 
 
-@points(0.5, task="2.1", hint="weight1 is (H, D), so transpose it; both biases", hidden=True)
+@points(0.5, task="2.1", hint="weight1 is (H, D), so transpose it; add both biases", hidden=True)
 def test_forward_is_that_of_torch_layers(student):
     for n, d, h, k in [(1, 3, 2, 4), (7, 5, 6, 3), (2, 4, 4, 4)]:
         params, inputs = new_params(d, h, k, seed=n), randn(n, d, seed=99)
@@ -62,9 +64,7 @@ def test_forward_is_that_of_torch_layers(student):
         assert_close(logits, expected_logits)
 
 
-@points(
-    0.5, task="2.2", hint="-log p of the true class, then the mean over samples", forbidden=LOSSES
-)
+@points(0.5, task="2.2", hint="take -log p of the true class, then the mean", forbidden=LOSSES)
 def test_cross_entropy_by_hand(student):
     # p = 3/4 and 1/4 in the first row, 1/2 each in the second
     logits = torch.tensor([[math.log(3.0), 0.0], [7.0, 7.0]])
@@ -72,14 +72,14 @@ def test_cross_entropy_by_hand(student):
     assert_close(student.cross_entropy(logits, torch.tensor([0, 1])), expected)
 
 
-@points(0.5, task="2.2", hint="subtract each row's largest logit before exp, not after the log")
+@points(0.5, task="2.2", hint="subtract the largest logit of each row before you call exp")
 def test_cross_entropy_of_large_logits_is_finite(student):
     logits = torch.tensor([[1000.0, 0.0], [0.0, 1000.0], [-2000.0, -1990.0]])
     expected = torch.tensor((0.0 + 1000.0 + math.log(1 + math.exp(-10))) / 3)
     assert_close(student.cross_entropy(logits, torch.tensor([0, 0, 1])), expected)
 
 
-@points(1, task="2.2", hint="each row has its own largest logit, its own true class", hidden=True)
+@points(1, task="2.2", hint="each row has its own largest logit and true class", hidden=True)
 def test_cross_entropy_is_that_of_torch(student):
     for n, k, scale in [(1, 2, 1), (9, 5, 3), (4, 10, 5000)]:
         logits, targets = scale * randn(n, k, seed=n) - scale, torch.arange(n) * 3 % k
@@ -87,14 +87,16 @@ def test_cross_entropy_is_that_of_torch(student):
         assert_close(got, F.cross_entropy(logits, targets))
 
 
-@points(0.5, task="2.3", hint="probabilities, minus 1 at the true class", forbidden=AUTOGRAD)
+@points(
+    0.5, task="2.3", hint="subtract 1 from p at the true class; divide by N", forbidden=AUTOGRAD
+)
 def test_gradient_of_the_loss_by_hand(student):
     got = student.cross_entropy_gradient(torch.zeros(2, 4), torch.tensor([2, 0]))
     expected = torch.tensor([[0.125, 0.125, -0.375, 0.125], [-0.375, 0.125, 0.125, 0.125]])
     assert_close(got, expected)
 
 
-@points(0.5, task="2.3", hint="the loss is a mean: divide by N; softmax over dim=1", hidden=True)
+@points(0.5, task="2.3", hint="the loss is a mean, so divide by N; softmax over dim=1", hidden=True)
 def test_gradient_of_the_loss_is_that_of_autograd(student):
     for n, k in [(1, 3), (8, 4), (4, 8)]:
         logits, targets = 4 * randn(n, k, seed=n), torch.arange(n) * 5 % k
@@ -104,7 +106,7 @@ def test_gradient_of_the_loss_is_that_of_autograd(student):
 
 
 def batch(n, d, h, k, seed):
-    """Parameters, inputs, hidden units, the loss as a function of the parameters, its dlogits."""
+    """Make parameters, inputs and targets; return also the hidden units and dlogits."""
     params, inputs, targets = new_params(d, h, k, seed), randn(n, d, seed=77), torch.arange(n) % k
     hidden, logits = network(params, inputs)
     dlogits = (logits.softmax(1) - F.one_hot(targets, k)) / n
@@ -141,7 +143,7 @@ def compare(got, expected, atol):
 @points(
     1,
     task="2.4",
-    hint="start at the end: bias2 and weight2 need dlogits alone, then go through the ReLU",
+    hint="start with bias2 and weight2; then go back through weight2 and the ReLU",
     forbidden=AUTOGRAD,
 )
 def test_backward_by_hand(student):
@@ -156,14 +158,14 @@ def test_backward_by_hand(student):
     compare(got, expected, 1e-6)
 
 
-@points(1, task="2.4", hint="sum over the samples, where dlogits already holds the 1 / N")
+@points(1, task="2.4", hint="sum over the samples; dlogits already contains 1 / N")
 def test_backward_agrees_with_finite_differences(student):
     params, inputs, hidden, dlogits, targets = batch(4, 3, 5, 2, seed=5)
     got = student.backward(params, inputs, hidden, dlogits)
     compare(got, finite_differences(params, inputs, targets), 1e-6)
 
 
-@points(1, task="2.4", hint="the ReLU blocks where hidden is 0; all four gradients", hidden=True)
+@points(1, task="2.4", hint="the gradient is 0 where hidden is 0; return all four", hidden=True)
 def test_backward_is_that_of_autograd(student):
     for n, d, h, k in [(1, 1, 1, 1), (10, 4, 6, 3), (3, 6, 6, 6)]:
         params, inputs, hidden, _, _ = batch(n, d, h, k, seed=n)
@@ -176,7 +178,7 @@ def test_backward_is_that_of_autograd(student):
         compare(got, dict(zip(leaves, gradients, strict=True)), 1e-10)
 
 
-@points(1, task="2.5", hint="only one entry moves at a time; divide by 2 eps", forbidden=AUTOGRAD)
+@points(1, task="2.5", hint="change one entry at a time; divide by 2 eps", forbidden=AUTOGRAD)
 def test_numerical_gradient_by_hand(student):
     def function(x):
         return x[0] ** 2 * x[1]
@@ -185,16 +187,16 @@ def test_numerical_gradient_by_hand(student):
     assert_close(got, torch.tensor([12.0, 9.0], dtype=torch.float64), rtol=0, atol=1e-6)
 
 
-@points(0.5, task="2.5", hint="the result has x's shape: fill it entry by entry", hidden=True)
+@points(0.5, task="2.5", hint="the result has the shape of x: fill each entry", hidden=True)
 def test_numerical_gradient_of_a_matrix(student):
     x, factor = randn(3, 2), randn(3, 2, seed=1)
     got = student.numerical_gradient(lambda x: (x.sin() * factor).sum(), x)
     assert_close(got, x.cos() * factor, rtol=0, atol=1e-6)
 
 
-@points(0.5, task="2.5", hint="a step of eps up and one of eps down, from x itself", hidden=True)
+@points(0.5, task="2.5", hint="go up by eps and down by eps, both from x itself", hidden=True)
 def test_numerical_gradient_steps_both_ways_by_eps(student):
-    # At 1, |x - 1| has slopes -1 and 1: the two cancel. The cubic tells eps.
+    # At 1, |x - 1| has the slopes -1 and 1, which cancel. The result for the cubic depends on eps.
     x = torch.tensor([1.0], dtype=torch.float64)
     kink = student.numerical_gradient(lambda x: (x - 1).abs().sum(), x, 1e-3)
     assert_close(kink, torch.zeros_like(x), rtol=0, atol=1e-9)
@@ -206,13 +208,13 @@ def relu_sum(x, knots, values, weights):
     return values[0] + torch.relu(x[:, None] - knots[:-1]) @ weights
 
 
-@points(0.5, task="2.6", hint="slopes 2 and 0: the first weight is 2, then it changes by -2")
+@points(0.5, task="2.6", hint="the slopes are 2 and 0, so the weights are 2 and 0 - 2")
 def test_relu_weights_by_hand(student):
     weights = student.relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
     assert_close(weights, torch.tensor([2.0, -2.0]))
 
 
-@points(0.5, task="2.6", hint="with more knots, the sum of ReLUs must come closer to the sine")
+@points(0.5, task="2.6", hint="with more knots, the sum of ReLUs must be closer to the sine")
 def test_error_on_the_sine_falls_with_the_number_of_relus(student):
     x = torch.linspace(-math.pi, math.pi, 501, dtype=torch.float64)
     errors = []
@@ -220,7 +222,7 @@ def test_error_on_the_sine_falls_with_the_number_of_relus(student):
         knots = torch.linspace(-math.pi, math.pi, units + 1, dtype=torch.float64)
         weights = student.relu_weights(knots, knots.sin())
         errors.append((relu_sum(x, knots, knots.sin(), weights) - x.sin()).abs().max().item())
-    # Straight pieces of length h stray from a sine by at most h^2 / 8.
+    # Straight pieces of length h differ from a sine by at most h^2 / 8.
     bounds = [(2 * math.pi / units) ** 2 / 8 for units in (4, 8, 16, 32)]
     close = all(error <= bound for error, bound in zip(errors, bounds, strict=True))
     shown = ", ".join(
@@ -229,7 +231,7 @@ def test_error_on_the_sine_falls_with_the_number_of_relus(student):
     assert close, f"the largest errors with 4, 8, 16 and 32 ReLUs: {shown}"
 
 
-@points(1, task="2.6", hint="pieces of unlike length; a first value that is not 0", hidden=True)
+@points(1, task="2.6", hint="the pieces can differ in length; values[0] need not be 0", hidden=True)
 def test_relu_sum_interpolates(student):
     for count, seed in [(2, 0), (3, 1), (9, 2)]:
         knots = (randn(count, seed=seed).abs() + 0.1).cumsum(0) - 1
@@ -243,7 +245,9 @@ def test_relu_sum_interpolates(student):
         assert_close(relu_sum(x, knots, values, weights), expected)
 
 
-@points(0.5, task="2.7", hint="width // num_inputs to the power of num_inputs * (layers - 1)")
+@points(
+    0.5, task="2.7", hint="the first factor is (width // num_inputs) ** (num_inputs * (layers - 1))"
+)
 def test_region_bounds_of_the_lecture(student):
     bounds = [student.region_bound(2, *widths) for widths in [(8,), (12,), (4, 2), (4, 3)]]
     assert bounds == [37, 79, 44, 176]
@@ -252,23 +256,23 @@ def test_region_bounds_of_the_lecture(student):
 @points(
     0.5,
     task="2.7",
-    hint="// drops what is left over; j runs from 0 to num_inputs, both included",
+    hint="// rounds down; j runs from 0 to num_inputs, both included",
     hidden=True,
 )
 def test_region_bounds_of_other_networks(student):
-    # one input: every ReLU adds one piece; 3 inputs, 2 ReLUs: all patterns; 7 // 3 = 2 folds
+    # One input: each ReLU adds one piece. 3 inputs, 2 ReLUs: all patterns occur. 7 // 3 = 2 folds.
     cases = {(1, 5): 6, (3, 2): 4, (3, 7, 2): 8 * 64, (2, 5, 4): 2**6 * 16, (1, 3, 2): 12}
     for arguments, expected in cases.items():
         got = student.region_bound(*arguments)
         assert got == expected, f"region_bound{arguments}: expected {expected}, got {got}"
 
 
-@points(1, task="2.8", hint="the number of different rows of (points, units) on and off")
+@points(1, task="2.8", hint="count the different patterns (rows) of on and off")
 def test_regions_of_one_layer(student):
     cross = (torch.eye(2), torch.zeros(2))
     points = torch.tensor([[-1.0, 1.0], [-2.0, 5.0], [1.0, 1.0], [1.0, -1.0]])
     assert student.count_regions([cross], points) == 3
-    # on means above 0: at 0 a ReLU is off
+    # A ReLU is on above 0, so it is off at 0.
     assert student.count_regions([cross], torch.tensor([[0.0, 0.0], [-1.0, -1.0]])) == 1
 
 
@@ -277,7 +281,7 @@ def square(half, side):
     return torch.cartesian_prod(places, places)
 
 
-@points(1, task="2.8", hint="the patterns of all layers count together; biases too", hidden=True)
+@points(1, task="2.8", hint="join the patterns of all layers; use the biases", hidden=True)
 def test_regions_of_folded_planes(student):
     at = torch.tensor([0.1, 0.4, 0.6, 0.95])
     weight, bias = torch.stack([2 * at, -torch.ones(4)], dim=1), -at.square()
@@ -285,7 +289,7 @@ def test_regions_of_folded_planes(student):
     fold = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     folded = [(fold, torch.zeros(4)), (weight.repeat_interleave(2, dim=1), bias)]
     assert student.count_regions(folded, square(1.0, 160)) == 44
-    # A hidden layer of two units that are always on tells nothing apart, the next one does.
+    # The first layer has two units that are always on. Only the second one separates points.
     idle = (torch.eye(2), torch.full((2,), 10.0))
     halves = (torch.tensor([[1.0, 0.0]]), torch.tensor([-10.0]))
     assert student.count_regions([idle, halves], square(1.0, 10)) == 2
