@@ -20,7 +20,7 @@ CHILD = """
 import json, resource, sys, time
 import torch
 from dlcourse import data
-from dlcourse.data import batches, images, npz, torchvision_files, whiten
+from dlcourse.data import batches, images, normalize, npz, torchvision_files
 torch.set_num_threads(2)
 torch.zeros(2).float().sum()
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -37,7 +37,7 @@ def main() -> None:
         model = DeepAutoencoder()
         train, val, test = (
             Reconstruction(part)
-            for part in mnist.batches(batch_size=BATCH_SIZE, whiten="none", seed=seed)
+            for part in mnist.batches(batch_size=BATCH_SIZE, normalize="none", seed=seed)
         )
         history = fit(
             model,

@@ -57,7 +57,7 @@ def main() -> None:
 def trained_judge(mnist: data.ImageData, state: Path | None) -> tuple[LeNet5, float]:
     seed_everything(0)
     judge = LeNet5()
-    train, val, test = mnist.batches(batch_size=BATCH_SIZE, whiten="none")
+    train, val, test = mnist.batches(batch_size=BATCH_SIZE, normalize="none")
     weights = state and state / "judge.pt"
     if weights and weights.is_file():
         judge.load_state_dict(torch.load(weights, weights_only=True))
@@ -74,7 +74,7 @@ def judged_gan(mnist: data.ImageData, judge: LeNet5, seed: int, state: Path | No
         return json.loads(result.read_text())
     seed_everything(seed)
     gan = DCGAN(**MODEL)
-    train, _, _ = mnist.batches(batch_size=BATCH_SIZE, whiten="none", seed=seed)
+    train, _, _ = mnist.batches(batch_size=BATCH_SIZE, normalize="none", seed=seed)
     history = fit_gan(gan, train, seed=seed, device="cpu", **TRAINING)
     samples = gan.sample(NUM_SAMPLES, torch.Generator().manual_seed(seed))
     shares, confidence = coverage(judge, samples)

@@ -20,7 +20,7 @@ from dlcourse import __version__
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from dlcourse.data.library import Status
+    from dlcourse.data.store import Status
 
 __all__ = ["build_parser", "main"]
 
@@ -343,15 +343,15 @@ def data(parser: Parser) -> Call:
     )
 
     def call(args: argparse.Namespace) -> int:
-        from dlcourse.data import library
+        from dlcourse.data import store
 
         if args.action == "list":
-            print(shown_data(library.library(args.data_dir), args.json))
+            print(shown_data(store.statuses(args.data_dir), args.json))
         elif args.action == "get":
             for name in args.names:
-                print(library.get(name, args.data_dir))
+                print(store.get(name, args.data_dir))
         elif args.action == "verify":
-            statuses = library.verify(args.data_dir, args.names)
+            statuses = store.verify(args.data_dir, args.names)
             print(shown_data(statuses, args.json))
             return 0 if all(status.ok for status in statuses) else 1
         else:
@@ -380,13 +380,13 @@ def models(parser: Parser) -> Call:
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import models
-        from dlcourse.models import about, summary
+        from dlcourse.models import registry, summary
 
         if args.name is None:
             if args.draw:
                 raise UsageError("--draw needs the NAME of a model")
-            rows = about.as_dicts(models.MODELS) if args.json else None
-            print(json.dumps(rows, indent=2) if args.json else about.as_text(models.MODELS))
+            rows = registry.as_dicts(models.MODELS) if args.json else None
+            print(json.dumps(rows, indent=2) if args.json else registry.as_text(models.MODELS))
             return 0
         model, size = models.build(args.name), models.MODELS[args.name].input_size
         print(summary.summary(model, size))
@@ -422,11 +422,9 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def shown_data(statuses: list[Status], as_json: bool) -> str:
-    from dlcourse.data import library
+    from dlcourse.data import store
 
-    return (
-        json.dumps(library.as_dicts(statuses), indent=2) if as_json else library.as_text(statuses)
-    )
+    return json.dumps(store.as_dicts(statuses), indent=2) if as_json else store.as_text(statuses)
 
 
 def show_help(parser: Parser, missing: str, rest: Sequence[str]) -> int:

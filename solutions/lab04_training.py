@@ -406,7 +406,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab04", __doc__, argv, epochs=8, full_epochs=60)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
     batches = mnist.batches(
-        batch_size=500, seed=args.seed, device=args.device, limit=args.limit, whiten="none"
+        batch_size=500, seed=args.seed, device=args.device, limit=args.limit, normalize="none"
     )
     parts = [[torch.cat(column) for column in zip(*split, strict=True)] for split in batches]
     inputs = standardize(*(images.flatten(1) for images, _ in parts), eps=0.1)

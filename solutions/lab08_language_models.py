@@ -47,7 +47,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, models, plots
-from dlcourse.models.cache import Cache
+from dlcourse.models.cache_lm import Cache
 
 # %% [markdown]
 # ## 1. Counting

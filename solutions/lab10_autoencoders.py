@@ -422,7 +422,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab10", __doc__, argv, epochs=8, full_epochs=15)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
     batches, _, _ = mnist.batches(
-        batch_size=100, seed=args.seed, device=args.device, limit=args.limit, whiten="none"
+        batch_size=100, seed=args.seed, device=args.device, limit=args.limit, normalize="none"
     )
     print(f"data: {mnist.source}; {batches.num_samples:,} training images, no label of theirs")
     test = mnist.test_images[: args.limit].to(args.device) / 255

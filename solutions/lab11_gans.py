@@ -400,7 +400,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.tiny:
         limit, width, num_samples, judge_epochs = 1000, 4, 200, 1
     batches, val, test = mnist.batches(
-        batch_size=64, seed=args.seed, device=args.device, limit=limit, whiten="none"
+        batch_size=64, seed=args.seed, device=args.device, limit=limit, normalize="none"
     )
     print(f"data: {mnist.source}; {batches.num_samples:,} training images")
 

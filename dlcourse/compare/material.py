@@ -54,7 +54,7 @@ def base_splits(
     name: str, place: Place, limit: int | None, val_fraction: float, whiten: str
 ) -> tuple[Batches, Batches, Batches]:
     return images(name, place).batches(
-        limit=limit, val_fraction=val_fraction, whiten=whiten, device=place.device
+        limit=limit, val_fraction=val_fraction, normalize=whiten, device=place.device
     )
 
 

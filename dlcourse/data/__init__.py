@@ -1,40 +1,76 @@
-"""Data sets by name, in memory: found, fetched, or replaced by a synthetic stand-in.
+"""Data sets by name, in memory: found, downloaded, or replaced by a synthetic stand-in.
 
-Names are taken from their modules when they are first used, so that listing the catalog does not
-import torch.
+A name is imported when it is first used, so that listing the catalog does not import torch.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlcourse.data.augment import Compose, Crop, Cutout, Flip, Noise, Shift
+    from dlcourse.data.batches import Batches
+    from dlcourse.data.catalog import CATALOG
+    from dlcourse.data.images import ImageData, load
+    from dlcourse.data.importer import import_images
+    from dlcourse.data.store import get, verify
+    from dlcourse.data.synthetic.digits import draw_digits
+    from dlcourse.data.synthetic.grammar import Grammar, build_grammar
+    from dlcourse.data.synthetic.shapes import draw_shapes
+    from dlcourse.data.text import TextBatches, TextData, load_text, tokenize
+    from dlcourse.data.vocabulary import Vocabulary
 
 HOME = {
-    "CATALOG": "catalog",
     "Batches": "batches",
+    "CATALOG": "catalog",
     "Compose": "augment",
     "Crop": "augment",
     "Cutout": "augment",
     "Flip": "augment",
-    "Grammar": "grammar",
+    "Grammar": "synthetic.grammar",
     "ImageData": "images",
     "Noise": "augment",
     "Shift": "augment",
     "TextBatches": "text",
     "TextData": "text",
     "Vocabulary": "vocabulary",
-    "build_grammar": "grammar",
-    "draw_digits": "digits",
-    "draw_shapes": "shapes",
-    "get": "library",
+    "build_grammar": "synthetic.grammar",
+    "draw_digits": "synthetic.digits",
+    "draw_shapes": "synthetic.shapes",
+    "get": "store",
     "import_images": "importer",
     "load": "images",
     "load_text": "text",
     "tokenize": "text",
-    "verify": "library",
+    "verify": "store",
 }
 
-__all__ = sorted(HOME)
+__all__ = [
+    "CATALOG",
+    "Batches",
+    "Compose",
+    "Crop",
+    "Cutout",
+    "Flip",
+    "Grammar",
+    "ImageData",
+    "Noise",
+    "Shift",
+    "TextBatches",
+    "TextData",
+    "Vocabulary",
+    "build_grammar",
+    "draw_digits",
+    "draw_shapes",
+    "get",
+    "import_images",
+    "load",
+    "load_text",
+    "tokenize",
+    "verify",
+]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{HOME[name]}"), name)

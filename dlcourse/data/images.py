@@ -14,12 +14,12 @@ from torch import Tensor
 
 from dlcourse.data import catalog
 from dlcourse.data.batches import Augment, Batches
-from dlcourse.data.digits import draw_digits
 from dlcourse.data.folder import data_folder
+from dlcourse.data.normalize import Standardization
 from dlcourse.data.npz import check_arrays, read_npz
 from dlcourse.data.split import stratified_split, stratified_subset
+from dlcourse.data.synthetic.digits import draw_digits
 from dlcourse.data.torchvision_files import find_files, read_files
-from dlcourse.data.whiten import Whitening
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 __all__ = ["ImageData", "load"]
@@ -56,7 +56,7 @@ class ImageData:
         device: str | torch.device = "cpu",
         augment: Augment | None = None,
         limit: int | None = None,
-        whiten: str = "channel",
+        normalize: str = "channel",
         drop_last: bool = False,
         split_seed: int = 0,
     ) -> tuple[Batches, Batches, Batches]:
@@ -66,7 +66,8 @@ class ImageData:
             proportion, by `split_seed`, so that runs with other seeds validate on the same images.
         seed: of the order and of the augmentation. augment: see `dlcourse.data.augment`.
         limit: at most so many training images (validation included), and test images; classes in
-            proportion. whiten: "channel", "pixel" or "none", measured on the training part alone.
+            proportion.
+        normalize: "channel", "pixel" or "none", measured on the training part alone.
 
         Raises UsageError for a value that cannot be.
         """
@@ -79,7 +80,7 @@ class ImageData:
         images, labels = self.train_images.to(device), self.train_labels.to(device)
         common = {
             "batch_size": batch_size,
-            "normalize": Whitening.of(images, train, whiten),
+            "normalize": Standardization.of(images, train, normalize),
             "source": self.source,
             "synthetic": self.synthetic,
             "seed": seed,
@@ -131,7 +132,7 @@ def load(
         return from_arrays(name, f"{entry.title} from {path}", arrays, entry)
     why = "--offline" if offline else ""
     if not offline:
-        from dlcourse.data.library import get
+        from dlcourse.data.store import get
 
         try:
             npz = get(name, folder)
@@ -183,6 +184,6 @@ def stand_in(entry: catalog.DataSet, folder: Path, why: str) -> ImageData:
 def draw(kind: str, num_classes: int) -> tuple[tuple[str, ...], tuple[Tensor, ...]]:
     if kind == "digits":
         return tuple("0123456789"), draw_digits()
-    from dlcourse.data.shapes import class_names, draw_shapes
+    from dlcourse.data.synthetic.shapes import class_names, draw_shapes
 
     return class_names(num_classes), draw_shapes(num_classes=num_classes)

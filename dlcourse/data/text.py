@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlcourse.data import catalog
 from dlcourse.data.folder import data_folder
-from dlcourse.data.grammar import build_grammar
+from dlcourse.data.synthetic.grammar import build_grammar
 from dlcourse.data.vocabulary import EOS, Vocabulary
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
@@ -158,7 +158,7 @@ def find_text(name: str, folder: Path, offline: bool) -> tuple[Path | None, str]
         raise UnknownNameError("text", name, known)
     if entry.kind != "text":
         raise UsageError(f"data set {name!r} is {entry.kind}; load it with load")
-    from dlcourse.data.library import get, here
+    from dlcourse.data.store import get, here
 
     path, why = here(entry, folder), "--offline"
     if path is None and not offline:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
+import math
 import pickle
+import struct
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from dlcourse.data.catalog import RAW_FILES, DataSet
-from dlcourse.data.idx import read_idx
+from dlcourse.data.catalog import RAW_FILES, DataSet, RawFile
 from dlcourse.errors import DataError
 
 __all__ = ["find_files", "read_files"]
 
+UNSIGNED_BYTE = 0x08  # the only type of number in the IDX files of these data sets
 CIFAR_FILES = {
     "cifar10": ("cifar-10-batches-py", [f"data_batch_{i}" for i in range(1, 6)], ["test_batch"]),
     "cifar100": ("cifar-100-python", ["train"], ["test"]),
@@ -56,6 +61,46 @@ def read_mnist(entry: DataSet, folder: Path) -> dict[str, np.ndarray]:
         "test_images": test_images[:, None],
         "test_labels": test_labels.astype(np.int64),
     }
+
+
+def read_idx(path: Path, num_dims: int, original: RawFile | None = None) -> np.ndarray:
+    """The uint8 array of `num_dims` dimensions in an IDX file.
+
+    original: what an unpacked file of that size must be; a smaller set in its place is taken as
+    it is. Raises DataError where the file is unreadable, truncated, too long, of another kind, or
+    not the original.
+    """
+    try:
+        if path.suffix == ".gz":
+            content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
+        else:
+            content = np.fromfile(path, np.uint8)
+    except (OSError, EOFError, zlib.error) as error:
+        raise damaged_idx(path, f"cannot be read: {error}") from None
+    start = 4 + 4 * num_dims
+    head = content[:start].tobytes()
+    if head[:4] != bytes([0, 0, UNSIGNED_BYTE, num_dims]) or len(head) < start:
+        raise damaged_idx(
+            path, f"begins with {head[:4].hex() or 'nothing'}, not 000008{num_dims:02x}"
+        )
+    shape = struct.unpack(f">{num_dims}I", head[4:])
+    if len(content) - start != math.prod(shape):
+        raise damaged_idx(
+            path,
+            f"holds {len(content) - start:,} bytes of data where its header "
+            f"says {math.prod(shape):,}",
+        )
+    if original and len(content) == original.bytes:
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 != original.md5:
+            raise damaged_idx(path, f"is damaged: its MD5 is {md5}, the original's {original.md5}")
+    return content[start:].reshape(shape)
+
+
+def damaged_idx(path: Path, what: str) -> DataError:
+    return DataError(
+        f"IDX file {str(path)!r} {what}; delete it and run `dlcourse data get` for its data set"
+    )
 
 
 def read_cifar(entry: DataSet, path: Path) -> dict[str, np.ndarray]:

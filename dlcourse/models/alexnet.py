@@ -13,7 +13,7 @@ __all__ = ["AlexNet"]
 class AlexNet(nn.Module):
     """AlexNet, one tower (Krizhevsky 2014, arXiv:1404.5997), 61,100,840 parameters for ImageNet.
 
-    Departs from the paper of 2012 (Krizhevsky, Sutskever & Hinton): no local response
+    Differs from the paper of 2012 (Krizhevsky, Sutskever & Hinton): no local response
     normalization, no split over two GPUs, 64 maps in the first layer. The names of its weights
     are torchvision's.
 

@@ -74,7 +74,7 @@ class DeepAutoencoder(Autoencoder):
     hidden_sizes: widths of the encoder's hidden layers; the decoder mirrors them. Codes are
     linear, pixels logistic, as in the paper.
 
-    Departs from the paper: SiLU for logistic hidden units (with ReLU the same training leaves a
+    Differs from the paper: SiLU for logistic hidden units (with ReLU the same training leaves a
     third more error), and trained whole from random weights
     (He et al. 2015) where the paper first trains each layer as a restricted Boltzmann machine.
 

@@ -17,7 +17,7 @@ class ConvAutoencoder(Autoencoder):
 
     width: maps at half the image's side; at a quarter there are twice as many.
 
-    Departs from the paper: strides for max-pooling, a linear code of `latent_dim` numbers behind
+    Differs from the paper: strides for max-pooling, a linear code of `latent_dim` numbers behind
     the maps, trained whole instead of layer by layer.
 
     Shape: inputs (N, C, H, W) in [0, 1], H and W multiples of 4 -> the same, through codes

@@ -57,7 +57,7 @@ class DCGAN(GAN):
     standard deviation 0.02. width: maps of the layers next to the image; each further layer has
     twice as many (the paper: 128 in the generator, for 64x64).
 
-    Departs from the paper: pixels in [0, 1] and a sigmoid for [-1, 1] and tanh (the same up to
+    Differs from the paper: pixels in [0, 1] and a sigmoid for [-1, 1] and tanh (the same up to
     scale), normal latents for uniform ones; 28x28 begins from 7x7 maps, not 4x4.
 
     Shape: latents (N, latent_dim) -> images (N, channels, image_size, image_size) in [0, 1].

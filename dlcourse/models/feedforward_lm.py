@@ -20,7 +20,7 @@ class FeedForwardLM(LanguageModel):
     context_size: how many tokens it sees, n - 1 in the paper. direct: whether W is there. dropout:
     the share of numbers dropped from x and from the hidden layer.
 
-    Departs from the paper: full softmax on one machine; dropout. What stands before the beginning
+    Differs from the paper: full softmax on one machine; dropout. What stands before the beginning
     of a text has an embedding of its own, number vocab_size.
 
     Shape: inputs int64 (B, T) -> logits (B, T, vocab_size).

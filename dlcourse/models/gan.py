@@ -79,7 +79,7 @@ class MLPGAN(GAN):
     hidden_sizes: widths of the generator's hidden layers; the discriminator's are the same from
     the image inward.
 
-    Departs from the paper: LeakyReLU 0.2 for maxout units in the discriminator, without dropout.
+    Differs from the paper: LeakyReLU 0.2 for maxout units in the discriminator, without dropout.
 
     Shape: latents (N, latent_dim) -> images (N, C, H, W) in [0, 1].
     """

@@ -25,7 +25,7 @@ class GLO(nn.Module):
     generator it is. Train with `laplacian_loss`, as the paper does, or a plain squared error,
     which blurs more.
 
-    Departs from the paper: latents begin random on the sphere, not as principal components.
+    Differs from the paper: latents begin random on the sphere, not as principal components.
 
     Shape: indices int64 (N,) of training images -> images (N, channels, image_size, image_size).
     """

@@ -97,7 +97,7 @@ class AuxiliaryClassifier(nn.Module):
 class GoogLeNet(nn.Module):
     """GoogLeNet, 22 layers (Szegedy et al. 2014, arXiv:1409.4842, table 1).
 
-    Departs from the paper: batch normalization after each convolution (Ioffe & Szegedy 2015) for
+    Differs from the paper: batch normalization after each convolution (Ioffe & Szegedy 2015) for
     local response normalization, which makes it train from random weights without care. The 5x5
     filters are the paper's (torchvision's are 3x3).
 

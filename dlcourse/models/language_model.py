@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.tokens import check_tokens
+from dlcourse.models.checks import check_tokens
 
 __all__ = ["LanguageModel"]
 

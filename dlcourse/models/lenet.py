@@ -13,7 +13,7 @@ __all__ = ["LeNet5", "WideLeNet"]
 class LeNet5(nn.Module):
     """LeNet-5 for 28x28 images (LeCun, Bottou, Bengio & Haffner 1998), 61,706 parameters.
 
-    Departs from the paper: ReLU for tanh, max-pooling for trained averages, every map of conv2
+    Differs from the paper: ReLU for tanh, max-pooling for trained averages, every map of conv2
     sees every map of conv1, softmax for radial basis functions. The paper pads its 28x28 digits
     to 32x32; padding 2 in conv1 does the same. (Without padding, fc1 has 256 inputs, not 400,
     and the network 44,426 parameters.)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.checks import check_sizes
+from dlcourse.models.checks import check_sizes, check_tokens
 from dlcourse.models.language_model import LanguageModel
-from dlcourse.models.tokens import check_tokens
 
 __all__ = ["SMOOTHINGS", "NGram"]
 

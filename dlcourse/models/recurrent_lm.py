@@ -7,9 +7,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.models.cells import Recurrent
 from dlcourse.models.checks import check_sizes
 from dlcourse.models.language_model import LanguageModel
-from dlcourse.models.recurrent import Recurrent
 from dlcourse.models.scrn import SCRN
 
 __all__ = ["LAYERS", "RecurrentLM"]
@@ -30,7 +30,7 @@ class RecurrentLM(LanguageModel):
     tied: embedding and softmax share their weights (Press & Wolf 2017, arXiv:1608.05859).
     settings: of the layer itself, `context_size` and `alpha` of SCRN.
 
-    Departs from the paper: an embedding before the hidden layer, the full softmax.
+    Differs from the paper: an embedding before the hidden layer, the full softmax.
 
     Shape: inputs int64 (B, T) -> logits (B, T, vocab_size).
     """

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_sizes
-from dlcourse.models.tokens import check_tokens, count_tokens
+from dlcourse.models.checks import check_sizes, check_tokens, count_tokens
 
 __all__ = ["AdditiveAttention", "Seq2Seq"]
 
@@ -45,7 +44,7 @@ class Seq2Seq(nn.Module):
     start, end: the token numbers that open and close a target. padding: the one that fills up
     sources on the right (None: they are of equal length).
 
-    Departs from the paper: the last state goes through one linear layer straight to the logits,
+    Differs from the paper: the last state goes through one linear layer straight to the logits,
     with no maxout between.
 
     forward(sources, targets) is teacher forcing: the logits of each target token given those

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.checks import check_sizes
-from dlcourse.models.tokens import check_tokens, count_tokens
+from dlcourse.models.checks import check_sizes, check_tokens, count_tokens
 
 __all__ = ["TextClassifier"]
 

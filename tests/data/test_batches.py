@@ -1,4 +1,4 @@
-"""Batches, splits, whitening and augmentation, held against arithmetic by hand."""
+"""Batches, splits, standardization and augmentation, held against arithmetic by hand."""
 
 import itertools
 
@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 
 from dlcourse import data, models
 from dlcourse.data.augment import windows
+from dlcourse.data.normalize import Standardization
 from dlcourse.data.split import stratified_split
-from dlcourse.data.whiten import Whitening
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.train import fit
 
@@ -33,7 +33,7 @@ def flat(lists):
 
 def raw(batch_size=16, **settings):
     """Train batches whose corner pixel gives the sample's number back."""
-    train, *rest = toy().batches(batch_size, whiten="none", **settings)
+    train, *rest = toy().batches(batch_size, normalize="none", **settings)
     for one in (train, *rest):
         one.normalize = None
     return train, *rest
@@ -106,7 +106,7 @@ def test_limit_takes_a_stratified_few():
     assert (train.num_samples, val.num_samples, test.num_samples) == (45, 5, 20)
 
 
-def test_inputs_are_float32_whitened_by_the_training_part_alone():
+def test_inputs_are_float32_standardized_by_the_training_part_alone():
     made = toy(C=3)
     train, val, _ = made.batches(16, val_fraction=0.5)
     inputs = torch.cat([x for x, _ in train])
@@ -118,14 +118,14 @@ def test_inputs_are_float32_whitened_by_the_training_part_alone():
     assert torch.equal(made.batches(16, val_fraction=0.5)[0].normalize.mean, before)
 
 
-def test_whitening_by_pixel_equals_torch_and_keeps_dead_pixels_finite():
+def test_standardization_by_pixel_equals_torch_and_keeps_dead_pixels_finite():
     images = torch.randint(256, (50, 3, 4, 4), dtype=torch.uint8)
     images[:, :, 0, 0] = 7
-    whitening = Whitening.of(images, torch.arange(40), "pixel")
+    standardization = Standardization.of(images, torch.arange(40), "pixel")
     part = images[:40].double()
-    assert torch.allclose(whitening.mean.double(), part.mean(0))
-    assert torch.allclose(whitening.std.double(), part.std(0, correction=0).clamp(min=1))
-    assert whitening(images.float())[:, :, 0, 0].abs().max() == 0
+    assert torch.allclose(standardization.mean.double(), part.mean(0))
+    assert torch.allclose(standardization.std.double(), part.std(0, correction=0).clamp(min=1))
+    assert standardization(images.float())[:, :, 0, 0].abs().max() == 0
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_values_that_cannot_be_are_refused(settings, message):
         toy().batches(**settings)
 
 
-def test_unknown_whitening_is_refused():
-    with pytest.raises(UnknownNameError, match=r"unknown whitening 'pixels'; did you mean 'pixel'"):
-        toy().batches(whiten="pixels")
+def test_unknown_normalization_is_refused():
+    with pytest.raises(UnknownNameError, match=r"unknown normalization 'pixels'; did you"):
+        toy().batches(normalize="pixels")
 
 
 def images(B=300, C=3, H=8, W=10):

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from dlcourse import data
-from dlcourse.data import fetch, library
+from dlcourse.data import fetch, store
 from dlcourse.data.catalog import CATALOG, DataSet, RemoteFile
 from dlcourse.data.fetch import fetch_file
 from dlcourse.errors import DataError
@@ -143,11 +143,11 @@ def test_a_disk_that_is_full_is_said(server, tmp_path, monkeypatch):
 
 def test_two_processes_fetch_once(server, tmp_path):
     code = (
-        "import sys; from dlcourse.data import library; from dlcourse.data.catalog import *\n"
+        "import sys; from dlcourse.data import store; from dlcourse.data.catalog import *\n"
         "_, url, hash, folder = sys.argv\n"
         "file = RemoteFile('toy/file.bin', hash, (url,))\n"
         "CATALOG['toy'] = DataSet('toy', 'Toy', 'text', '', '', '', (file,), 'grammar')\n"
-        "print(library.get('toy', folder))"
+        "print(store.get('toy', folder))"
     )
     file = remote(server, "slow")
     command = [sys.executable, "-c", code, file.urls[0], file.hash, str(tmp_path)]
@@ -190,7 +190,7 @@ def test_load_fetches_and_leaves_one_npz(server, tmp_path, monkeypatch):
     assert left - {".mnist.lock"} == {"mnist.npz"}
     data.load("mnist", tmp_path / "new")
     assert len(server.asked) == 4
-    assert [status.ok for status in library.verify(tmp_path / "new")] == [True]
+    assert [status.ok for status in store.verify(tmp_path / "new")] == [True]
 
 
 def test_load_without_a_network_takes_the_stand_in_and_says_why(tmp_path, monkeypatch, capsys):

@@ -1,22 +1,26 @@
 """Finding and reading image data: IDX, npz, CIFAR's batches, stand-ins, and what damages them."""
 
+import ast
 import gzip
 import hashlib
 import pickle
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dlcourse import data
-from dlcourse.data import catalog, library
-from dlcourse.data.digits import draw_digits
+from dlcourse import data, models
+from dlcourse.data import catalog, store
 from dlcourse.data.npz import write_npz
-from dlcourse.data.shapes import class_names, draw_shapes
+from dlcourse.data.synthetic.digits import draw_digits
+from dlcourse.data.synthetic.shapes import class_names, draw_shapes
 from dlcourse.errors import DataError, UnknownNameError, UsageError
+
+CONSTANTS = ("CATALOG", "MODELS")
 
 
 def idx_bytes(array):
@@ -141,7 +145,7 @@ def test_unpacked_file_of_the_originals_size_must_be_the_original(tmp_path, monk
 
 def test_verify_finds_a_bit_flip_in_raw_idx(tmp_path):
     write_idx(tmp_path, arrays())
-    (status,) = library.verify(tmp_path)
+    (status,) = store.verify(tmp_path)
     assert status.ok is False
     assert "wrong hash" in status.problem
 
@@ -149,11 +153,11 @@ def test_verify_finds_a_bit_flip_in_raw_idx(tmp_path):
 def test_verify_finds_a_bit_flip_in_npz(tmp_path):
     path = tmp_path / "toy.npz"
     write_npz(path, arrays())
-    assert [s.ok for s in library.verify(tmp_path)] == [True]
+    assert [s.ok for s in store.verify(tmp_path)] == [True]
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
-    (status,) = library.verify(tmp_path)
+    (status,) = store.verify(tmp_path)
     assert status.ok is False
     assert "CRC" in status.problem
 
@@ -266,7 +270,7 @@ def test_shapes_say_nothing_by_their_mean_color(num_classes):
 
 
 def test_catalog_lists_without_torch_and_knows_its_classes():
-    code = "import sys; from dlcourse.data import library; sys.exit('torch' in sys.modules)"
+    code = "import sys; from dlcourse.data import store; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     counts = {entry.name: len(entry.classes) for entry in catalog.CATALOG.values() if entry.classes}
     assert counts == {
@@ -278,11 +282,28 @@ def test_catalog_lists_without_torch_and_knows_its_classes():
     }
 
 
-def test_public_names_are_sorted_and_there():
-    assert data.__all__ == sorted(data.__all__)
-    assert all(getattr(data, name) is not None for name in data.__all__)
+@pytest.mark.parametrize("package", [data, models])
+def test_names_that_load_lazily_are_the_names_that_a_type_checker_sees(package):
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module.removeprefix(f"{package.__name__}.")
+        for node in typed.body
+        for alias in node.names
+    }
+    assert seen == package.HOME
+    assert sorted(package.__all__) == sorted(seen)
+    assert all(getattr(package, name).__name__ for name in seen if name not in CONSTANTS)
+
+
+def test_building_one_model_loads_no_other():
+    code = (
+        "import sys; from dlcourse import models; models.build('mlp'); "
+        "sys.exit('dlcourse.models.googlenet' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.real_data
 def test_real_data_verify_good():
-    assert all(status.ok for status in library.verify())
+    assert all(status.ok for status in store.verify())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dlcourse import data
-from dlcourse.data.grammar import Grammar
+from dlcourse.data.synthetic.grammar import Grammar
 from dlcourse.data.text import TextBatches
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from dlcourse import models
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models import about, functional, summary
+from dlcourse.models import registry, summary
 from dlcourse.models.alexnet import AlexNet
 from dlcourse.models.cifar_resnet import CifarResNet, PreActivationBlock, ResidualBlock
 from dlcourse.models.googlenet import INCEPTIONS, GoogLeNet, Inception
@@ -231,59 +231,6 @@ def test_perceptron_learns_and_but_not_xor():
     assert all(neuron.learn(inputs, difference) > 0 for _ in range(100))
 
 
-def random_shape(seed):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(3, 12, (4,), generator=generator).tolist()
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("dims", [2, 4])
-def test_batch_norm_is_torchs_with_gradients(seed, dims):
-    shape = random_shape(seed)[:dims]
-    layer = nn.BatchNorm1d(shape[1]) if dims == 2 else nn.BatchNorm2d(shape[1])
-    layer = layer.double()
-    nn.init.normal_(layer.weight)
-    nn.init.normal_(layer.bias)
-    mean, var = layer.running_mean.clone(), layer.running_var.clone()
-    for training in (True, True, False):
-        layer.train(training)
-        ours = torch.randn(*shape, dtype=torch.float64).transpose(0, -1).contiguous()
-        ours = ours.transpose(0, -1).requires_grad_()  # not contiguous
-        theirs = ours.detach().clone().requires_grad_()
-        got = functional.batch_norm(ours, mean, var, layer.weight, layer.bias, training)
-        expected = layer(theirs)
-        assert_close(got, expected)
-        got.square().sum().backward()
-        expected.square().sum().backward()
-        assert_close(ours.grad, theirs.grad)
-    assert_close(mean, layer.running_mean)
-    assert_close(var, layer.running_var)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_conv2d_and_max_pool2d_are_torchs(seed):
-    N, C, H, W = random_shape(seed)
-    stride, padding, kernel_size = 1 + seed % 2, seed % 3, 1 + seed % 3
-    inputs = torch.randn(N, C, W, H, dtype=torch.float64).transpose(2, 3)
-    weight = torch.randn(5, C, kernel_size, kernel_size, dtype=torch.float64)
-    bias = torch.randn(5, dtype=torch.float64) if seed % 2 else None
-    expected = F.conv2d(inputs, weight, bias, stride, padding)
-    assert_close(functional.conv2d(inputs, weight, bias, stride, padding), expected)
-    expected = F.max_pool2d(inputs, kernel_size)
-    assert_close(functional.max_pool2d(inputs, kernel_size), expected)
-
-
-def test_dropout_keeps_the_mean_and_rests_in_eval():
-    inputs = torch.ones(200_000)
-    dropped = functional.dropout(inputs, 0.25, training=True)
-    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert dropped.mean() == pytest.approx(1, abs=0.01)
-    assert torch.equal(functional.dropout(inputs, 0.25, training=False), inputs)
-    mask = torch.tensor([True, False])
-    got = functional.dropout(torch.tensor([3.0, 5.0]), 0.5, training=True, mask=mask)
-    assert torch.equal(got, torch.tensor([6.0, 0.0]))
-
-
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
@@ -352,10 +299,10 @@ def test_weights_of_another_architecture_are_named_and_not_loaded():
 
 
 def test_every_model_is_described_and_counted():
-    rows = {row["name"]: row for row in about.as_dicts(models.MODELS)}
+    rows = {row["name"]: row for row in registry.as_dicts(models.MODELS)}
     assert rows["vgg16"]["parameters"] == 138_357_544
     assert rows["alexnet"]["departs"].startswith("no local response normalization")
-    text = about.as_text(models.MODELS)
+    text = registry.as_text(models.MODELS)
     assert all(name in text for name in models.MODELS)
 
 

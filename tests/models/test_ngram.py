@@ -8,7 +8,7 @@ import torch
 
 from dlcourse import data
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.cache import Cache
+from dlcourse.models.cache_lm import Cache
 from dlcourse.models.ngram import NGram
 
 # 0 ends a sentence; 1 = a, 2 = b, 3 = c, 4 = d; 5 never occurs.

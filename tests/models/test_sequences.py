@@ -9,11 +9,8 @@ from torch import nn
 
 from dlcourse import data
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.elman import ElmanCell
+from dlcourse.models.cells import ElmanCell, GRUCell, LSTMCell, Recurrent, lstm_cell
 from dlcourse.models.feedforward_lm import FeedForwardLM
-from dlcourse.models.gru import GRUCell
-from dlcourse.models.lstm import LSTMCell, lstm_cell
-from dlcourse.models.recurrent import Recurrent
 from dlcourse.models.recurrent_lm import RecurrentLM
 from dlcourse.models.scrn import SCRN, SCRNCell
 from dlcourse.models.seq2seq import AdditiveAttention, Seq2Seq

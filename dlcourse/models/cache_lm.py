@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dlcourse.errors import UsageError
+from dlcourse.models.checks import check_tokens
 from dlcourse.models.language_model import LanguageModel
 from dlcourse.models.ngram import NGram
-from dlcourse.models.tokens import check_tokens
 
 __all__ = ["Cache"]
 

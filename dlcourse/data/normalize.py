@@ -1,4 +1,4 @@
-"""Whitening: inputs to mean 0 and standard deviation 1, by channel or by pixel."""
+"""Standardization: inputs to mean 0 and standard deviation 1, by channel or by pixel."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 from dlcourse.errors import UnknownNameError
 
-__all__ = ["WHITENINGS", "Whitening"]
+__all__ = ["NORMALIZATIONS", "Standardization"]
 
-WHITENINGS = ("channel", "pixel", "none")
+NORMALIZATIONS = ("channel", "pixel", "none")
 CHUNK = 250
 # A pixel that hardly ever varies (MNIST's corners) is centered, not blown up.
 MIN_STD = 1.0
 
 
 @dataclass(frozen=True)
-class Whitening:
+class Standardization:
     """(inputs - mean) / std on the scale 0 to 255.
 
     mean, std: float32, (C, 1, 1) by channel or (C, H, W) by pixel.
@@ -28,14 +28,14 @@ class Whitening:
     std: Tensor
 
     @classmethod
-    def of(cls, images: Tensor, indices: Tensor, by: str = "channel") -> Whitening:
+    def of(cls, images: Tensor, indices: Tensor, by: str = "channel") -> Standardization:
         """Measured on images[indices] alone; images uint8 (N, C, H, W), indices int64 (n,).
 
         by: "channel", "pixel", or "none" for inputs in [0, 1]. A standard deviation below 1 of 255
         counts as 1. Raises UnknownNameError.
         """
-        if by not in WHITENINGS:
-            raise UnknownNameError("whitening", by, WHITENINGS)
+        if by not in NORMALIZATIONS:
+            raise UnknownNameError("normalization", by, NORMALIZATIONS)
         C = images.shape[1]
         if by == "none":
             return cls(
@@ -58,5 +58,5 @@ class Whitening:
         return cls(mean.float().to(images.device), std.float().to(images.device))
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Whiten a float32 batch (B, C, H, W) in place."""
+        """Standardize a float32 batch (B, C, H, W) in place."""
         return inputs.sub_(self.mean).mul_(self.std.reciprocal())  # div_ takes half as long again

@@ -1,4 +1,4 @@
-"""The data folder as a library: what is here, get it, verify it."""
+"""The data sets in the data folder: what is here, get it, verify it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlcourse.data.folder import data_folder
 from dlcourse.data.torchvision_files import find_files, idx_path, read_files
 from dlcourse.errors import DataError, UnknownNameError
 
-__all__ = ["Status", "as_dicts", "as_text", "get", "library", "verify"]
+__all__ = ["Status", "as_dicts", "as_text", "get", "statuses", "verify"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Status:
     problem: str = ""
 
 
-def library(data_dir: str | PathLike[str] | None = None) -> list[Status]:
+def statuses(data_dir: str | PathLike[str] | None = None) -> list[Status]:
     """The course's data sets and any other `<name>.npz` in the data folder; nothing is read."""
     folder = data_folder(data_dir)
     found = []
@@ -57,7 +57,7 @@ def library(data_dir: str | PathLike[str] | None = None) -> list[Status]:
 def verify(data_dir: str | PathLike[str] | None = None, names: Sequence[str] = ()) -> list[Status]:
     """Read and re-check what is here: hashes where the file's is known, else its structure (an
     npz carries a checksum of every array). names: these alone. Raises UnknownNameError."""
-    there = {status.name: status for status in library(data_dir)}
+    there = {status.name: status for status in statuses(data_dir)}
     for name in names:
         if name not in there:
             raise UnknownNameError("data set", name, there)

@@ -1,6 +1,6 @@
 """A small picture of each synthetic stand-in, for datasets/README.md.
 
-python -m dlcourse.data.gallery datasets
+python -m dlcourse.data.synthetic.gallery datasets
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from dlcourse.data.digits import draw_digits
-from dlcourse.data.grammar import build_grammar
-from dlcourse.data.shapes import draw_shapes
+from dlcourse.data.synthetic.digits import draw_digits
+from dlcourse.data.synthetic.grammar import build_grammar
+from dlcourse.data.synthetic.shapes import draw_shapes
 
 __all__ = ["write_gallery"]
 

@@ -1,0 +1,1 @@
+"""Synthetic stand-ins for data sets that are not available."""
