@@ -1,18 +1,18 @@
 # %% [markdown]
 """Lab 03: gradient descent and its variants.
 
-Which way down is the fastest, how large may a step be, and what do the names stand for?
+Which optimizer is the fastest, how large can a step be, and what do the optimizers' names mean?
 
-You write the optimizers that everybody uses, each a few lines, exactly as torch.optim has them,
-and the schedules that lower the learning rate; and you find the largest step that does not
-diverge. The experiment runs them all down a ravine, and on digits.
+You write the common optimizers, each in a few lines, so that they give exactly the results of
+torch.optim, and the schedules that lower the learning rate. You also compute the largest learning
+rate that does not diverge. The experiment runs all optimizers in a ravine and on digits.
 
 Lectures: A (best step, momentum, Nesterov, Adagrad), J (schedules), K (RMSprop, Adam, NAdam).
 
-    dlcourse check lab03              what is right so far, in seconds
-    dlcourse check lab03 --task 3.2   one task
-    dlcourse run lab03 --tiny         the whole experiment on 2,000 images, in seconds
-    dlcourse run lab03                the whole experiment, about a minute on a laptop
+    dlcourse check lab03              check your answers (takes seconds)
+    dlcourse check lab03 --task 3.2   check one task
+    dlcourse run lab03 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab03                run the whole experiment (about a minute on a laptop)
 
 A recorded run of the solution (`dlcourse run lab03`, real MNIST, 2 cores):
 
@@ -66,28 +66,31 @@ from torch import Tensor, nn
 
 from dlcourse import data, lab, plots
 
-# What an optimizer keeps from step to step, by names of your own; empty before the first step.
+# What an optimizer keeps from step to step, under names that you choose. It is empty before the
+# first step.
 State = dict[str, object]
 # One step: (weights w, gradient g, state, lr) -> (new weights, new state).
 Step = Callable[[Tensor, Tensor, State, float], tuple[Tensor, State]]
 
 # %% [markdown]
 # ## 1. Batches
-# The gradient over all samples is exact and dear. The gradient over a few drawn at random is cheap
-# and right on average: with all samples at once this is batch gradient descent, with one at a time
-# stochastic gradient descent (SGD), with some the mini-batches that everybody uses.
+# The gradient over all samples is exact but expensive. The gradient over a few random samples is
+# cheap, and right on average. With all samples at once the method is called batch gradient descent;
+# with one sample at a time, stochastic gradient descent (SGD). With some samples at a time, as
+# almost everybody does it, the groups of samples are called mini-batches.
 
 
 # %%
 def minibatches(num_samples: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
-    """The numbers 0 to num_samples - 1, shuffled with `generator`, in batches of `batch_size`.
+    """Shuffle the numbers 0 to num_samples - 1 with `generator`; return them in batches.
 
-    Each number is in one batch; the last batch may be short. Shape: each int64 (batch_size,).
+    Each number is in exactly one batch. The last batch can be smaller than `batch_size`.
+    Shape: each batch int64 (batch_size,).
 
     >>> [len(batch) for batch in minibatches(10, 4, torch.Generator())]
     [4, 4, 2]
     """
-    # Task 3.1 (1 point). Hint: torch.randperm takes a generator; a tensor has split.
+    # Task 3.1 (1 point). Hint: torch.randperm takes a generator; tensors have a method `split`.
     # BEGIN SOLUTION
     return list(torch.randperm(num_samples, generator=generator).split(batch_size))
     # END SOLUTION
@@ -95,16 +98,16 @@ def minibatches(num_samples: int, batch_size: int, generator: torch.Generator) -
 
 # %% [markdown]
 # ## 2. Steps
-# An optimizer is a rule for one step: a function of the weights w, their gradient g, what it kept
-# from the step before, and the learning rate. It returns the new weights and what it keeps, under
-# names of its own. Products, quotients and roots are taken entry by entry.
+# An optimizer is a rule for one step. Here it is a function of the weights w, their gradient g, the
+# state that it kept from the step before, and the learning rate lr. It returns the new weights and
+# the new state, a dictionary. Products, quotients and roots are element-wise.
 
 
 # %%
 def sgd(w: Tensor, g: Tensor, state: State, lr: float) -> tuple[Tensor, State]:
-    """Gradient descent: w <- w - lr g. Written already, to show how a step looks.
+    """Gradient descent: w <- w - lr g. This function is complete; it shows how a step looks.
 
-    Shape, here and below: w and g alike, of any shape -> the new w.
+    Shape, here and below: w and g of the same shape, which can be any -> the new w.
 
     >>> sgd(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)
     (tensor([0.7000]), {})
@@ -116,18 +119,18 @@ def sgd(w: Tensor, g: Tensor, state: State, lr: float) -> tuple[Tensor, State]:
 def momentum(
     w: Tensor, g: Tensor, state: State, lr: float, mu: float = 0.9, nesterov: bool = False
 ) -> tuple[Tensor, State]:
-    """Gradients gather speed (Polyak 1964): v is kept, and 0 before the first step.
+    """SGD with momentum (Polyak 1964). The state holds v, which is 0 before the first step.
 
         v <- mu v + g          w <- w - lr v
-    With nesterov, look ahead to where v will lead:  w <- w - lr (g + mu v), v the new one.
+    With `nesterov`, look ahead in the direction of v: w <- w - lr (g + mu v), with the new v.
 
     >>> w, state = momentum(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)
     >>> w, state = momentum(w, torch.tensor([2.0]), state, lr=0.1)
-    >>> w  # v was 3, and is 0.9 * 3 + 2 = 4.7
+    >>> w  # v was 3 and is now 0.9 * 3 + 2 = 4.7
     tensor([0.2300])
     """
-    # Task 3.2 (2 points). Hint: state.get("v", 0.0) is the v of the step before, or 0 at first;
-    # return it anew in a dictionary.
+    # Task 3.2 (2 points). Hint: state.get("v", 0.0) is the v of the step before, or 0 in the first
+    # step. Return the new v in a dictionary.
     # BEGIN SOLUTION
     v = mu * state.get("v", 0.0) + g
     return w - lr * (g + mu * v if nesterov else v), {"v": v}
@@ -138,14 +141,14 @@ def momentum(
 def adagrad(
     w: Tensor, g: Tensor, state: State, lr: float, eps: float = 1e-10
 ) -> tuple[Tensor, State]:
-    """Each weight has a step of its own, the smaller the more it has moved (Duchi et al. 2011).
+    """Adagrad (Duchi et al. 2011): the larger a weight's past gradients, the smaller its steps.
 
-        s <- s + g^2          w <- w - lr g / (sqrt(s) + eps)          s is 0 at first
+        s <- s + g^2          w <- w - lr g / (sqrt(s) + eps)          s starts at 0
 
     >>> adagrad(torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 0.9000])
     """
-    # Task 3.3 (2 points). Hint: eps stands outside the root.
+    # Task 3.3 (2 points). Hint: eps is outside the root.
     # BEGIN SOLUTION
     s = state.get("s", 0.0) + g.square()
     return w - lr * g / (s.sqrt() + eps), {"s": s}
@@ -155,14 +158,14 @@ def adagrad(
 def rmsprop(
     w: Tensor, g: Tensor, state: State, lr: float, alpha: float = 0.99, eps: float = 1e-8
 ) -> tuple[Tensor, State]:
-    """Adagrad that forgets, so that its steps need not shrink (Tieleman & Hinton 2012).
+    """RMSprop (Tieleman & Hinton 2012): Adagrad that slowly forgets, so its steps can grow again.
 
         s <- alpha s + (1 - alpha) g^2          w <- w - lr g / (sqrt(s) + eps)
 
     >>> rmsprop(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.05)[0]
     tensor([0.5000])
     """
-    # Task 3.3, continued: the same with another s.
+    # Task 3.3, continued. Hint: only s differs from Adagrad.
     # BEGIN SOLUTION
     s = alpha * state.get("s", 0.0) + (1 - alpha) * g.square()
     return w - lr * g / (s.sqrt() + eps), {"s": s}
@@ -173,18 +176,19 @@ def rmsprop(
 def adadelta(
     w: Tensor, g: Tensor, state: State, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6
 ) -> tuple[Tensor, State]:
-    """Steps as large as the steps before, so that lr can stay 1 (Zeiler 2012). In this order:
+    """Adadelta (Zeiler 2012): the size of past steps sets the size of the next one, so lr can be 1.
 
+    Compute in this order:
         s <- rho s + (1 - rho) g^2
         d  = g sqrt(u + eps) / sqrt(s + eps)
         u <- rho u + (1 - rho) d^2
-        w <- w - lr d                                   s and u are 0 at first
+        w <- w - lr d                                   s and u start at 0
 
     >>> adadelta(torch.tensor([1.0]), torch.tensor([3.0]), {})[0]
     tensor([0.9968])
     """
-    # Task 3.4 (2 points). Hint: two numbers are kept for each weight; d uses the new s and the old
-    # u. state.get("u", torch.zeros_like(g)) has a root, 0.0 has none.
+    # Task 3.4 (2 points). Hint: keep two numbers for each weight. d uses the new s and the old u.
+    # torch.sqrt takes tensors, not the number 0.0: use state.get("u", torch.zeros_like(g)).
     # BEGIN SOLUTION
     zeros = torch.zeros_like(g)
     s = rho * state.get("s", zeros) + (1 - rho) * g.square()
@@ -203,16 +207,16 @@ def adam(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
 ) -> tuple[Tensor, State]:
-    """Momentum and RMSprop together (Kingma & Ba 2015). At step t = 1, 2, ..., betas (b1, b2):
+    """Adam (Kingma & Ba 2015): momentum and RMSprop together. Step t = 1, 2, ...; betas (b1, b2).
 
-        m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) g^2          both 0 at first
+        m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) g^2          both start at 0
         w <- w - lr M / (sqrt(S) + eps)     with M = m / (1 - b1^t), S = s / (1 - b2^t)
-    The divisors undo that m and s start at 0.
+    The divisors correct the effect of starting at 0.
 
     >>> adam(torch.tensor([1.0, 1.0]), torch.tensor([3.0, -0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 1.1000])
     """
-    # Task 3.5 (2 points). Hint: t is kept too; S uses the new s.
+    # Task 3.5 (2 points). Hint: keep t in the state too. M and S use the new m and s.
     # BEGIN SOLUTION
     b1, b2 = betas
     t = state.get("t", 0) + 1
@@ -232,8 +236,9 @@ def nadam(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
 ) -> tuple[Tensor, State]:
-    """Adam with Nesterov's look ahead (Dozat 2016), as torch has it. m, s, t and S are as in Adam.
+    """NAdam (Dozat 2016): Adam with Nesterov's look-ahead, as in torch.
 
+    m, s, t and S are the same as in Adam.
         mu_t = b1 (1 - 0.96^(0.004 t) / 2)          P_t = mu_1 mu_2 ... mu_t
         M = mu_{t+1} m / (1 - P_{t+1}) + (1 - mu_t) g / (1 - P_t)
         w <- w - lr M / (sqrt(S) + eps)
@@ -241,7 +246,7 @@ def nadam(
     >>> nadam(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)[0]
     tensor([0.8944])
     """
-    # Task 3.6 (2 points). Hint: keep the product P_t; the next, P_{t+1}, is P_t mu_{t+1}.
+    # Task 3.6 (2 points). Hint: keep the product P_t in the state; P_{t+1} = P_t mu_{t+1}.
     # BEGIN SOLUTION
     b1, b2 = betas
     t = state.get("t", 0) + 1
@@ -257,24 +262,25 @@ def nadam(
 
 # %% [markdown]
 # ## 3. Schedules
-# Far from the goal large steps save time, near it small ones keep the noise of the batches out.
+# Far from the minimum, large steps save time. Near the minimum, small steps reduce the noise of the
+# mini-batches.
 
 
 # %%
 def inverse(lr: float, t: int, b: float) -> float:
-    """The learning rate a / (b + t) after t steps, with a such that it starts, at t = 0, at `lr`.
+    """Return the learning rate a / (b + t) after t steps. Choose a so that it is `lr` at t = 0.
 
     >>> inverse(0.5, t=30, b=10.0)
     0.125
     """
-    # Task 3.7 (2 points). Hint: at t = 0 it is a / b.
+    # Task 3.7 (2 points). Hint: at t = 0 the learning rate is a / b.
     # BEGIN SOLUTION
     return lr * b / (b + t)
     # END SOLUTION
 
 
 def linear(lr: float, t: int, steps: int) -> float:
-    """The learning rate after t of `steps` steps, on a straight line from `lr` to 0.
+    """Return the learning rate after t of `steps` steps, on a straight line from `lr` to 0.
 
     >>> linear(0.5, t=30, steps=40)
     0.125
@@ -286,10 +292,11 @@ def linear(lr: float, t: int, steps: int) -> float:
 
 
 def halve(lr: float, val_losses: Sequence[float]) -> float:
-    """The learning rate for the next epoch: half of `lr` unless the last loss is a new low.
+    """Return the learning rate for the next epoch.
 
-    val_losses: the validation loss after each epoch so far, at least one. The first is a new low;
-        one that is as low as one before it is not.
+    Keep `lr` if the last loss is lower than all before; otherwise (also if equal) halve it.
+    val_losses: the validation loss after each epoch so far, at least one. After the first epoch
+        there is nothing to compare, so keep `lr`.
 
     >>> halve(0.5, [2.0, 1.0]), halve(0.5, [2.0, 1.0, 1.5])
     (0.5, 0.25)
@@ -302,23 +309,23 @@ def halve(lr: float, val_losses: Sequence[float]) -> float:
 
 # %% [markdown]
 # ## 4. How large a step?
-# Near its lowest point a loss is a bowl, w . H w / 2. A step of gradient descent multiplies the
-# distance along each eigenvector of H by 1 - lr times its eigenvalue. All is well while each of
-# these factors stays between -1 and 1; descent is fastest where the largest of them, without its
-# sign, is smallest.
+# Near its minimum a loss looks like a bowl, w . H w / 2, with the Hessian H. A step of gradient
+# descent multiplies the distance to the minimum, along each eigenvector of H, by the factor
+# 1 - lr * eigenvalue. Gradient descent converges if all factors are between -1 and 1. It is fastest
+# when the largest absolute value of the factors is as small as possible.
 
 
 # %%
 def best_lr(hessian: Tensor) -> tuple[float, float]:
-    """The learning rate at which gradient descent is fastest, and that above which it diverges.
+    """Return the fastest learning rate, and the one above which gradient descent diverges.
 
-    hessian: symmetric, all eigenvalues above 0. Shape: (D, D) -> two numbers.
+    hessian: symmetric, all eigenvalues above 0. Shape: (D, D) -> two Python numbers.
 
     >>> best_lr(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
     (0.5, 0.6666666666666666)
     """
-    # Task 3.8 (2 points). Hint: torch.linalg.eigvalsh gives the eigenvalues, rising. At the best lr
-    # the factor of the smallest is the one of the largest with its sign turned.
+    # Task 3.8 (2 points). Hint: torch.linalg.eigvalsh gives the eigenvalues in increasing order.
+    # At the best lr, the factors of the smallest and of the largest eigenvalue differ only in sign.
     # BEGIN SOLUTION
     eigenvalues = torch.linalg.eigvalsh(hessian)
     low, high = eigenvalues[0].item(), eigenvalues[-1].item()
@@ -328,8 +335,8 @@ def best_lr(hessian: Tensor) -> tuple[float, float]:
 
 # %% [markdown]
 # ## 5. The experiment
-# First a ravine, a hundred times as steep across as along. Then digits: every optimizer on the same
-# network, every schedule with SGD, and three sizes of batch.
+# First, a ravine whose walls are a hundred times as steep as its floor. Then digits: each optimizer
+# on the same network, each schedule with SGD, and three batch sizes.
 
 
 # %%
@@ -337,7 +344,7 @@ def nesterov(w: Tensor, g: Tensor, state: State, lr: float) -> tuple[Tensor, Sta
     return momentum(w, g, state, lr, nesterov=True)
 
 
-# Each with the learning rate that it gets on the digits.
+# Each optimizer, and its learning rate for the digits.
 OPTIMIZERS: dict[str, tuple[Step, float]] = {
     "sgd": (sgd, 0.1),
     "momentum": (momentum, 0.02),
@@ -353,7 +360,10 @@ RAVINE_STEPS = 400
 
 
 def descend(step: Step, lr: float, steps: int) -> tuple[Tensor, Tensor]:
-    """The way from (-3.3, 1.1) down the ravine, its loss. Shape: (steps + 1, 2), (steps + 1,)."""
+    """Return the path from (-3.3, 1.1) down the ravine and the loss at each point of it.
+
+    Shape: (steps + 1, 2), (steps + 1,).
+    """
     w, state = torch.tensor([-3.3, 1.1], dtype=torch.float64), {}
     way = [w.clone()]
     for _ in range(steps):
@@ -364,7 +374,7 @@ def descend(step: Step, lr: float, steps: int) -> tuple[Tensor, Tensor]:
 
 
 def run_ravine(path: str | None) -> None:
-    """Print how gradient descent fares around its largest step, and how fast each optimizer is."""
+    """Print the loss of gradient descent near the largest lr, and the speed of each optimizer."""
     best, largest = best_lr(RAVINE)
     print(f"ravine: gradient descent is fastest at lr {best:.5f}, diverges above {largest:.5f}")
     for lr in (0.99 * largest, 1.01 * largest):
@@ -376,7 +386,7 @@ def run_ravine(path: str | None) -> None:
         found = []
         for lr in [best] if step is sgd else [2.0**i for i in range(-10, 2)]:
             way, losses = descend(step, lr, RAVINE_STEPS)
-            # The loss must stay below from then on.
+            # The loss must stay below 0.01 from this step on.
             needed = len(losses) - (losses.flip(0) < 0.01).long().cumprod(0).sum().item()
             found.append((needed, losses[-1].item(), lr, way))
         needed, _, lr, ways[name] = min(found, key=lambda run: run[:2])
@@ -404,7 +414,7 @@ def train(
     schedule: Schedule = lambda lr, t: lr,
     plateau: bool = False,
 ) -> tuple[list[float], float]:
-    """Train a new 784-64-10; the training loss of each epoch, and the validation accuracy."""
+    """Train a new 784-64-10; return the training loss of each epoch and the validation accuracy."""
     inputs, targets = split
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
@@ -430,7 +440,7 @@ def train(
 
 
 def whole(batches: data.Batches) -> Split:
-    """All images of a split, flat, and their classes. Shape: (N, 784), int64 (N,)."""
+    """Return all images of a split, flat, and their classes. Shape: (N, 784), int64 (N,)."""
     pairs = [(inputs.flatten(1), targets) for inputs, targets in batches]
     inputs, targets = zip(*pairs, strict=True)
     return torch.cat(inputs), torch.cat(targets)
@@ -488,15 +498,18 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Gradient descent zigzags across the ravine and creeps along it. Why does momentum help both?
+# 1. Gradient descent zigzags across the ravine and moves slowly along it. Why does momentum help
+#    with both?
 # BEGIN SOLUTION
-# Answer: across, the gradient changes its sign from step to step, so that v is a sum of numbers
-# that cancel; along, all point the same way, and v grows to 1 / (1 - mu) = 10 times the gradient.
+# Answer: across the ravine, the gradient changes its sign at each step, so the terms of v cancel.
+# Along the ravine, all gradients point in the same direction, and v grows to 1 / (1 - mu) = 10
+# times the gradient.
 # END SOLUTION
-# 2. The ravine lies along the axes. Which of the optimizers would notice if it were turned by 45
-#    degrees, and which not?
+# 2. The ravine is parallel to one of the axes. If it were rotated by 45 degrees, for which
+#    optimizers would the result change, and for which not?
 # BEGIN SOLUTION
-# Answer: SGD and momentum would not: they only add and scale vectors, so they turn along. Adagrad,
-# RMSprop, Adadelta, Adam and NAdam scale each coordinate by itself. Along the axes this takes the
-# ravine away; turned, both coordinates see the same gradients, and little is gained.
+# Answer: not for SGD and momentum. They only add and scale vectors, so their paths rotate with the
+# ravine. Adagrad, RMSprop, Adadelta, Adam and NAdam scale each coordinate separately. If the ravine
+# is parallel to an axis, this removes it. After the rotation, both coordinates have gradients of
+# about the same size, and scaling helps little.
 # END SOLUTION

@@ -1,20 +1,20 @@
 # %% [markdown]
 """Lab 04: tricks of the trade.
 
-The network is right and so is its gradient. Why does it still not learn, and what makes it learn
+The network is correct and so is its gradient. Why does it still not learn, and what makes it learn
 well?
 
-You write what stands between a correct network and a good one: standardized inputs, weights of the
-right size, batch normalization, dropout, weight decay, early stopping. The experiment first looks
-into ten layers before any training, then trains a multilayer perceptron with and without each
-trick.
+You write the methods that turn a correct network into a good one: standardized inputs, weights of
+the right size, batch normalization, dropout, weight decay and early stopping. The experiment first
+looks at the outputs of ten layers before any training. Then it trains a multilayer perceptron
+with and without these methods.
 
 Lectures: A and K (initialization, batch normalization), J (dropout), T and K (early stopping).
 
-    dlcourse check lab04              what is right so far, in seconds
-    dlcourse check lab04 --task 4.2   one task
-    dlcourse run lab04 --tiny         the whole experiment on 2,000 images, in seconds
-    dlcourse run lab04                the whole experiment, some minutes on a laptop
+    dlcourse check lab04              check your answers (takes seconds)
+    dlcourse check lab04 --task 4.2   check one task
+    dlcourse run lab04 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab04                run the whole experiment (a few minutes on a laptop)
 
 A recorded run of the solution (`dlcourse run lab04`, real MNIST):
 
@@ -52,28 +52,28 @@ from torch import Tensor, nn
 from dlcourse import data, lab, plots
 
 # %% [markdown]
-# ## 1. Inputs of one size
-# Gradient descent takes steps of the same length along every weight. Inputs that are all about as
-# large, and lie around 0, make that fair. What "as large" means is measured on the training data
-# alone: validation and test data stand for the future, whose mean nobody knows.
+# ## 1. Inputs of the same size
+# Gradient descent uses the same learning rate for all weights. This works best if all inputs have
+# about the same size and a mean near 0. Measure mean and size on the training data only: validation
+# and test data stand for future data, whose mean is unknown.
 
 
 # %%
 def standardize(
     train: Tensor, val: Tensor, test: Tensor, eps: float = 0.01
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The three, each column shifted and scaled by what `train` says: (x - mean) / sqrt(var + eps).
+    """Return the three tensors with each column standardized: (x - mean) / sqrt(var + eps).
 
-    mean and var are those of the column in `train`; var is the mean of the squared distances from
-    the mean. eps keeps a pixel that hardly ever changes from being blown up.
-    Shape: train (N, D), val (M, D), test (L, D) -> the same three.
+    mean and var are always those of the column in `train`. var is the mean of the squared distances
+    from the mean. With eps, a pixel that almost never changes does not become very large.
+    Shape: train (N, D), val (M, D), test (L, D) -> the same three shapes.
 
     >>> train = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
     >>> standardize(train, torch.tensor([[2.0, 5.0]]), torch.tensor([[5.0, 6.0]]), eps=1e-6)
     (tensor([[-1.0000,  0.0000],
             [ 1.0000,  0.0000]]), tensor([[0., 0.]]), tensor([[   3.0000, 1000.0000]]))
     """
-    # Task 4.1 (1 point). Hint: mean(dim=0), and var(dim=0, correction=0); both of train only.
+    # Task 4.1 (1 point). Hint: use mean(dim=0) and var(dim=0, correction=0), both of train only.
     # BEGIN SOLUTION
     mean, scale = train.mean(dim=0), (train.var(dim=0, correction=0) + eps).sqrt()
     return (train - mean) / scale, (val - mean) / scale, (test - mean) / scale
@@ -82,21 +82,22 @@ def standardize(
 
 # %% [markdown]
 # ## 2. Weights of the right size
-# A unit adds up fan_in products. If its weights are too small the signal fades from layer to layer,
-# if they are too large every tanh ends at its border. In between lies a size that passes the
-# signal on; fan_out comes in because the gradient travels the other way.
+# A unit adds up fan_in products. If its weights are too small, the signal fades from layer to
+# layer. If they are too large, every tanh saturates near -1 or 1. Between these there is a size
+# that keeps the signal the same. fan_out matters too, because the gradient goes through the layer
+# in the other direction.
 
 
 # %%
 def xavier(fan_in: int, fan_out: int) -> Tensor:
-    """Weights of a layer, normal with mean 0 and variance 2 / (fan_in + fan_out).
+    """Draw the weights of a layer: normal distribution, mean 0, variance 2 / (fan_in + fan_out).
 
     Source: Glorot & Bengio 2010. Shape: -> (fan_out, fan_in), as in nn.Linear.
 
     >>> xavier(200, 600).shape, round(xavier(200, 600).std().item(), 2)
     (torch.Size([600, 200]), 0.05)
     """
-    # Task 4.2 (2 points). Hint: torch.randn has variance 1; times s it has variance s * s.
+    # Task 4.2 (2 points). Hint: torch.randn has variance 1; s * torch.randn has variance s * s.
     # BEGIN SOLUTION
     return torch.randn(fan_out, fan_in) * (2 / (fan_in + fan_out)) ** 0.5
     # END SOLUTION
@@ -104,15 +105,15 @@ def xavier(fan_in: int, fan_out: int) -> Tensor:
 
 # %%
 def kaiming(fan_in: int, fan_out: int) -> Tensor:
-    """Weights of a layer before a ReLU, normal with mean 0 and variance 2 / fan_in.
+    """Draw the weights of a layer before a ReLU: normal distribution, mean 0, variance 2 / fan_in.
 
-    A ReLU lets half of the signal through: twice Xavier's variance (at equal widths) makes up for
-    it. Source: He et al. 2015, arXiv:1502.01852. Shape: -> (fan_out, fan_in).
+    A ReLU sets half of its inputs to 0. Twice Xavier's variance (at equal widths) corrects this.
+    Source: He et al. 2015, arXiv:1502.01852. Shape: -> (fan_out, fan_in).
 
     >>> kaiming(200, 600).shape, round(kaiming(200, 600).std().item(), 1)
     (torch.Size([600, 200]), 0.1)
     """
-    # Task 4.2, continued. Hint: fan_out decides the shape, and nothing else.
+    # Task 4.2, continued. Hint: fan_out is needed only for the shape.
     # BEGIN SOLUTION
     return torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5
     # END SOLUTION
@@ -122,7 +123,7 @@ def kaiming(fan_in: int, fan_out: int) -> Tensor:
 def propagate(
     inputs: Tensor, weights: Sequence[Tensor], activation: Callable[[Tensor], Tensor]
 ) -> list[Tensor]:
-    """What each layer of a network without biases gives out, the first layer's outputs first.
+    """Return the outputs of each layer of a network without biases, from the first to the last.
 
     A layer multiplies by its weight, then applies `activation` (torch.tanh, torch.relu, ...).
     Shape: inputs (N, D0), weights [(D1, D0), (D2, D1), ...] -> [(N, D1), (N, D2), ...].
@@ -145,23 +146,24 @@ def propagate(
 
 # %% [markdown]
 # ## 3. Batch normalization
-# Good weights are good at the start. Batch normalization keeps every unit's inputs at mean 0 and
-# variance 1 all along, over the images of the batch, then lets the network choose another scale and
-# shift. A single image to classify has no batch, so running means are kept for later.
+# Good initial weights help at the start. Batch normalization helps during the whole training: over
+# the images of each batch, it gives each unit mean 0 and variance 1, and then lets the network
+# learn another scale and shift. After the training, a single image must be classified without a
+# batch, so running values of mean and variance are kept for that.
 
 
 # %%
 class BatchNorm(nn.Module):
     """Batch normalization of units (Ioffe & Szegedy 2015, arXiv:1502.03167).
 
-    In training mode (`self.training`): (x - mean) / sqrt(var + eps) * weight + bias, where mean and
-    var are those of each column of the batch (var the mean of the squared distances). Each running
-    value then moves a tenth (`momentum`) of the way to the batch's:
+    In training mode (`self.training` is True): (x - mean) / sqrt(var + eps) * weight + bias, with
+    the mean and var of each column of the batch (var is the mean of the squared distances). Then
+    update running_mean and running_var:
     running = (1 - momentum) * running + momentum * batch.
-    In evaluation mode: the same formula with running_mean and running_var, which stay as they are.
+    In evaluation mode: the same formula with running_mean and running_var, which do not change.
 
     Shape: inputs (N, num_features) -> (N, num_features).
-    Not to be called: torch's own (batch_norm, BatchNorm1d, ...).
+    Do not call torch's own functions (batch_norm, BatchNorm1d, ...).
 
     >>> BatchNorm(1)(torch.tensor([[1.0], [3.0], [5.0]])).flatten().detach()
     tensor([-1.2247,  0.0000,  1.2247])
@@ -177,8 +179,8 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(num_features))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 4.4 (3 points). Hint: mean(dim=0) and var(dim=0, correction=0). Give the running
-        # values what the batch is worth, not its history: mean.detach().
+        # Task 4.4 (3 points). Hint: mean(dim=0) and var(dim=0, correction=0). The running values
+        # need the number, not its gradient graph: mean.detach().
         # BEGIN SOLUTION
         mean, var = self.running_mean, self.running_var
         if self.training:
@@ -190,25 +192,25 @@ class BatchNorm(nn.Module):
 
 
 # %% [markdown]
-# ## 4. Against learning by heart
-# Three brakes. Dropout takes units away at random, so that none can rely on another. Weight decay
-# pulls every weight towards 0, so that only those stay large that the data keep asking for. Early
-# stopping ends the training where the error on images not trained on stops falling.
+# ## 4. Against overfitting: three methods
+# Dropout removes units at random, so that no unit can rely on another one. Weight decay pulls every
+# weight toward 0, so only weights that lower the loss stay large. Early stopping ends the training
+# when the validation error stops falling.
 
 
 # %%
 def dropout(inputs: Tensor, p: float, training: bool) -> Tensor:
-    """Set each number to 0 with probability p, each on its own, and divide the others by 1 - p.
+    """Set each number to 0 with probability p, independently, and divide the others by 1 - p.
 
-    The division keeps the mean what it was, so nothing is to be done after training: there, with
-    `training` False, the inputs come back as they are. `inputs` itself is left alone.
+    Dividing keeps the expected value the same. So in evaluation mode (training=False) return the
+    inputs unchanged. Do not change `inputs` itself.
     Source: Srivastava et al. 2014. p: at least 0, below 1.
-    Shape: inputs (*) -> (*). Not to be called: torch's own (dropout, Dropout, ...).
+    Shape: inputs (*) -> (*). Do not call torch's own functions (dropout, Dropout, ...).
 
-    >>> dropout(torch.ones(6), 0.5, training=True)  # or zeros elsewhere
+    >>> dropout(torch.ones(6), 0.5, training=True)  # the zeros are at random places
     tensor([2., 0., 0., 2., 2., 0.])
     """
-    # Task 4.5 (2 points). Hint: torch.rand_like(inputs) >= p is true with probability 1 - p.
+    # Task 4.5 (2 points). Hint: torch.rand_like(inputs) >= p is True with probability 1 - p.
     # BEGIN SOLUTION
     if not training:
         return inputs
@@ -218,9 +220,10 @@ def dropout(inputs: Tensor, p: float, training: bool) -> Tensor:
 
 # %%
 def sgd_step(weight: Tensor, gradient: Tensor, lr: float, weight_decay: float) -> Tensor:
-    """The weight after one step of gradient descent on loss + weight_decay / 2 * sum(weight ** 2).
+    """Return the weight after one step of gradient descent with weight decay.
 
-    gradient: that of the loss alone, of the same shape as weight.
+    The step minimizes loss + weight_decay / 2 * sum(weight ** 2).
+    gradient: the gradient of `loss` alone, with the same shape as weight.
 
     >>> sgd_step(torch.tensor([2.0]), torch.tensor([0.5]), lr=0.1, weight_decay=1.0)
     tensor([1.7500])
@@ -233,9 +236,10 @@ def sgd_step(weight: Tensor, gradient: Tensor, lr: float, weight_decay: float) -
 
 # %%
 class EarlyStopping:
-    """Watch the validation error epoch by epoch, and say when to give up.
+    """Watch the validation error after each epoch, and say when to stop.
 
-    best: the lowest error so far; best_epoch: its epoch, counted from 1; epoch: how many so far.
+    best: the lowest error so far. best_epoch: the epoch of the lowest error, counted from 1.
+    epoch: the number of epochs so far.
 
     >>> stopping = EarlyStopping(patience=2)
     >>> [(stopping.update(error), stopping.stop) for error in (0.5, 0.3, 0.4, 0.3)]
@@ -249,8 +253,8 @@ class EarlyStopping:
         self.best, self.best_epoch, self.epoch = float("inf"), 0, 0
 
     def update(self, error: float) -> bool:
-        """Count the epoch; return whether its error is below all before, and if so remember it."""
-        # Task 4.7 (2 points). Hint: an error as low as the best is no improvement.
+        """Count the epoch. If its error is lower than all before, remember it and return True."""
+        # Task 4.7 (2 points). Hint: an error equal to the best one is not an improvement.
         # BEGIN SOLUTION
         self.epoch += 1
         if error >= self.best:
@@ -261,7 +265,7 @@ class EarlyStopping:
 
     @property
     def stop(self) -> bool:
-        """Whether the last `patience` epochs brought no improvement."""
+        """True if the last `patience` epochs brought no improvement."""
         # Task 4.7, continued. Hint: how many epochs ago was the best one?
         # BEGIN SOLUTION
         return self.epoch - self.best_epoch >= self.patience
@@ -270,13 +274,13 @@ class EarlyStopping:
 
 # %% [markdown]
 # ## 5. The experiment
-# First ten layers of 500 units, as they are before any training: does the signal come through?
-# Then a multilayer perceptron, bare, with each trick, and with all of them.
+# First, ten layers of 500 units before any training: does the signal reach the last layer? Then a
+# multilayer perceptron without any of the methods, with each of them, and with three together.
 
 
 # %%
 class MLP(nn.Module):
-    """Linear layers with ReLU, on request each with your BatchNorm and your dropout."""
+    """Linear layers with ReLU, optionally with your BatchNorm and your dropout after each."""
 
     def __init__(self, sizes: Sequence[int], batch_norm: bool = False, p: float = 0.0) -> None:
         super().__init__()
@@ -297,7 +301,7 @@ class MLP(nn.Module):
 
 @torch.no_grad()
 def error_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
-    """The share of the images that are taken for another digit."""
+    """Return the fraction of wrongly classified images."""
     model.eval()
     return (model(inputs).argmax(dim=1) != targets).float().mean().item()
 
@@ -313,7 +317,7 @@ def train(
     patience: int = 3,
     batch_size: int = 128,
 ) -> list[float]:
-    """Descend until `patience` runs out, then take the best weights back. Returns val's errors."""
+    """Train with early stopping and keep the best weights; return the validation errors."""
     stopping, errors = EarlyStopping(patience), []
     for _ in range(epochs):
         model.train()
@@ -323,7 +327,7 @@ def train(
             loss.backward()
             with torch.no_grad():
                 for weight in model.parameters():
-                    # Biases and scales are no cause of overfitting, and are spared.
+                    # Biases and scales do not cause overfitting, so they get no weight decay.
                     decay = weight_decay if weight.dim() > 1 else 0.0
                     weight.copy_(sgd_step(weight, weight.grad, lr, decay))
         errors.append(error_of(model, *val))
@@ -336,7 +340,7 @@ def train(
 
 
 def look_into_ten_layers(inputs: Tensor) -> dict[str, list[Tensor]]:
-    """Print the size of each layer's outputs, by the rule that drew the weights; return them."""
+    """Print the standard deviation of the layers' outputs for each rule; return the outputs."""
     sizes = [inputs.shape[1]] + [500] * 10
     rules = {
         "tanh, std 0.01": (torch.tanh, lambda fan_in, fan_out: 0.01 * torch.randn(fan_out, fan_in)),
@@ -358,7 +362,7 @@ def look_into_ten_layers(inputs: Tensor) -> dict[str, list[Tensor]]:
 
 
 def try_the_tricks(splits: Sequence[tuple[Tensor, Tensor]], epochs: int) -> dict[str, list[float]]:
-    """Train the network with each trick, print its errors; return those on val, epoch by epoch."""
+    """Train the network with each method, print accuracies; return the validation errors."""
     (inputs, targets), val, _ = splits
     tricks = {
         "bare": {},
@@ -424,16 +428,17 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Under ReLU, Xavier's weights let the signal fade. By which factor in each layer, and why?
+# 1. With ReLU, the signal fades under Xavier's weights. By which factor in each layer, and why?
 # BEGIN SOLUTION
-# Answer: a ReLU sets half of the numbers to 0 and so halves the mean square. With 500 units on both
-# sides Xavier's variance is 1 / 500, which keeps the mean square before the ReLU, so the size of
-# the signal falls by sqrt(1/2) a layer, to about 1/23 after nine more. Kaiming's 2 / 500 makes up
-# for exactly this half.
+# Answer: a ReLU sets half of the numbers to 0, which halves the mean square. With 500 inputs and
+# 500 outputs Xavier's variance is 1 / 500, so the product with the weights keeps the mean square.
+# Together the size of the signal falls by the factor sqrt(1/2) in each layer, and to about 1/23
+# after nine more layers. Kaiming's variance, 2 / 500, corrects exactly this half.
 # END SOLUTION
-# 2. A network with batch normalization sees one image alone in training mode. What comes out?
+# 2. A network with batch normalization receives a single image in training mode. What is its
+#    output?
 # BEGIN SOLUTION
-# Answer: the mean of a batch of one is the image itself, so every unit becomes 0 and the output is
-# the same for all images. In training a batch must have several images; afterwards model.eval()
-# puts the running values in the batch's place, and forgetting it is a common bug.
+# Answer: the mean of a batch of one image is the image itself, so every unit becomes 0, and the
+# output is the same for all images. During training a batch must have several images. After it,
+# model.eval() makes the network use the running values. Forgetting this call is a common mistake.
 # END SOLUTION

@@ -1,7 +1,7 @@
 """Tests of lab 03, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are torch.optim, stepped beside the student's optimizer in float64, gradient descent run
-here, and hand arithmetic.
+The oracles are torch.optim, which makes the same steps as the student's optimizer in float64,
+gradient descent in this file, and hand arithmetic.
 """
 
 from functools import partial
@@ -18,12 +18,12 @@ def randn(*shape, seed=0):
 
 
 def gradient_of(w):
-    """A bowl that is steeper in some directions and not quite quadratic."""
+    """Return the gradient of a bowl that is steeper in some directions and not quite quadratic."""
     return torch.linspace(0.1, 3.0, w.numel(), dtype=w.dtype).reshape(w.shape) * w + w.sin() / 2
 
 
 def two_parts(returned):
-    """The new weights and state of a step."""
+    """Check that a step returned new weights and a new state, and return them."""
     __tracebackhide__ = True
     right = isinstance(returned, tuple) and len(returned) == 2
     assert right, f"expected (new w, new state), got {type(returned).__name__}"
@@ -34,7 +34,7 @@ def two_parts(returned):
 
 
 def follow(step, optimizer_class, steps, shape=(3, 2), **settings):
-    """The student's optimizer beside torch's, each on its own gradients, for `steps` steps."""
+    """Compare the student's optimizer with torch's for `steps` steps, each on its own gradients."""
     __tracebackhide__ = True
     w, state = randn(*shape), {}
     oracle = torch.nn.Parameter(w.clone())
@@ -47,11 +47,11 @@ def follow(step, optimizer_class, steps, shape=(3, 2), **settings):
             f"step {number}: expected shape {tuple(oracle.shape)}, got {tuple(w.shape)}"
         )
         apart = (w - oracle.detach()).abs().max().item()
-        assert apart <= 1e-6, f"step {number}: off from torch's by up to {apart:.2g}"
+        assert apart <= 1e-6, f"step {number}: the weights differ from torch's by up to {apart:.2g}"
 
 
 def by_hand(step, gradients, expected, **settings):
-    """The weights after each step, from w = 1."""
+    """Check the weights after each step from w = 1."""
     __tracebackhide__ = True
     w, state = torch.tensor([1.0]), {}
     for number, (gradient, value) in enumerate(zip(gradients, expected, strict=True), start=1):
@@ -60,7 +60,7 @@ def by_hand(step, gradients, expected, **settings):
         assert abs(got - value) <= 2e-4, f"step {number}: expected w = {value:.4f}, got {got:.4f}"
 
 
-@points(0.5, task="3.1", hint="every number once; the last batch holds what is left")
+@points(0.5, task="3.1", hint="use each number once; the last batch holds the rest")
 def test_minibatches_hold_each_number_once(student):
     batches = list(student.minibatches(10, 4, torch.Generator().manual_seed(0)))
     assert [len(batch) for batch in batches] == [4, 4, 2]
@@ -68,7 +68,7 @@ def test_minibatches_hold_each_number_once(student):
     assert numbers == list(range(10))
 
 
-@points(0.5, task="3.1", hint="shuffle with the generator, nothing else", hidden=True)
+@points(0.5, task="3.1", hint="shuffle only with the given generator", hidden=True)
 def test_minibatches_are_shuffled_by_the_generator(student):
     def order(num_samples, batch_size, seed):
         batches = student.minibatches(num_samples, batch_size, torch.Generator().manual_seed(seed))
@@ -83,36 +83,34 @@ def test_minibatches_are_shuffled_by_the_generator(student):
     assert len(order(6, 1, 0)) == 6
 
 
-@points(
-    0.5, task="3.2", hint="v holds the sum of gradients, lr comes in last", forbidden=OPTIMIZERS
-)
+@points(0.5, task="3.2", hint="v <- mu v + g, without lr; then w <- w - lr v", forbidden=OPTIMIZERS)
 def test_two_steps_of_momentum_by_hand(student):
     # v: 3, then 0.9 * 3 + 2 = 4.7
     by_hand(student.momentum, [3.0, 2.0], [0.7, 0.23], lr=0.1)
 
 
-@points(0.5, task="3.2", hint="with nesterov the step is lr (g + mu v), v the new one")
+@points(0.5, task="3.2", hint="with nesterov, subtract lr (g + mu v), with the new v")
 def test_two_steps_of_nesterov_by_hand(student):
     # v: 3, so 3 + 2.7; then 4.7, so 2 + 4.23
     by_hand(student.momentum, [3.0, 2.0], [0.43, -0.193], lr=0.1, nesterov=True)
 
 
-@points(0.5, task="3.2", hint="on a ravine, a v that is kept from step to step must win")
+@points(0.5, task="3.2", hint="keep v from step to step: then momentum wins on a ravine")
 def test_momentum_beats_gradient_descent_on_a_ravine(student):
     curvature = torch.tensor([1.0, 100.0], dtype=torch.float64)
     start = torch.tensor([-4.0, 1.0], dtype=torch.float64)
     plain, w, state = start, start, {}
     for _ in range(200):
-        plain = plain - 2 / 101 * curvature * plain  # the best step there is
+        plain = plain - 2 / 101 * curvature * plain  # the best learning rate
         w, state = two_parts(student.momentum(w, curvature * w, state, 0.01))
     losses = [(curvature * x.square()).sum().item() / 2 for x in (plain, w)]
     assert losses[1] < losses[0] / 10, (
-        f"after 200 steps: gradient descent at its best has loss {losses[0]:.2g}, momentum "
-        f"{losses[1]:.2g}; expected less than a tenth of it"
+        f"after 200 steps: the best gradient descent has loss {losses[0]:.2g}, momentum has "
+        f"{losses[1]:.2g}; expected less than a tenth of the first"
     )
 
 
-@points(0.5, task="3.2", hint="mu scales the old v; 50 steps, any mu", hidden=True)
+@points(0.5, task="3.2", hint="multiply the old v by mu; keep v for all 50 steps", hidden=True)
 def test_momentum_is_that_of_torch(student):
     for lr, mu, nesterov in [(0.1, 0.9, False), (0.05, 0.9, True), (0.2, 0.5, True)]:
         follow(
@@ -125,19 +123,19 @@ def test_momentum_is_that_of_torch(student):
         )
 
 
-@points(0.5, task="3.3", hint="s sums the squares; eps outside the root", forbidden=OPTIMIZERS)
+@points(0.5, task="3.3", hint="add g^2 to s; eps is outside the root", forbidden=OPTIMIZERS)
 def test_two_steps_of_adagrad_by_hand(student):
     # 0.1 * 3 / 3, then 0.1 * 4 / 5
     by_hand(student.adagrad, [3.0, 4.0], [0.9, 0.82], lr=0.1)
 
 
-@points(0.5, task="3.3", hint="a part alpha of the old s, a part 1 - alpha of g^2")
+@points(0.5, task="3.3", hint="s <- alpha s + (1 - alpha) g^2")
 def test_two_steps_of_rmsprop_by_hand(student):
     # s: 0.09, so 0.01 * 3 / 0.3; then 0.0891 + 0.16 = 0.2491, so 0.01 * 4 / 0.4991
     by_hand(student.rmsprop, [3.0, 4.0], [0.9, 0.8199], lr=0.01)
 
 
-@points(1, task="3.3", hint="50 steps of both, with settings of their own", hidden=True)
+@points(1, task="3.3", hint="keep s for all 50 steps; use lr, alpha and eps", hidden=True)
 def test_adagrad_and_rmsprop_are_those_of_torch(student):
     for lr, eps in [(0.1, 1e-10), (0.5, 0.1)]:
         follow(
@@ -160,14 +158,16 @@ def test_adagrad_and_rmsprop_are_those_of_torch(student):
     follow(student.rmsprop, partial(torch.optim.RMSprop, lr=0.02), 5, lr=0.02)
 
 
-@points(1, task="3.4", hint="d from the new s and the old u, then the new u", forbidden=OPTIMIZERS)
+@points(1, task="3.4", hint="d uses the new s and the old u; then update u", forbidden=OPTIMIZERS)
 def test_two_steps_of_adadelta_by_hand(student):
     # rho 0.5, eps 0.5: s 4.5, d = 3 sqrt(0.5 / 5) = 0.9487, u 0.45;
     # then s 4.25, d = 2 sqrt(0.95 / 4.75) = 0.8944
     by_hand(student.adadelta, [3.0, 2.0], [0.0513, -0.8431], rho=0.5, eps=0.5)
 
 
-@points(1, task="3.4", hint="lr scales d in the step, not in u; eps in both roots", hidden=True)
+@points(
+    1, task="3.4", hint="lr multiplies d in the step, not in u; both roots contain eps", hidden=True
+)
 def test_adadelta_is_that_of_torch(student):
     for lr, rho, eps in [(1.0, 0.9, 1e-6), (0.3, 0.6, 0.01)]:
         follow(
@@ -182,14 +182,17 @@ def test_adadelta_is_that_of_torch(student):
 
 
 @points(
-    1, task="3.5", hint="t counts from 1; divide m and s, not what is kept", forbidden=OPTIMIZERS
+    1,
+    task="3.5",
+    hint="t starts at 1; keep m and s undivided, divide only in M and S",
+    forbidden=OPTIMIZERS,
 )
 def test_two_steps_of_adam_by_hand(student):
     # betas 0.5, 0.5: M = 3, S = 9; then m = 1.75, M = 7/3, s = 4.25, S = 17/3
     by_hand(student.adam, [3.0, 2.0], [0.9, 0.802], lr=0.1, betas=(0.5, 0.5))
 
 
-@points(1, task="3.5", hint="b1 for m, b2 for s; eps after the root", hidden=True)
+@points(1, task="3.5", hint="use b1 for m and b2 for s; add eps after the root", hidden=True)
 def test_adam_is_that_of_torch(student):
     for lr, betas, eps in [(0.1, (0.9, 0.999), 1e-8), (0.05, (0.7, 0.8), 0.1)]:
         follow(
@@ -203,9 +206,7 @@ def test_adam_is_that_of_torch(student):
     follow(student.adam, partial(torch.optim.Adam, lr=0.1), 5, shape=(4,), lr=0.1)
 
 
-@points(
-    1, task="3.6", hint="mu_t and P_t of the formulas, worked out for t = 1", forbidden=OPTIMIZERS
-)
+@points(1, task="3.6", hint="compute mu_t and P_t by hand for t = 1", forbidden=OPTIMIZERS)
 def test_two_steps_of_nadam_by_hand(student):
     # t = 1, betas 0.5, 0.5: mu_1 = 0.5 (1 - 0.96^0.004 / 2) = 0.25004, mu_2 = 0.25008,
     # P_1 = mu_1, P_2 = 0.06253; m = 1.5, S = 9, M = 0.40015 + 3 = 3.40015
@@ -213,7 +214,7 @@ def test_two_steps_of_nadam_by_hand(student):
     by_hand(student.nadam, [3.0, 2.0], [0.8867, 0.8008], lr=0.1, betas=(0.5, 0.5))
 
 
-@points(1, task="3.6", hint="mu changes with t: keep the product, do not use b1^t", hidden=True)
+@points(1, task="3.6", hint="mu changes with t: keep the product P_t, do not use b1^t", hidden=True)
 def test_nadam_is_that_of_torch(student):
     for lr, betas, eps in [(0.1, (0.9, 0.999), 1e-8), (0.05, (0.7, 0.8), 0.1)]:
         follow(
@@ -235,7 +236,7 @@ def close(what, got, expected):
     )
 
 
-@points(1, task="3.7", hint="work the docstrings' examples out with pencil and paper")
+@points(1, task="3.7", hint="compute the examples of the docstrings by hand")
 def test_schedules_of_the_examples(student):
     close("inverse(0.5, t=30, b=10.0)", student.inverse(0.5, t=30, b=10.0), 0.125)
     close("linear(0.5, t=30, steps=40)", student.linear(0.5, t=30, steps=40), 0.125)
@@ -243,7 +244,9 @@ def test_schedules_of_the_examples(student):
     close("halve(0.5, [2.0, 1.0, 1.5])", student.halve(0.5, [2.0, 1.0, 1.5]), 0.25)
 
 
-@points(1, task="3.7", hint="where each starts and ends; all losses so far count", hidden=True)
+@points(
+    1, task="3.7", hint="check t = 0 and t = steps; compare with all losses so far", hidden=True
+)
 def test_schedules_start_and_end_where_they_should(student):
     for lr, t, b in [(0.3, 0, 7.0), (1.0, 7, 7.0), (0.2, 100, 25.0)]:
         close(f"inverse({lr}, {t}, {b})", student.inverse(lr, t, b), lr / (1 + t / b))
@@ -255,23 +258,21 @@ def test_schedules_start_and_end_where_they_should(student):
 
 
 def after(hessian, lr, steps=400):
-    """How far from the lowest point gradient descent ends that starts at (1, ..., 1)."""
+    """Return the distance to the minimum after gradient descent from (1, ..., 1)."""
     w = torch.ones(len(hessian), dtype=hessian.dtype)
     for _ in range(steps):
         w = w - lr * (hessian @ w)
     return w.norm().item()
 
 
-@points(
-    1, task="3.8", hint="factors 1 - lr low and 1 - lr high; for which lr is one minus the other?"
-)
+@points(1, task="3.8", hint="solve 1 - lr low = -(1 - lr high) for lr")
 def test_best_lr_of_the_example(student):
     best, largest = student.best_lr(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
     close("the fastest lr", best, 0.5)
     close("the lr above which it diverges", largest, 2 / 3)
 
 
-@points(1, task="3.8", hint="eigenvalues, not the diagonal; run descent with it", hidden=True)
+@points(1, task="3.8", hint="use the eigenvalues, not the diagonal", hidden=True)
 def test_descent_diverges_just_above_the_largest_lr(student):
     for d, seed in [(2, 0), (5, 1)]:
         root = randn(d, d, seed=seed)

@@ -1,6 +1,6 @@
 """Tests of lab 04, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are torch's own layers, moments of what is drawn, and hand arithmetic.
+The oracles are torch's own layers, moments of the random draws, and hand arithmetic.
 """
 
 import itertools
@@ -18,9 +18,9 @@ def randn(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
 
 
-@points(0.5, task="4.1", hint="mean(dim=0) and var(dim=0, correction=0) of train, a column each")
+@points(0.5, task="4.1", hint="use mean(dim=0) and var(dim=0, correction=0) of train")
 def test_standardize_by_hand(student):
-    # Column 1: mean 2, var 1. Column 2: mean 5, var 0, so that only eps is left.
+    # Column 1: mean 2, var 1. Column 2: mean 5, var 0, so only eps is left.
     train = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
     val, test = torch.tensor([[2.0, 5.0]]), torch.tensor([[5.0, 6.0]])
     got = student.standardize(train, val, test, eps=0.25)
@@ -35,9 +35,7 @@ def test_standardize_by_hand(student):
         assert_close(mine, torch.tensor(values))
 
 
-@points(
-    0.5, task="4.1", hint="val and test by the mean and var of train, not their own", hidden=True
-)
+@points(0.5, task="4.1", hint="use the mean and var of train for val and test too", hidden=True)
 def test_standardize_knows_train_alone(student):
     train, val, test = (
         3 + randn(n, 5, seed=n) * torch.arange(1.0, 6.0, dtype=torch.float64) for n in (40, 7, 1)
@@ -52,7 +50,7 @@ def test_standardize_knows_train_alone(student):
 
 
 def check_draw(rule, fan_in, fan_out, variance):
-    """Whether `rule` draws normal weights of mean 0 and this variance."""
+    """Check that `rule` draws normal weights with mean 0 and this variance."""
     weight, shape = rule(fan_in, fan_out), (fan_out, fan_in)
     assert tuple(weight.shape) == shape, f"expected shape {shape}, got {tuple(weight.shape)}"
     got, sure = weight.square().mean().item(), math.sqrt(2 / weight.numel())
@@ -60,8 +58,8 @@ def check_draw(rule, fan_in, fan_out, variance):
     mean = weight.mean().item()
     assert abs(mean) < 6 * math.sqrt(variance / weight.numel()), f"expected mean 0, got {mean:.2g}"
     far = (weight.abs() > 2 * math.sqrt(variance)).double().mean().item()
-    # 4.6 % of normal draws are beyond two standard deviations; none of uniform ones is.
-    assert 0.035 < far < 0.056, f"expected normal draws, got {far:.1%} beyond two deviations"
+    # 4.6 % of normal draws are more than two standard deviations from 0; of uniform draws, none.
+    assert 0.035 < far < 0.056, f"expected a normal distribution, got {far:.1%} beyond 2 std"
 
 
 @points(0.5, task="4.2", hint="xavier: shape (fan_out, fan_in), variance 2 / (fan_in + fan_out)")
@@ -69,12 +67,12 @@ def test_xavier_has_its_variance(student):
     check_draw(student.xavier, 200, 600, 2 / 800)
 
 
-@points(0.5, task="4.2", hint="kaiming: normal, shape (fan_out, fan_in), variance 2 / fan_in")
+@points(0.5, task="4.2", hint="kaiming: shape (fan_out, fan_in), variance 2 / fan_in")
 def test_kaiming_has_its_variance(student):
     check_draw(student.kaiming, 200, 600, 2 / 200)
 
 
-@points(1, task="4.2", hint="fan_in is the number of inputs, fan_out of outputs", hidden=True)
+@points(1, task="4.2", hint="fan_in counts the inputs, fan_out the outputs", hidden=True)
 def test_initializers_tell_inputs_from_outputs(student):
     for fan_in, fan_out in [(900, 100), (100, 900), (784, 300)]:
         check_draw(student.xavier, fan_in, fan_out, 2 / (fan_in + fan_out))
@@ -83,21 +81,21 @@ def test_initializers_tell_inputs_from_outputs(student):
     assert not torch.equal(*again), "expected new draws with each call"
 
 
-@points(0.5, task="4.3", hint="a layer's weight is (outputs, inputs): inputs @ weight.T")
+@points(0.5, task="4.3", hint="a weight has shape (outputs, inputs): inputs @ weight.T")
 def test_propagate_by_hand(student):
     weights = [
         torch.tensor([[1.0, 2.0], [0.0, -1.0], [3.0, 0.0]]),
         torch.tensor([[1.0, 1.0, -1.0]]),
     ]
     got = student.propagate(torch.tensor([[1.0, 1.0], [0.0, -2.0]]), weights, torch.relu)
-    assert isinstance(got, list | tuple), "expected a list: the outputs of every layer"
+    assert isinstance(got, list | tuple), "expected a list with the outputs of each layer"
     assert len(got) == 2, f"expected the outputs of 2 layers, got {len(got)} tensors"
     # First 1 + 2, -1 -> 0 and 3; then 3 + 0 - 3. Second -4 -> 0, 2 and 0; then 0 + 2 - 0.
     assert_close(got[0], torch.tensor([[3.0, 0.0, 3.0], [0.0, 2.0, 0.0]]))
     assert_close(got[1], torch.tensor([[0.0], [2.0]]))
 
 
-@points(0.5, task="4.3", hint="the activation is applied after every layer's product", hidden=True)
+@points(0.5, task="4.3", hint="apply the activation after the product in each layer", hidden=True)
 def test_propagate_any_activation(student):
     inputs, sizes = randn(4, 3), (3, 5, 2, 6)
     weights = [randn(b, a, seed=a) for a, b in itertools.pairwise(sizes)]
@@ -113,7 +111,7 @@ def test_propagate_any_activation(student):
 
 
 def ten_layers(student, rule, activation):
-    """The outputs of ten layers of 500 whose weights `rule(fan_in, fan_out)` draws."""
+    """Return the outputs of ten layers of 500 units with weights from `rule(fan_in, fan_out)`."""
     torch.manual_seed(0)
     weights = [rule(500, 500) for _ in range(10)]
     return student.propagate(randn(200, 500, dtype=torch.float32), weights, activation)
@@ -123,7 +121,7 @@ def normal(std):
     return lambda fan_in, fan_out: std * torch.randn(fan_out, fan_in)
 
 
-@points(1, task="4.3", needs=("4.2",), hint="ten layers: compare with the run in the docstring")
+@points(1, task="4.3", needs=("4.2",), hint="compare with the recorded run in the docstring")
 def test_ten_tanh_layers_die_saturate_or_live(student):
     dead = ten_layers(student, normal(0.01), torch.tanh)
     assert dead[0].std() > 0.1
@@ -144,7 +142,7 @@ def test_ten_tanh_layers_die_saturate_or_live(student):
 @points(
     1,
     task="4.4",
-    hint="in training mode: the batch's own mean and variance, a column each; then weight and bias",
+    hint="in training mode, use the mean and variance of each column; then weight and bias",
     forbidden=("*batch_norm*", "*BatchNorm*"),
 )
 def test_batch_norm_in_training(student):
@@ -166,7 +164,7 @@ def test_batch_norm_in_training(student):
         assert_close(norm(inputs), expected, atol=1e-5, rtol=1e-4)
 
 
-@points(1, task="4.4", hint="each pass moves a tenth of the way; eval() must use what was kept")
+@points(1, task="4.4", hint="update with momentum 0.1; after eval(), use the running values")
 def test_batch_norm_keeps_running_values(student):
     norm = student.BatchNorm(2)
     norm(torch.tensor([[1.0, 10.0], [3.0, 10.0]]))  # means 2 and 10, variances 1 and 0
@@ -178,7 +176,7 @@ def test_batch_norm_keeps_running_values(student):
     assert_close(got, torch.tensor([[1.0, -1.0 / math.sqrt(0.9)]]), atol=1e-4, rtol=0)
 
 
-@points(1, task="4.4", hint="momentum, eps, and an eval mode that changes nothing", hidden=True)
+@points(1, task="4.4", hint="use momentum and eps; change nothing in evaluation mode", hidden=True)
 def test_batch_norm_takes_its_settings(student):
     norm = student.BatchNorm(3, momentum=0.5, eps=0.5)
     weight, bias = randn(3, seed=3, dtype=torch.float32), randn(3, seed=4, dtype=torch.float32)
@@ -201,17 +199,17 @@ def test_batch_norm_takes_its_settings(student):
     norm.train()
     norm(randn(4, 3, dtype=torch.float32).requires_grad_())
     try:
-        student.copy.deepcopy(norm)  # torch refuses where a buffer belongs to a graph
+        student.copy.deepcopy(norm)  # torch refuses to copy a buffer with a graph
     except StudentError:
         raise AssertionError(
-            "the running values hold on to the batch's graph: give them mean.detach(), var.detach()"
+            "the running values keep the gradient graph: use mean.detach() and var.detach()"
         ) from None
 
 
 @points(
     1,
     task="4.5",
-    hint="what is kept is divided by 1 - p; with training False nothing happens",
+    hint="divide the other numbers by 1 - p; return the inputs if training is False",
     forbidden=("*dropout*", "*Dropout*"),
 )
 def test_dropout_drops_its_share(student):
@@ -225,17 +223,17 @@ def test_dropout_drops_its_share(student):
     assert_close(student.dropout(inputs, 0.5, training=False), inputs)
 
 
-@points(1, task="4.5", hint="each number by itself; `inputs` is left alone", hidden=True)
+@points(1, task="4.5", hint="draw for each number; do not change `inputs`", hidden=True)
 def test_dropout_draws_each_number(student):
     inputs = torch.ones(200, 100)
     outputs, (left, *_) = student.probe("in_place", "dropout", inputs, 0.5, True)
-    assert torch.equal(left, torch.ones(200, 100)), "dropout changed the tensor it was given"
+    assert torch.equal(left, torch.ones(200, 100)), "dropout changed the tensor `inputs`"
     gone = (outputs == 0).double()
-    # Drawn number by number, the shares of rows and of columns differ, about as coins do.
-    assert 0.02 < gone.mean(0).std() < 0.06, "columns must not be dropped whole, or not at all"
-    assert 0.03 < gone.mean(1).std() < 0.08, "rows must not be dropped whole, or not at all"
+    # If each number is drawn independently, the fractions of rows and columns differ a little.
+    assert 0.02 < gone.mean(0).std() < 0.06, "draw for each number, not for whole columns"
+    assert 0.03 < gone.mean(1).std() < 0.08, "draw for each number, not for whole rows"
     again = student.dropout(inputs, 0.5, True)
-    assert not torch.equal(outputs, again), "expected other zeros with each call"
+    assert not torch.equal(outputs, again), "expected other zeros in each call"
     assert_close(student.dropout(inputs, 0.0, True), inputs)
     signed = randn(3, 4, 5)
     outputs = student.dropout(signed, 0.25, True)
@@ -248,7 +246,7 @@ def test_sgd_step_by_hand(student):
     assert_close(got, torch.tensor([1.75]))
 
 
-@points(0.5, task="4.6", hint="the gradient of weight_decay / 2 * weight ** 2", hidden=True)
+@points(0.5, task="4.6", hint="the penalty adds weight_decay * weight", hidden=True)
 def test_sgd_steps_are_those_of_torch(student):
     weight = randn(3, 4)
     twin = weight.clone().requires_grad_()
@@ -262,11 +260,11 @@ def test_sgd_steps_are_those_of_torch(student):
 
 
 def run_of(stopping, errors):
-    """What update and stop say of each error."""
+    """Return the answers of `update` and `stop` to each error."""
     return [(stopping.update(error), stopping.stop) for error in errors]
 
 
-@points(1, task="4.7", hint="write down epoch, best_epoch and best after each of the four errors")
+@points(1, task="4.7", hint="write down epoch, best_epoch and best after each error")
 def test_early_stopping_of_the_example(student):
     stopping = student.EarlyStopping(patience=2)
     said = run_of(stopping, [0.5, 0.3, 0.4, 0.3])
@@ -274,7 +272,7 @@ def test_early_stopping_of_the_example(student):
     assert (stopping.best, stopping.best_epoch, stopping.epoch) == (0.3, 2, 4)
 
 
-@points(1, task="4.7", hint="an improvement starts the count anew", hidden=True)
+@points(1, task="4.7", hint="count the epochs since the last improvement", hidden=True)
 def test_early_stopping_waits_for_its_patience(student):
     generator = torch.Generator().manual_seed(0)
     for patience in (1, 2, 3):
