@@ -203,6 +203,21 @@ def grade(parser: Parser) -> Call:
     return call
 
 
+def new(parser: Parser) -> Call:
+    """write the skeleton of a new lab, with one worked task"""
+    parser.add_argument("name", metavar="NAME", help="labNN_topic, such as lab16_transformers")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+        from dlcourse.grade import new_lab
+
+        for path in new_lab.create(args.name, course.find_course()):
+            print(path)
+        return 0
+
+    return call
+
+
 def release(parser: Parser) -> Call:
     """write the student bundle, and an autograder for Gradescope for each lab"""
     parser.add_argument(
@@ -436,7 +451,7 @@ def show_help(parser: Parser, missing: str, rest: Sequence[str]) -> int:
 
 
 EVERYBODY = (labs, run, train, check, notebook, compare, data, models, doctor)
-INSTRUCTOR = (grade, release, similar)
+INSTRUCTOR = (new, grade, release, similar)
 # Their flags after the name are parsed by the lab or the recipe, --help too.
 PASSES_ON = ("run", "train")
 
