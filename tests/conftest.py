@@ -1,12 +1,21 @@
-"""What every test shares: two threads, no network, markers that say why they skip."""
+"""What all tests share: two threads, no network, and markers that say why they skip."""
 
 import os
+from pathlib import Path
 
 import matplotlib
 import pytest
 import torch
 
+from support.offline import sitecustomize
+
 matplotlib.use("Agg")
+
+# The processes that tests start import the same file, and have no network either.
+OFFLINE = str(Path(sitecustomize.__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    folder for folder in (OFFLINE, os.environ.get("PYTHONPATH")) if folder
+)
 
 
 def pytest_configure(config):
