@@ -1,18 +1,18 @@
 # %% [markdown]
 """Lab 05: convolution and LeNet-5.
 
-With the same number of weights, does a network that slides small filters over the image beat one
-that connects everything with everything?
+With the same number of weights, is a network that moves small filters over the image better than
+one that connects every input to every unit?
 
 You write convolution and max-pooling by hand, find edges with Sobel's filters, and build LeNet-5
-(LeCun et al. 1998). The experiment then trains it beside a multilayer perceptron of the same size.
+(LeCun et al. 1998). The experiment trains it and a multilayer perceptron of the same size.
 
 Lectures: T (convolutional networks), C (convolution), K (LeNet-5).
 
-    dlcourse check lab05              what is right so far, in seconds
-    dlcourse check lab05 --task 5.2   one task
-    dlcourse run lab05 --tiny         the whole experiment on 2,000 images, in seconds
-    dlcourse run lab05                the whole experiment, about a minute on a laptop
+    dlcourse check lab05              check your answers (takes seconds)
+    dlcourse check lab05 --task 5.2   check one task
+    dlcourse run lab05 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab05                run the whole experiment (about a minute on a laptop)
 
 A recorded run of the solution (`dlcourse run lab05`, real MNIST, 2 cores):
 
@@ -39,16 +39,17 @@ from dlcourse.train import evaluate, fit
 
 # %% [markdown]
 # ## 1. Convolution
-# One small filter is laid on every place of the image; each place gives one number. The filter has
-# few weights and uses them everywhere: local connections, shared parameters.
+# A small filter is placed at each position of the image, and each position gives one number. The
+# filter has few weights and uses the same ones at all positions: the connections are local, and the
+# parameters are shared.
 
 
 # %%
 def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: int = 0) -> int:
-    """How many places a filter has along one side of the image.
+    """Return the number of positions of a filter along one side of the image.
 
-    size: pixels along that side. padding: zeros added at each of its two ends.
-    stride: pixels from one place to the next.
+    size: pixels along this side. padding: zeros added at both ends of the side.
+    stride: pixels from one position to the next.
 
     >>> conv_output_size(28, kernel_size=5)
     24
@@ -57,7 +58,7 @@ def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: int 
     >>> conv_output_size(7, kernel_size=2, stride=2)
     3
     """
-    # Task 5.1 (1 point). Hint: after the first place, how often does a whole stride still fit?
+    # Task 5.1 (1 point). Hint: after the first position, how many whole strides fit?
     # BEGIN SOLUTION
     return (size + 2 * padding - kernel_size) // stride + 1
     # END SOLUTION
@@ -67,27 +68,28 @@ def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: int 
 def conv2d(
     inputs: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0
 ) -> Tensor:
-    """Slide the filters in `weight` over `inputs` (as every framework, without flipping them).
+    """Apply the filters in `weight` to `inputs`, without flipping them (as all frameworks do).
 
     outputs[n, o, i, j] = bias[o] + sum over c, u, v of
                           weight[o, c, u, v] * inputs[n, c, i * stride + u, j * stride + v]
-    where inputs has `padding` rows and columns of zeros around it.
+    where `inputs` first gets `padding` rows and columns of zeros on all sides. Without a bias,
+    bias[o] is 0.
 
     Shape: inputs (N, C, H, W), weight (O, C, K, K), bias (O,) -> (N, O, H_out, W_out).
-    Not to be called: torch.nn.functional.conv2d, torch.nn.Conv2d.
+    Do not call torch.nn.functional.conv2d or torch.nn.Conv2d.
 
     >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)
     >>> conv2d(image, torch.ones(1, 1, 2, 2))
     tensor([[[[ 8., 12.],
               [20., 24.]]]])
     """
-    # Task 5.2 (3 points). Hint: torch.nn.functional.unfold lays the patches out as columns
-    # (N, C*K*K, places), so that one matrix product does it; or loop over the places i, j.
+    # Task 5.2 (3 points). Hint: torch.nn.functional.unfold returns the patches as columns,
+    # (N, C*K*K, positions); then one matrix product is enough. Or loop over the positions i, j.
     # BEGIN SOLUTION
     out_channels, _, kernel_size, _ = weight.shape
     height, width = (conv_output_size(s, kernel_size, stride, padding) for s in inputs.shape[2:])
-    columns = F.unfold(inputs, kernel_size, stride=stride, padding=padding)  # (N, C*K*K, places)
-    outputs = weight.flatten(1) @ columns  # (N, O, places)
+    columns = F.unfold(inputs, kernel_size, stride=stride, padding=padding)  # (N, C*K*K, positions)
+    outputs = weight.flatten(1) @ columns  # (N, O, positions)
     if bias is not None:
         outputs = outputs + bias[:, None]
     return outputs.reshape(len(inputs), out_channels, height, width)
@@ -96,24 +98,24 @@ def conv2d(
 
 # %% [markdown]
 # ## 2. Pooling
-# Keep the largest response in each neighborhood: a quarter of the numbers, and a small shift of
-# the image changes little.
+# Keep only the largest response in each neighborhood. This leaves a quarter of the numbers, and a
+# small shift of the image changes them only a little.
 
 
 # %%
 def max_pool2d(inputs: Tensor, kernel_size: int = 2) -> Tensor:
-    """The largest value of each `kernel_size` x `kernel_size` block; blocks do not overlap.
+    """Return the largest value of each `kernel_size` x `kernel_size` block; blocks do not overlap.
 
-    Rows and columns at the end that fill no whole block are left out.
+    If the last rows or columns do not fill a whole block, leave them out.
     Shape: inputs (N, C, H, W) -> (N, C, H // kernel_size, W // kernel_size).
-    Not to be called: torch's own pooling (max_pool2d, MaxPool2d, adaptive_max_pool2d).
+    Do not call torch's own pooling (max_pool2d, MaxPool2d, adaptive_max_pool2d).
 
     >>> max_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4))
     tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
-    # Task 5.3 (2 points). Hint: cut the sides to a multiple of kernel_size, reshape each side to
-    # (blocks, kernel_size), then take the maximum over both kernel_size dimensions with amax.
+    # Task 5.3 (2 points). Hint: shorten both sides to a multiple of kernel_size, and reshape each
+    # side to (blocks, kernel_size). Then take amax over both kernel_size dimensions.
     # BEGIN SOLUTION
     n, c, height, width = inputs.shape
     rows, columns = height // kernel_size, width // kernel_size
@@ -125,23 +127,23 @@ def max_pool2d(inputs: Tensor, kernel_size: int = 2) -> Tensor:
 
 # %% [markdown]
 # ## 3. Edges
-# A filter need not be learned to be useful. Sobel's two answer to brightness that changes from top
-# to bottom, and from left to right.
+# A filter can be useful without training. Sobel's first filter responds to brightness that changes
+# from top to bottom, and the second to brightness that changes from left to right.
 
 
 # %%
 def sobel(images: Tensor) -> Tensor:
-    """The strength of the edge at each pixel: sqrt(gy^2 + gx^2), gy and gx Sobel's two responses.
+    """Return the strength of the edge at each pixel, sqrt(gy^2 + gx^2), from Sobel's responses.
 
-    The filter for gy is [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]; the one for gx is its transpose.
-    Uses your conv2d with padding 1, so that the size stays.
+    The filter for gy is [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]; the filter for gx is its transpose.
+    Call your conv2d with padding 1, so that the size stays the same.
     Shape: images (N, 1, H, W) -> (N, 1, H, W).
 
     >>> sobel(torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]]))[0, 0, 1]
     tensor([0., 4., 4., 4.])
     """
-    # Task 5.4 (2 points). Hint: stack the two filters to a weight of shape (2, 1, 3, 3); the two
-    # output channels are then gy and gx.
+    # Task 5.4 (2 points). Hint: stack the two filters to a weight of shape (2, 1, 3, 3). Then the
+    # two output channels are gy and gx.
     # BEGIN SOLUTION
     vertical = torch.tensor([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])
     weight = torch.stack([vertical, vertical.T])[:, None].to(images)  # (2, 1, 3, 3)
@@ -151,9 +153,9 @@ def sobel(images: Tensor) -> Tensor:
 
 # %% [markdown]
 # ## 4. LeNet-5
-# Two stages of convolution, ReLU and pooling find features; three linear layers classify.
+# Two stages of convolution, ReLU and pooling extract features. Three linear layers classify them.
 #
-# | layer | what                                       | output         |
+# | layer | operations                                 | output         |
 # |-------|--------------------------------------------|----------------|
 # | conv1 | 6 filters 5x5, padding 2; ReLU; pool by 2  | (N, 6, 14, 14) |
 # | conv2 | 16 filters 5x5; ReLU; pool by 2            | (N, 16, 5, 5)  |
@@ -166,7 +168,7 @@ def sobel(images: Tensor) -> Tensor:
 class LeNet5(nn.Module):
     """LeNet-5 for 28x28 images, with ReLU and max-pooling.
 
-    Its layers are called conv1, conv2, fc1, fc2 and fc3, as in the table above.
+    Name the layers conv1, conv2, fc1, fc2 and fc3, as in the table above.
     Shape: inputs (N, 1, 28, 28) -> logits (N, num_classes), no softmax.
 
     >>> LeNet5()(torch.zeros(2, 1, 28, 28)).shape
@@ -175,7 +177,7 @@ class LeNet5(nn.Module):
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
-        # Task 5.5 (3 points). Hint: nn.Conv2d and nn.Linear; five layers, five lines.
+        # Task 5.5 (3 points). Hint: five layers, five lines: nn.Conv2d and nn.Linear.
         # BEGIN SOLUTION
         self.conv1 = nn.Conv2d(1, 6, kernel_size=5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
@@ -185,7 +187,7 @@ class LeNet5(nn.Module):
         # END SOLUTION
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 5.5, continued. Hint: F.relu, F.max_pool2d (quicker than yours), flatten(1).
+        # Task 5.5, continued. Hint: use F.relu, F.max_pool2d (faster than yours) and flatten(1).
         # BEGIN SOLUTION
         x = F.relu(F.max_pool2d(self.conv1(inputs), 2))  # (N, 6, 14, 14)
         x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 16, 5, 5)
@@ -197,12 +199,12 @@ class LeNet5(nn.Module):
 
 # %%
 def count_parameters(model: nn.Module) -> dict[str, int]:
-    """The number of parameters, weights and biases, of each layer of `model`, by its name.
+    """Count the parameters (weights and biases) of each layer of `model`, by the layer's name.
 
     >>> count_parameters(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)))
     {'0': 8, '1': 0, '2': 3}
     """
-    # Task 5.6 (1 point). Hint: model.named_children(), parameters(), numel().
+    # Task 5.6 (1 point). Hint: use model.named_children(), parameters() and numel().
     # BEGIN SOLUTION
     return {
         name: sum(parameter.numel() for parameter in layer.parameters())
@@ -213,19 +215,20 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 
 # %% [markdown]
 # ## 5. The experiment
-# LeNet-5 against a multilayer perceptron with as many weights, on the same images. The epoch whose
-# weights are kept is chosen on validation images; the test images are looked at once, at the end.
+# Compare LeNet-5 with a multilayer perceptron that has about as many weights, on the same images.
+# The validation images decide which epoch's weights are kept. The test images are used only once,
+# at the end.
 
 
 # %%
 def draw_edges(images: Tensor, path: str) -> None:
-    """Digits above, their Sobel edges below. Shape: images uint8 (8, 1, 28, 28)."""
+    """Draw digits, and their Sobel edges below them. Shape: images uint8 (8, 1, 28, 28)."""
     edges = sobel(images.float() / 255)
     plots.image_grid(torch.cat([images.float(), edges]), path=path, title="Digits and their edges")
 
 
 def draw_features(model: LeNet5, image: Tensor, path: str) -> None:
-    """The six filters that conv1 learned, and below each what it sees in `image` (1, 28, 28)."""
+    """Draw the six filters of conv1, and below each its response to `image` (1, 28, 28)."""
     filters = model.conv1.weight.detach()  # (6, 1, 5, 5)
     with torch.inference_mode():
         maps = model.conv1(image[None])[0]  # (6, 28, 28)
@@ -236,7 +239,7 @@ def draw_features(model: LeNet5, image: Tensor, path: str) -> None:
 
 @torch.inference_mode()
 def predict(model: nn.Module, batches: data.Batches) -> tuple[Tensor, Tensor]:
-    """The predicted and the true class of every image, on the CPU, each int64 (N,)."""
+    """Return the predicted and the true class of every image, on the CPU, each int64 (N,)."""
     model.eval()
     pairs = [(model(inputs).argmax(1), targets) for inputs, targets in batches]
     predictions, targets = zip(*pairs, strict=True)
@@ -296,16 +299,17 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. fc1 holds 48,120 of the 61,706 weights. Why so many, and what could replace it?
+# 1. fc1 has 48,120 of the 61,706 parameters. Why so many, and what could replace it?
 # BEGIN SOLUTION
-# Answer: it connects all 400 numbers with all 120 units and shares nothing, where a filter of conv2
-# is 150 weights used at 100 places. Average each of the 16 maps over its places and 16 numbers are
-# left: a linear layer on them has 170 weights. What is lost is where on the image a feature stood.
+# Answer: it connects all 400 numbers to all 120 units and shares no weights. A filter of conv2 uses
+# its 150 weights at 100 positions. If you average each of the 16 maps over its positions, 16
+# numbers are left. A linear layer on them has only 170 parameters. The price: the network no longer
+# knows where in the image a feature was.
 # END SOLUTION
-# 2. Shuffle the pixels of every image with one fixed permutation. Which of the two networks would
-#    notice?
+# 2. Shuffle the pixels of every image with one fixed permutation. For which of the two networks
+#    does the result change?
 # BEGIN SOLUTION
-# Answer: LeNet-5. Its filters live from neighbors being related, and after shuffling they are not:
-# it falls to about what the MLP reaches, or below. To the MLP a permutation of its inputs is a
-# permutation of fc1's columns; it trains as before.
+# Answer: for LeNet-5. Its filters need neighboring pixels that are related, and after the shuffling
+# they are not. Its accuracy falls to about that of the MLP, or below. For the MLP, a permutation of
+# the inputs only permutes the columns of its first weight, so it trains as before.
 # END SOLUTION

@@ -3,18 +3,18 @@
 
 If depth is good, is more depth better?
 
-You count what AlexNet and VGG are made of, then build the three ideas that took networks from 8
-layers to hundreds: VGG's stages of small filters, Inception's branches with a second classifier at
-half depth, and the residual block. The experiment trains plain and residual networks of 20 and 44
-layers side by side, as He et al. 2015 did (figure 6 of arXiv:1512.03385).
+You count the parameters of AlexNet and VGG. Then you build the three ideas that made networks grow
+from 8 layers to hundreds: VGG's stages of small filters, Inception's branches with a second
+classifier at half depth, and the residual block. The experiment compares plain and residual
+networks of 20 and 44 layers, as He et al. 2015 did (figure 6 of arXiv:1512.03385).
 
 Lectures: T and K (AlexNet, VGG, Inception, ResNet), C (VGG), A (auxiliary losses, identity paths).
 
-    dlcourse check lab06              what is right so far, in seconds
-    dlcourse check lab06 --task 6.2   one task
-    dlcourse run lab06 --tiny         the whole experiment on 300 images, in seconds
-    dlcourse run lab06                5,000 images, small networks; some minutes on a laptop
-    dlcourse run lab06 --full         all images, the paper's networks; for a GPU
+    dlcourse check lab06              check your answers (takes seconds)
+    dlcourse check lab06 --task 6.2   check one task
+    dlcourse run lab06 --tiny         run the whole experiment on 300 images (takes seconds)
+    dlcourse run lab06                use 5,000 images, small networks (minutes on a laptop)
+    dlcourse run lab06 --full         use all images, the paper's networks (for a GPU)
 
 A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through JPEG):
 
@@ -31,7 +31,7 @@ A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through J
     ResNet-20                     68,050          1.535    45.8%    42.9%
     plain-44                     165,714          1.976    26.3%    26.0%
     ResNet-44                    165,714          1.512    45.3%    43.2%
-    ResNet-20, bare images        68,050          0.983    68.3%    46.9%
+    ResNet-20, unaugmented        68,050          0.983    68.3%    46.9%
     Inception, one head           16,076          1.332    53.3%    50.4%
     Inception, two heads          16,076          1.340    53.2%    50.0%
     figures: results/lab06
@@ -52,9 +52,9 @@ from dlcourse import data, lab, plots
 from dlcourse.train import evaluate
 
 # %% [markdown]
-# ## 1. What AlexNet and VGG are made of
-# Both are convolutions, then three linear layers. A convolution is given by (in_channels,
-# out_channels, kernel_size), a linear layer by (in_features, out_features).
+# ## 1. The layers of AlexNet and VGG
+# Both networks have convolutions, followed by three linear layers. In these tables a convolution is
+# (in_channels, out_channels, kernel_size), and a linear layer is (in_features, out_features).
 
 # %%
 ALEXNET = (
@@ -69,14 +69,14 @@ VGG19 = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 def count_parameters(
     convolutions: Sequence[tuple[int, int, int]], linears: Sequence[tuple[int, int]]
 ) -> int:
-    """How many weights and biases these layers have; every output channel or unit has a bias.
+    """Count the weights and biases of these layers; each output channel or unit has a bias.
 
     >>> count_parameters([(3, 64, 11)], [])  # 64 filters of 3 * 11 * 11 weights, 64 biases
     23296
     >>> count_parameters([], [(10, 2), (2, 1)])
     25
     """
-    # Task 6.1 (1 point). Hint: two sums; a filter has in_channels * kernel_size ** 2 weights.
+    # Task 6.1 (1 point). Hint: a filter has in_channels * kernel_size ** 2 weights and one bias.
     # BEGIN SOLUTION
     return sum(o * (i * k**2 + 1) for i, o, k in convolutions) + sum(
         o * (i + 1) for i, o in linears
@@ -86,16 +86,16 @@ def count_parameters(
 
 # %%
 def vgg_stage(in_channels: int, widths: Sequence[int]) -> nn.Sequential:
-    """One stage of a VGG network (Simonyan & Zisserman 2015, arXiv:1409.1556).
+    """Build one stage of a VGG network (Simonyan & Zisserman 2015, arXiv:1409.1556).
 
-    For each number in widths a 3x3 convolution to so many channels, padding 1, and nn.ReLU; at the
-    end one nn.MaxPool2d(2).
+    For each number in `widths`, add a 3x3 convolution with this many output channels and padding 1,
+    and nn.ReLU. Add one nn.MaxPool2d(2) at the end.
     Shape of its inputs: (N, in_channels, H, W) -> (N, widths[-1], H // 2, W // 2).
 
     >>> vgg_stage(3, (64, 64))(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 64, 16, 16])
     """
-    # Task 6.2 (2 points). Hint: collect the layers in a list, nn.Sequential(*layers) at the end.
+    # Task 6.2 (2 points). Hint: collect the layers in a list and return nn.Sequential(*layers).
     # What is in_channels of the second convolution?
     # BEGIN SOLUTION
     layers = []
@@ -107,20 +107,20 @@ def vgg_stage(in_channels: int, widths: Sequence[int]) -> nn.Sequential:
 
 
 def vgg_features(stages: Sequence[Sequence[int]]) -> nn.Sequential:
-    """All stages of a VGG network, from your vgg_stage."""
+    """Build all stages of a VGG network from your vgg_stage."""
     inputs = [3, *(widths[-1] for widths in stages)]
     return nn.Sequential(*map(vgg_stage, inputs, stages))
 
 
 # %% [markdown]
 # ## 2. Inception: which filter size? All of them
-# Filters of three sizes and a pooling work side by side, and their maps are stacked. 1x1
-# convolutions first make the expensive branches narrow.
+# Filters of three sizes and a pooling layer work in parallel, and their outputs are concatenated.
+# In the expensive branches, 1x1 convolutions first reduce the number of channels.
 
 
 # %%
 def conv_relu(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
-    """A convolution that keeps height and width, batch normalization, ReLU."""
+    """Build a convolution that keeps height and width, batch normalization, and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -131,14 +131,15 @@ def conv_relu(in_channels: int, out_channels: int, kernel_size: int) -> nn.Seque
 class Inception(nn.Module):
     """An Inception block (Szegedy et al. 2014, arXiv:1409.4842, figure 2b).
 
-    | branch  | what                                                      | channels |
+    | branch  | layers                                                    | channels |
     |---------|-----------------------------------------------------------|----------|
     | branch1 | 1x1                                                       | n1       |
     | branch2 | 1x1 to reduced3 channels, then 3x3                        | n3       |
     | branch3 | 1x1 to reduced5 channels, then 5x5                        | n5       |
     | branch4 | nn.MaxPool2d(3, stride=1, padding=1), then 1x1            | pooled   |
 
-    Every convolution is a conv_relu; the outputs are stacked along the channels in this order.
+    Build every convolution with conv_relu. Name the branches self.branch1 to self.branch4, with the
+    layers in the order of the table. Concatenate their outputs along the channels in this order.
     Shape: inputs (N, in_channels, H, W) -> (N, n1 + n3 + n5 + pooled, H, W).
 
     >>> Inception(16, 8, 4, 12, 2, 6, 6)(torch.zeros(2, 16, 9, 9)).shape
@@ -149,7 +150,7 @@ class Inception(nn.Module):
         self, in_channels: int, n1: int, reduced3: int, n3: int, reduced5: int, n5: int, pooled: int
     ) -> None:
         super().__init__()
-        # Task 6.3 (3 points). Hint: self.branch1 to self.branch4, three of them nn.Sequential.
+        # Task 6.3 (3 points). Hint: three of the branches are an nn.Sequential.
         # BEGIN SOLUTION
         self.branch1 = conv_relu(in_channels, n1, 1)
         self.branch2 = nn.Sequential(
@@ -164,7 +165,7 @@ class Inception(nn.Module):
         # END SOLUTION
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 6.3, continued. Hint: torch.cat; which dimension is that of the channels?
+        # Task 6.3, continued. Hint: use torch.cat. Which dimension holds the channels?
         # BEGIN SOLUTION
         branches = (self.branch1, self.branch2, self.branch3, self.branch4)
         return torch.cat([branch(inputs) for branch in branches], dim=1)
@@ -172,8 +173,8 @@ class Inception(nn.Module):
 
 
 # %% [markdown]
-# A second, auxiliary classifier at half depth has the task too, so its gradient reaches the first
-# layers by a short way. It only helps in training, and is left out afterwards.
+# A second, auxiliary classifier at half depth solves the same task, so its gradient reaches the
+# first layers on a shorter path. It is used only during training.
 
 
 # %%
@@ -181,11 +182,11 @@ class SmallGoogLeNet(nn.Module):
     """Two Inception blocks with a classifier after each.
 
     forward: stem, block1, pool, block2, then the mean over height and width, then classifier.
-    In training mode the auxiliary classifier works on block1's outputs, averaged over height and
-    width likewise, and both logits are returned: (logits, auxiliary logits). In evaluation mode
-    only the logits are.
+    In training mode (`self.training` is True), also apply `auxiliary` to the mean over height and
+    width of block1's outputs, and return (logits, auxiliary logits). In evaluation mode return only
+    the logits.
 
-    Shape: inputs (N, 3, H, W) -> (N, num_classes), in training mode twice.
+    Shape: inputs (N, 3, H, W) -> logits (N, num_classes); in training mode two of them.
     """
 
     def __init__(self, num_classes: int = 10, stride: int = 1) -> None:
@@ -199,7 +200,7 @@ class SmallGoogLeNet(nn.Module):
         self.classifier = nn.Linear(96, num_classes)
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        # Task 6.4 (2 points). Hint: x.mean(dim=(2, 3)) is (N, C); self.training tells the mode.
+        # Task 6.4 (2 points). Hint: x.mean(dim=(2, 3)) is (N, C).
         # BEGIN SOLUTION
         halfway = self.block1(self.stem(inputs))
         logits = self.classifier(self.block2(self.pool(halfway)).mean(dim=(2, 3)))
@@ -212,15 +213,15 @@ class SmallGoogLeNet(nn.Module):
 def loss_of(
     outputs: Tensor | tuple[Tensor, Tensor], targets: Tensor, weight: float = 0.3
 ) -> Tensor:
-    """The mean cross-entropy; that of auxiliary logits, if there are any, is added times `weight`.
+    """Return the mean cross-entropy; for two logits, add `weight` times that of the auxiliary ones.
 
     outputs: logits (N, num_classes), or (logits, auxiliary logits). Shape: targets (N,) -> ().
 
     >>> even, targets = torch.zeros(1, 2), torch.tensor([0])
-    >>> loss_of(even, targets), loss_of((even, even), targets)  # log 2, and 1.3 times that
+    >>> loss_of(even, targets), loss_of((even, even), targets)  # log 2, and 1.3 * log 2
     (tensor(0.6931), tensor(0.9011))
     """
-    # Task 6.4, continued. Hint: isinstance(outputs, tuple).
+    # Task 6.4, continued. Hint: use isinstance(outputs, tuple).
     # BEGIN SOLUTION
     if isinstance(outputs, tuple):
         logits, auxiliary = outputs
@@ -231,22 +232,22 @@ def loss_of(
 
 # %% [markdown]
 # ## 3. The residual block
-# Two layers that should leave their input as it is have much to learn: the identity. If their input
-# is added to what they compute, they only have to learn nothing.
+# It is hard for two layers to learn the identity, that is, to return their input unchanged. But if
+# the input is added to their output, they only have to learn to output 0.
 
 
 # %%
 def shortcut(inputs: Tensor, out_channels: int, stride: int) -> Tensor:
-    """The inputs at every `stride`-th place, channels of zeros added: no parameters."""
+    """Take the inputs at every `stride`-th position and add channels of zeros: no parameters."""
     missing = out_channels - inputs.shape[1]
     return F.pad(inputs[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, missing))
 
 
 class ResidualBlock(nn.Module):
-    """relu(F(x) + x), F(x) = bn2(conv2(relu(bn1(conv1(x))))); without "+ x" if not `residual`.
+    """relu(F(x) + x) with F(x) = bn2(conv2(relu(bn1(conv1(x))))); relu(F(x)) if not `residual`.
 
-    conv1 (with `stride`) and conv2 are 3x3, padding 1, without bias; bn1 and bn2 nn.BatchNorm2d.
-    Where F changes the shape, shortcut(x, out_channels, stride) stands for x.
+    conv1 (with `stride`) and conv2 are 3x3 with padding 1 and without bias. bn1 and bn2 are
+    nn.BatchNorm2d. Instead of x, add shortcut(x, out_channels, stride): it has the shape of F(x).
     Shape: inputs (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
 
     >>> ResidualBlock(8, 16, stride=2)(torch.zeros(2, 8, 6, 6)).shape
@@ -258,7 +259,7 @@ class ResidualBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels, self.stride, self.residual = out_channels, stride, residual
-        # Task 6.5 (3 points). Hint: four layers; only conv1 strides.
+        # Task 6.5 (3 points). Hint: four layers; only conv1 has the stride.
         # BEGIN SOLUTION
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
@@ -267,7 +268,7 @@ class ResidualBlock(nn.Module):
         # END SOLUTION
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 6.5, continued. Hint: add before the last ReLU.
+        # Task 6.5, continued. Hint: add the shortcut before the last ReLU.
         # BEGIN SOLUTION
         x = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(inputs)))))
         if self.residual:
@@ -279,7 +280,8 @@ class ResidualBlock(nn.Module):
 class CifarNet(nn.Module):
     """6n + 2 layers from your blocks: a convolution, three stages of n blocks, a linear layer.
 
-    width: channels of the first stage, doubled in the next two. stride: of the first convolution.
+    width: channels of the first stage; each of the next two stages doubles them.
+    stride: the stride of the first convolution.
     """
 
     def __init__(self, depth: int, residual: bool, width: int = 16, stride: int = 1) -> None:
@@ -304,15 +306,16 @@ class CifarNet(nn.Module):
 
 # %% [markdown]
 # ## 4. More images out of each image
-# Shifted by some pixels, or mirrored, a cat is still a cat. Each epoch sees each image otherwise.
+# A cat that is shifted by some pixels, or mirrored, is still a cat. Each epoch sees a different
+# version of each image.
 
 
 # %%
 def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
-    """Surround each image by `padding` zeros on all sides, then cut a window of its size out.
+    """Add `padding` zeros on all sides of each image, then cut out a window of the old size.
 
-    The window of image i has its upper left corner at row top[i], column left[i] of the padded
-    image; both lie in 0, ..., 2 * padding, and `padding` twice gives back the image.
+    The window of image i has its upper left corner at row top[i] and column left[i] of the padded
+    image. Both are from 0 to 2 * padding; top = left = padding gives back the image.
     Shape: images (N, C, H, W), top int64 (N,), left int64 (N,) -> (N, C, H, W).
 
     >>> image = torch.tensor([[[[1, 2], [3, 4]]]])
@@ -320,8 +323,8 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
     tensor([[[[0, 0],
               [1, 2]]]])
     """
-    # Task 6.6 (2 points). Hint: F.pad(images, (padding,) * 4); a loop over the images, then
-    # torch.stack, will do.
+    # Task 6.6 (2 points). Hint: F.pad(images, (padding,) * 4). Then loop over the images and use
+    # torch.stack.
     # BEGIN SOLUTION
     height, width = images.shape[2:]
     padded = F.pad(images, (padding,) * 4)
@@ -335,21 +338,22 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
 
 # %%
 def flip(images: Tensor, chosen: Tensor) -> Tensor:
-    """Mirror the chosen images, left to right; `images` itself is left alone.
+    """Mirror the chosen images from left to right. Do not change `images` itself.
 
     Shape: images (N, C, H, W), chosen bool (N,) -> (N, C, H, W).
 
     >>> flip(torch.tensor([[[[1, 2]]], [[[3, 4]]]]), torch.tensor([False, True])).flatten()
     tensor([1, 2, 4, 3])
     """
-    # Task 6.7 (1 point). Hint: torch.where(condition, a, b), the condition viewed as (N, 1, 1, 1).
+    # Task 6.7 (1 point). Hint: torch.where(condition, a, b) with a condition of shape
+    # (N, 1, 1, 1).
     # BEGIN SOLUTION
     return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
     # END SOLUTION
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Your crop and your flip at random, each image by its own draw."""
+    """Apply your crop and your flip with random settings for each image."""
     top, left = torch.randint(9, (2, len(images)), generator=generator)
     chosen = torch.rand(len(images), generator=generator) < 0.5
     return flip(crop(images, top, left), chosen.to(images.device))
@@ -357,14 +361,14 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 # %% [markdown]
 # ## 5. The experiment
-# Plain and residual networks of 20 and 44 layers; ResNet-20 on the bare images; Inception with and
-# without its second classifier. At default size the networks are half as wide as the paper's and
-# their first convolution strides, which makes them sixteen times cheaper.
+# Train plain and residual networks of 20 and 44 layers, ResNet-20 without augmentation, and
+# Inception with and without its second classifier. By default the networks are half as wide as in
+# the paper, and their first convolution has stride 2. This makes them sixteen times cheaper.
 
 
 # %%
 def train(model: nn.Module, batches: data.Batches, epochs: int, lr: float, weight: float = 0.3):
-    """SGD with momentum, lr rising to `lr` and falling to 0; returns each epoch's mean loss."""
+    """Train by SGD with momentum; lr rises to `lr` and then falls to 0. Return the mean losses."""
     optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=1e-4)
     steps = epochs * len(batches) + 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, cycle_momentum=False)
@@ -373,7 +377,7 @@ def train(model: nn.Module, batches: data.Batches, epochs: int, lr: float, weigh
         model.train()
         total = 0.0
         for inputs, targets in batches:
-            # On a CPU, convolutions are a fifth faster where the channels lie side by side.
+            # On a CPU, convolutions are a fifth faster if the channels are adjacent in memory.
             outputs = model(inputs.contiguous(memory_format=torch.channels_last))
             loss = loss_of(outputs, targets, weight)
             optimizer.zero_grad()
@@ -387,7 +391,7 @@ def train(model: nn.Module, batches: data.Batches, epochs: int, lr: float, weigh
 
 
 def count_the_famous() -> None:
-    """Print what AlexNet and VGG are made of."""
+    """Print the numbers of parameters of AlexNet and VGG."""
     print(f"\n{'parameters of':<22}{'convolutions':>14}{'linear layers':>15}{'together':>13}")
     tables = {"AlexNet": ALEXNET}
     for name, stages in {"VGG-16": VGG16, "VGG-19": VGG19}.items():
@@ -397,13 +401,13 @@ def count_the_famous() -> None:
     for name, (convolutions, linears) in tables.items():
         parts = count_parameters(convolutions, []), count_parameters([], linears)
         print(f"{name:<22}{parts[0]:>14,}{parts[1]:>15,}{sum(parts):>13,}")
-    with torch.device("meta"):  # shapes alone, no memory
+    with torch.device("meta"):  # only shapes, no memory
         built = sum(parameter.numel() for parameter in vgg_features(VGG16).parameters())
     print(f"{'VGG-16, as you build':<22}{built:>14,}")
 
 
 def gradient_sizes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[float]:
-    """The norm of the loss's gradient in each convolution, first to last, before any training."""
+    """Return the norm of the gradient in each convolution, first to last, before any training."""
     loss_of(model(batch[0]), batch[1]).backward()
     weights = [w for w in model.parameters() if w.dim() == 4]
     return [weight.grad.norm().item() for weight in weights]
@@ -456,7 +460,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "ResNet-20": (CifarNet(20, True, **size), batches, 0.0),
         "plain-44": (CifarNet(44, False, **size), batches, 0.0),
         "ResNet-44": (CifarNet(44, True, **size), batches, 0.0),
-        "ResNet-20, bare images": (CifarNet(20, True, **size), bare, 0.0),
+        "ResNet-20, unaugmented": (CifarNet(20, True, **size), bare, 0.0),
         "Inception, one head": (SmallGoogLeNet(stride=stride), batches, 0.0),
         "Inception, two heads": (SmallGoogLeNet(stride=stride), batches, 0.3),
     }
@@ -483,15 +487,15 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. The plain network of 44 layers could copy that of 20 and pass the rest on. Is its failure one
-#    of generalization or of optimization, and which number of the table tells?
+# 1. The plain network of 44 layers could copy the one of 20 layers and let the other layers compute
+#    the identity. Does it fail in generalization or in optimization, and which number shows it?
 # BEGIN SOLUTION
-# Answer: of optimization. Overfitting would show as a low training loss with a bad test accuracy;
-# here the training loss itself is higher. The solution exists, and gradient descent does not find
-# it; the identity path of the residual network makes it the place where the search starts.
+# Answer: in optimization. Overfitting would mean a low training loss and a bad test accuracy. Here
+# the training loss itself is higher. The solution exists, but gradient descent does not find it. In
+# the residual network, the identity path makes this solution the starting point of the search.
 # END SOLUTION
-# 2. Most of VGG-16's parameters sit in one layer. Which one, and how do ResNets do without it?
+# 2. Most of VGG-16's parameters are in one layer. Which one, and why do ResNets not need it?
 # BEGIN SOLUTION
-# Answer: the first linear layer, 512 * 7 * 7 inputs times 4096 units: 103 of 138 million. A ResNet
-# averages each map over its places, so that the classifier sees one number a channel.
+# Answer: the first linear layer, with 512 * 7 * 7 inputs and 4096 units: 103 of 138 million. A
+# ResNet averages each map over its positions, so the classifier gets one number for each channel.
 # END SOLUTION

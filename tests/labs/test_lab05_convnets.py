@@ -1,6 +1,6 @@
 """Tests of lab 05, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are torch's own layers and numbers worked out by hand.
+The oracles are torch's own layers and numbers computed by hand.
 """
 
 import torch
@@ -14,14 +14,14 @@ def randn(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
 
 
-@points(0.5, task="5.1", hint="work the docstring's three examples out with pencil and paper")
+@points(0.5, task="5.1", hint="compute the three examples of the docstring by hand")
 def test_output_size_of_the_examples(student):
     assert student.conv_output_size(28, kernel_size=5) == 24
     assert student.conv_output_size(28, kernel_size=5, padding=2) == 28
     assert student.conv_output_size(7, kernel_size=2, stride=2) == 3
 
 
-@points(0.5, task="5.1", hint="a place that sticks out at the end does not count", hidden=True)
+@points(0.5, task="5.1", hint="each position must lie inside the image: round down", hidden=True)
 def test_output_size_is_that_of_torch(student):
     for size, kernel_size, stride, padding in [
         (5, 5, 1, 0),
@@ -44,13 +44,13 @@ def test_output_size_is_that_of_torch(student):
 @points(
     1,
     task="5.2",
-    hint="no flipping: the filter's first weight meets the patch's first pixel",
+    hint="do not flip the filter: its first weight multiplies the first pixel",
     forbidden=("*conv*", "*Conv*"),
 )
 def test_conv2d_of_one_filter_by_hand(student):
     image = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]]])
     weight = torch.tensor([[[[1.0, 0.0], [0.0, -2.0]]]])
-    # 1 * 1 - 2 * 5 = -9 at the first place, 2 - 2 * 6 = -10 at the next, 4 - 16, 5 - 18
+    # 1 * 1 - 2 * 5 = -9 at the first position, then 2 - 2 * 6 = -10, 4 - 16 and 5 - 18
     expected = torch.tensor([[[[-9.0, -10.0], [-12.0, -13.0]]]])
     assert_close(student.conv2d(image, weight), expected)
 
@@ -62,10 +62,10 @@ def test_conv2d_of_many_channels_is_that_of_torch(student):
     assert_close(student.conv2d(inputs, weight), F.conv2d(inputs, weight))
 
 
-@points(1, task="5.2", hint="stride and padding; check the output's shape first", hidden=True)
+@points(1, task="5.2", hint="use stride and padding; check the output's shape first", hidden=True)
 def test_conv2d_with_stride_and_padding_is_that_of_torch(student):
     for seed, (stride, padding, kernel_size) in enumerate([(2, 0, 3), (1, 2, 5), (3, 1, 2)]):
-        # Every second column of a wider tensor: not contiguous in memory.
+        # Every second column of a wider tensor, so not contiguous in memory.
         inputs = randn(1, 2, 9, 22, seed=seed)[..., ::2]
         weight = randn(3, 2, kernel_size, kernel_size, seed=seed + 10)
         bias = randn(3, seed=seed + 20)
@@ -76,7 +76,7 @@ def test_conv2d_with_stride_and_padding_is_that_of_torch(student):
 @points(
     1,
     task="5.3",
-    hint="blocks of kernel_size x kernel_size, side by side, one maximum each",
+    hint="take one maximum of each kernel_size x kernel_size block",
     forbidden=("*max_pool*", "*MaxPool*"),
 )
 def test_max_pool_of_the_example(student):
@@ -84,7 +84,7 @@ def test_max_pool_of_the_example(student):
     assert_close(student.max_pool2d(inputs), torch.tensor([[[[5.0, 7.0], [13.0, 15.0]]]]))
 
 
-@points(1, task="5.3", hint="negative values; sides that kernel_size does not divide", hidden=True)
+@points(1, task="5.3", hint="the side need not be a multiple of kernel_size", hidden=True)
 def test_max_pool_is_that_of_torch(student):
     for kernel_size, height, width in [(2, 7, 5), (3, 9, 11), (4, 4, 4), (1, 3, 2)]:
         inputs = randn(2, 3, height, width, seed=kernel_size) - 10
@@ -92,7 +92,7 @@ def test_max_pool_is_that_of_torch(student):
         assert_close(student.max_pool2d(inputs, kernel_size), expected)
 
 
-@points(1, task="5.4", needs=("5.2",), hint="gx answers to a step from left to right, with 4")
+@points(1, task="5.4", needs=("5.2",), hint="at a step from left to right, gx is 4 and gy is 0")
 def test_sobel_finds_both_edges_of_a_step(student):
     step = torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]])
     row = student.sobel(step)[0, 0, 1]
@@ -101,7 +101,13 @@ def test_sobel_finds_both_edges_of_a_step(student):
     assert_close(column, torch.tensor([0.0, 4.0, 4.0, 4.0]))
 
 
-@points(1, task="5.4", needs=("5.2",), hint="square, add, then the root", hidden=True)
+@points(
+    1,
+    task="5.4",
+    needs=("5.2",),
+    hint="square gy and gx, add them, then take the root",
+    hidden=True,
+)
 def test_sobel_is_the_length_of_the_gradient(student):
     images = randn(3, 1, 6, 9, dtype=torch.float32)
     down = torch.tensor([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])
@@ -125,7 +131,7 @@ LENET5_SHAPES = {
 
 
 def lenet5(weights, inputs):
-    """LeNet-5 written out over its weights. Shape: inputs (N, 1, 28, 28) -> logits (N, 10)."""
+    """Compute LeNet-5 from its weights. Shape: inputs (N, 1, 28, 28) -> logits (N, 10)."""
     x = F.conv2d(inputs, weights["conv1.weight"], weights["conv1.bias"], padding=2)
     x = F.max_pool2d(x.relu(), 2)
     x = F.conv2d(x, weights["conv2.weight"], weights["conv2.bias"])
@@ -147,7 +153,7 @@ def test_lenet5_has_the_layers_of_the_table(student):
 
 
 def loaded(model, num_classes=10):
-    """Give `model` weights drawn here, so that it cannot choose them; return these weights."""
+    """Load random weights into `model`, so that it cannot choose them; return them."""
     shapes = LENET5_SHAPES | {"fc3.weight": (num_classes, 84), "fc3.bias": (num_classes,)}
     weights = {
         name: randn(*shape, seed=seed, dtype=torch.float32) / 10
@@ -157,7 +163,9 @@ def loaded(model, num_classes=10):
     return weights
 
 
-@points(1, task="5.5", hint="conv, ReLU, pool, twice; then three linear layers, no ReLU at the end")
+@points(
+    1, task="5.5", hint="twice conv, ReLU, pool; then three linear layers, no ReLU after the last"
+)
 def test_lenet5_computes_its_logits(student):
     model = student.LeNet5()
     weights = loaded(model)
@@ -166,7 +174,7 @@ def test_lenet5_computes_its_logits(student):
         assert_close(model(inputs), lenet5(weights, inputs))
 
 
-@points(1, task="5.5", hint="num_classes is the width of fc3; logits, no softmax", hidden=True)
+@points(1, task="5.5", hint="num_classes is the width of fc3; return logits", hidden=True)
 def test_lenet5_takes_the_number_of_classes(student):
     model = student.LeNet5(num_classes=26)
     weights = loaded(model, num_classes=26)
@@ -177,19 +185,25 @@ def test_lenet5_takes_the_number_of_classes(student):
 
 
 def counts_of(student, **settings):
-    """What the student counts in LeNet-5; layers without parameters (a ReLU) are left out."""
+    """Return the student's counts for LeNet-5, without layers that have no parameters."""
     counts = student.count_parameters(student.LeNet5(**settings))
     return {name: count for name, count in counts.items() if count}
 
 
-@points(0.5, task="5.6", needs=("5.5",), hint="weights and biases: conv1 has 6 * 25 + 6")
+@points(0.5, task="5.6", needs=("5.5",), hint="count weights and biases: conv1 has 6 * 25 + 6")
 def test_parameters_of_lenet5(student):
     counts = counts_of(student)
     assert counts == {"conv1": 156, "conv2": 2416, "fc1": 48120, "fc2": 10164, "fc3": 850}
     assert sum(counts.values()) == 61706
 
 
-@points(0.5, task="5.6", needs=("5.5",), hint="count, do not write the numbers down", hidden=True)
+@points(
+    0.5,
+    task="5.6",
+    needs=("5.5",),
+    hint="count the parameters of the model that you are given",
+    hidden=True,
+)
 def test_parameters_of_another_lenet5(student):
     counts = counts_of(student, num_classes=3)
     assert counts == {"conv1": 156, "conv2": 2416, "fc1": 48120, "fc2": 10164, "fc3": 255}

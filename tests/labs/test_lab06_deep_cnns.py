@@ -1,6 +1,7 @@
 """Tests of lab 06, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are published parameter counts, forwards written out over the weights, hand arithmetic.
+The oracles are published parameter counts, forward passes computed from the weights, and hand
+arithmetic.
 """
 
 import itertools
@@ -27,12 +28,12 @@ def test_parameters_of_the_examples(student):
 
 
 def vgg(widths):
-    """The layers of a VGG network for ImageNet, from the channels of its convolutions."""
+    """Return the layers of a VGG network for ImageNet, given the channels of its convolutions."""
     convolutions = [(i, o, 3) for i, o in itertools.pairwise([3, *widths])]
     return convolutions, [(25088, 4096), (4096, 4096), (4096, 1000)]
 
 
-@points(0.5, task="6.1", hint="one bias an output channel, not one a weight", hidden=True)
+@points(0.5, task="6.1", hint="one bias for each output channel, not for each weight", hidden=True)
 def test_parameters_of_alexnet_and_vgg(student):
     alexnet = [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)]
     linears = [(9216, 4096), (4096, 4096), (4096, 1000)]
@@ -43,7 +44,7 @@ def test_parameters_of_alexnet_and_vgg(student):
 
 
 def redrawn(model, seed=0):
-    """Give `model` weights drawn here, so that it cannot choose them; return them by name."""
+    """Load random weights into `model`, so that it cannot choose them; return them by name."""
     drawn = {
         name: old
         if "running" in name or "num_batches" in name
@@ -54,7 +55,7 @@ def redrawn(model, seed=0):
     return drawn
 
 
-@points(1, task="6.2", hint="compare with print(vgg_stage(3, (64, 64))): one pooling, at the end")
+@points(1, task="6.2", hint="look at print(vgg_stage(3, (64, 64))): one pooling layer, at the end")
 def test_vgg_stage_has_its_convolutions(student):
     for in_channels, widths in [(3, (4, 4)), (2, (5,)), (4, (3, 6, 7))]:
         shapes = [
@@ -70,9 +71,7 @@ def test_vgg_stage_has_its_convolutions(student):
         )
 
 
-@points(
-    1, task="6.2", hint="padding 1, a ReLU after every convolution, then the pooling", hidden=True
-)
+@points(1, task="6.2", hint="padding 1, a ReLU after each convolution, then pooling", hidden=True)
 def test_vgg_stage_computes_its_maps(student):
     for in_channels, widths, side in [(3, (4, 5), 8), (2, (3,), 7), (2, [4, 4, 4], 6)]:
         stage = student.vgg_stage(in_channels, widths)
@@ -84,14 +83,14 @@ def test_vgg_stage_computes_its_maps(student):
 
 
 def conv_relu(x, weights, padding):
-    """Convolution, batch normalization in training mode and ReLU, from the three next weights."""
+    """Convolution, batch normalization in training mode and ReLU, with the next three weights."""
     weight, scale, bias = (next(weights) for _ in range(3))
     x = F.conv2d(x, weight, padding=padding)
     return F.batch_norm(x, None, None, scale, bias, training=True).relu()
 
 
 def inception(state, x):
-    """An Inception block in training mode, written out over its weights."""
+    """Compute an Inception block in training mode from its weights."""
 
     def weights(branch):
         trained = ("weight", "bias")
@@ -110,7 +109,7 @@ def inception(state, x):
 @points(
     1,
     task="6.3",
-    hint="compare with the table: which branch has other channels or another kernel?",
+    hint="compare the channels and kernels of each branch with the table",
     forbidden=("dlcourse.models*",),
 )
 def test_inception_has_the_branches_of_the_table(student):
@@ -129,13 +128,13 @@ def test_inception_has_the_branches_of_the_table(student):
         assert found == expected, f"{branch}: expected filters {expected}, got {found}"
 
 
-@points(1, task="6.3", hint="stack branch1 to branch4 in this order along the channels, dim=1")
+@points(1, task="6.3", hint="concatenate branch1 to branch4 in this order along dim=1")
 def test_inception_stacks_its_branches(student):
     outputs = student.Inception(16, 8, 4, 12, 2, 6, 7)(randn(2, 16, 9, 5))
     assert tuple(outputs.shape) == (2, 33, 9, 5)
 
 
-@points(1, task="6.3", hint="branch4 pools first, with stride 1 and padding 1", hidden=True)
+@points(1, task="6.3", hint="branch4 begins with the pooling (stride 1, padding 1)", hidden=True)
 def test_inception_computes_its_maps(student):
     for sizes in [(3, 2, 3, 4, 5, 6, 7), (6, 1, 1, 1, 1, 1, 1)]:
         block = student.Inception(*sizes)
@@ -144,7 +143,7 @@ def test_inception_computes_its_maps(student):
         assert_close(block(inputs), inception(state, inputs), atol=1e-4, rtol=1e-4)
 
 
-@points(0.5, task="6.4", hint="log 2 for even odds between two classes; 1.3 times that for both")
+@points(0.5, task="6.4", hint="one head gives log 2; with the auxiliary head, 1.3 * log 2")
 def test_loss_by_hand(student):
     even, targets = torch.zeros(1, 2), torch.tensor([0])
     log2 = torch.tensor(2.0).log()
@@ -156,7 +155,7 @@ def test_loss_by_hand(student):
     1,
     task="6.4",
     needs=("6.3",),
-    hint="(logits, auxiliary logits) in training mode, the logits alone after eval()",
+    hint="return (logits, auxiliary logits) in training mode, only logits after eval()",
 )
 def test_googlenet_has_two_heads_in_training(student):
     model = student.SmallGoogLeNet(num_classes=7)
@@ -170,15 +169,13 @@ def test_googlenet_has_two_heads_in_training(student):
     assert_close(outputs[1], model.auxiliary(halfway.mean(dim=(2, 3))), atol=1e-4, rtol=1e-4)
     model.eval()
     outputs = model(inputs)
-    assert not isinstance(outputs, tuple | list), "expected the logits alone after eval()"
+    assert not isinstance(outputs, tuple | list), "expected only the logits after eval()"
     halfway = model.block1(model.stem(inputs))
     logits = model.classifier(model.block2(model.pool(halfway)).mean(dim=(2, 3)))
     assert_close(outputs, logits, atol=1e-4, rtol=1e-4)
 
 
-@points(
-    0.5, task="6.4", hint="the first logits count whole, the auxiliary ones by weight", hidden=True
-)
+@points(0.5, task="6.4", hint="multiply only the auxiliary loss by weight", hidden=True)
 def test_loss_of_two_heads(student):
     logits, auxiliary, targets = randn(6, 4), randn(6, 4, seed=1), torch.tensor([0, 3, 1, 1, 2, 0])
     first, second = (-x.log_softmax(1)[range(6), targets].mean() for x in (logits, auxiliary))
@@ -189,7 +186,7 @@ def test_loss_of_two_heads(student):
 
 
 def block_of(state, x, stride=1, residual=True):
-    """A residual block in training mode, written out over its weights."""
+    """Compute a residual block in training mode from its weights."""
     y = F.conv2d(x, state["conv1.weight"], stride=stride, padding=1)
     y = F.batch_norm(y, None, None, state["bn1.weight"], state["bn1.bias"], training=True).relu()
     y = F.conv2d(y, state["conv2.weight"], padding=1)
@@ -203,7 +200,7 @@ def block_of(state, x, stride=1, residual=True):
 @points(
     1,
     task="6.5",
-    hint="conv1, bn1, conv2, bn2, the convolutions without bias",
+    hint="name the layers conv1, bn1, conv2, bn2; no bias in the convolutions",
     forbidden=("dlcourse.models*",),
 )
 def test_residual_block_has_its_layers(student):
@@ -221,7 +218,7 @@ def test_residual_block_has_its_layers(student):
     }
 
 
-@points(0.5, task="6.5", hint="relu(F(x) + x), F(x) = bn2(conv2(relu(bn1(conv1(x)))))")
+@points(0.5, task="6.5", hint="relu(F(x) + x) with F(x) = bn2(conv2(relu(bn1(conv1(x)))))")
 def test_residual_block_adds_its_inputs(student):
     block = student.ResidualBlock(5, 5)
     state = redrawn(block)
@@ -229,7 +226,7 @@ def test_residual_block_adds_its_inputs(student):
     assert_close(block(inputs), block_of(state, inputs), atol=1e-4, rtol=1e-4)
 
 
-@points(0.5, task="6.5", hint="stride, wider blocks, and plain ones", hidden=True)
+@points(0.5, task="6.5", hint="use stride and residual; add the shortcut", hidden=True)
 def test_blocks_that_shrink_widen_or_are_plain(student):
     for out_channels, stride, residual in [
         (4, 1, False),
@@ -248,7 +245,7 @@ def test_blocks_that_shrink_widen_or_are_plain(student):
     1,
     task="6.5",
     needs=("6.4",),
-    hint="38 layers train as well as 8 where inputs are added, and hardly at all where not",
+    hint="38 layers must train as well as 8 with the shortcut, and badly without it",
     hidden=True,
 )
 def test_deep_plain_networks_train_worse_and_residual_ones_do_not(student):
@@ -270,7 +267,9 @@ def test_deep_plain_networks_train_worse_and_residual_ones_do_not(student):
 
 
 @points(
-    1, task="6.6", hint="`padding` twice gives back the image; 0 and 0 its upper left, zeros first"
+    1,
+    task="6.6",
+    hint="top = left = padding gives back the image; smaller values move it down and right",
 )
 def test_crop_by_hand(student):
     image = torch.tensor([[[[1, 2], [3, 4]]]])
@@ -286,7 +285,7 @@ def test_crop_by_hand(student):
         assert got == [[expected]], f"top {top}, left {left}: expected {expected}, got {got[0][0]}"
 
 
-@points(1, task="6.6", hint="each image has its own top and left; height is not width", hidden=True)
+@points(1, task="6.6", hint="each image has its own top and left; H and W can differ", hidden=True)
 def test_crop_of_several_images(student):
     generator = torch.Generator().manual_seed(0)
     for padding in (2, 4):
@@ -303,19 +302,19 @@ def test_crop_of_several_images(student):
             assert_close(student.crop(images, top, left), expected)
 
 
-@points(0.5, task="6.7", hint="mirror the columns, the last dimension, where chosen is true")
+@points(0.5, task="6.7", hint="mirror the last dimension where chosen is True")
 def test_flip_by_hand(student):
     images = torch.tensor([[[[1, 2]]], [[[3, 4]]]])
     got = student.flip(images, torch.tensor([False, True]))
     assert_close(got, torch.tensor([[[[1, 2]]], [[[4, 3]]]]))
 
 
-@points(0.5, task="6.7", hint="left to right, not up and down; `images` is left alone", hidden=True)
+@points(0.5, task="6.7", hint="mirror left and right; do not change `images`", hidden=True)
 def test_flip_of_several_images(student):
     images = randn(5, 3, 4, 6)
     chosen = torch.tensor([True, False, True, True, False])
     got, (left, *_) = student.probe("in_place", "flip", images, chosen)
-    assert torch.equal(left, images), "flip changed the images that it was given"
+    assert torch.equal(left, images), "flip changed the tensor `images`"
     expected = [
         image[..., [5, 4, 3, 2, 1, 0]] if c else image
         for image, c in zip(images, chosen, strict=True)
