@@ -71,3 +71,33 @@ def test_every_part_named_in_dlcourse_exists_and_others_are_refused():
         assert getattr(dlcourse, name) is not None
     with pytest.raises(AttributeError, match="module 'dlcourse' has no attribute 'trian'"):
         dlcourse.trian  # noqa: B018 (the attribute access is the test)
+
+
+def test_ci_runs_the_supported_pythons_on_three_systems_with_the_checks_of_make():
+    workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    supported = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', read("pyproject.toml"))
+    assert matrix["python"] == supported
+    assert f'requires-python = ">={supported[0]}"' in read("pyproject.toml")
+    assert {system.partition("-")[0] for system in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    checks = re.search(r"^check: .*\n((?:\t.*\n)+)", read("Makefile"), re.M)[1]
+    for check in re.findall(r"\$\(BIN\)/(.+)", checks):
+        assert check in steps
+    assert "python -m pytest" in steps
+
+
+def test_pre_commit_runs_the_same_tools():
+    (repository,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == [
+        "ruff check --fix", "ruff format", "mypy",
+    ]  # fmt: skip
+
+
+def test_the_issue_template_has_the_fields_that_github_requires():
+    form = yaml.safe_load(read(".github/ISSUE_TEMPLATE/problem.yml"))
+    assert {"name", "description", "body"} <= set(form)
+    kinds = {"textarea", "checkboxes", "input", "dropdown", "markdown"}
+    assert all(field["type"] in kinds and field["attributes"] for field in form["body"])
+    names = [field["id"] for field in form["body"]]
+    assert len(set(names)) == len(names)
