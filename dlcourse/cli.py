@@ -93,7 +93,8 @@ def run(parser: Parser) -> Call:
             return show_help(parser, "LAB", args.rest)
         lab = course.find_lab(args.lab)
         script = course.load_script(lab.solution if args.solution else lab.student)
-        return script.main(args.rest) or 0
+        with course.unwritten_task_named(lab.short):
+            return script.main(args.rest) or 0
 
     return call
 

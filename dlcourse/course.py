@@ -1,17 +1,18 @@
 """The course on disk: where it is, which labs it has, and their tasks and points.
 
-Nothing here imports torch or runs a lab: a task is read from the comment above its block,
-`# Task 5.2 (3 points). Hint: ...`.
+This is the only file that knows the form of a lab file. It imports no torch. A task is read from
+the comment above its block, `# Task 5.2 (3 points). Hint: ...`.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -28,16 +29,25 @@ __all__ = [
     "find_lab",
     "labs",
     "load_script",
+    "unwritten_task_named",
 ]
 
 TASK = re.compile(
     r"^\s*# Task (?P<id>\d+\.\d+)(?: \((?P<points>\d+(?:\.\d+)?) points?\))?[.,:]?\s*(?P<rest>.*)$"
 )
+# What stands in a student version where the solution has an answer.
+STUB = re.compile(r"task (?P<id>\d+\.\d+): (?P<name>[\w.]+)")
+LAB_NUMBER = re.compile(r"(?:lab)?(\d+)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A numbered task: `id` "5.2", its `points`, the function it asks for, a hint ("" for none)."""
+    """A numbered task of a lab.
+
+    id: the lab's number and the task's, "5.2". points: what the task is worth. name: the function
+        or class to write. hint: what the comment says after the points. `name` and `hint` are ""
+        where they are unknown.
+    """
 
     id: str
     points: float
@@ -47,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab of the course at `root`; its files need not all be there."""
+    """A lab of the course in the folder `root`. Some of its files may be missing."""
 
     name: str
     root: Path
@@ -70,7 +80,7 @@ class Lab:
 
     @property
     def title(self) -> str:
-        """What the first line of the lab's docstring says after "Lab 05:", else its name."""
+        """The first line of the lab's docstring, without "Lab 05: "; else the lab's name."""
         try:
             doc = ast.get_docstring(ast.parse(self._source()))
         except SyntaxError:
@@ -79,19 +89,28 @@ class Lab:
 
     @property
     def tasks(self) -> list[Task]:
-        return read_tasks(self._source())
+        """The tasks that the lab announces, and those that only its tests still know.
+
+        A student who deletes a task's comment together with its stub does not lose the task.
+        """
+        tasks = {task.id: task for task in read_tasks(self._source())}
+        if self.tests.is_file():
+            for task in read_tested_tasks(self.tests.read_text(encoding="utf-8")):
+                tasks.setdefault(task.id, task)
+        return sorted(tasks.values(), key=lambda task: [int(part) for part in task.id.split(".")])
 
     @property
     def functions(self) -> dict[str, list[str]]:
-        """By task id, the functions that hold it: "conv2d", "LeNet5.__init__"."""
+        """The functions of each task, by its id: "conv2d", "LeNet5.__init__"."""
         return read_functions(self._source())
 
     def unwritten(self) -> set[str]:
-        """Ids of the tasks whose stub still stands in the student's file."""
+        """The ids of the tasks that the student has not written yet; all without a file."""
         if not self.student.is_file():
             return {task.id for task in self.tasks}
         text = self.student.read_text(encoding="utf-8", errors="replace")
-        return set(re.findall(r'NotImplementedError\("task (\d+\.\d+): ', text))
+        stubs = re.finditer(rf'NotImplementedError\("{STUB.pattern}', text)
+        return {stub["id"] for stub in stubs}
 
     def _source(self) -> str:
         path = self.solution if self.solution.is_file() else self.student
@@ -99,7 +118,10 @@ class Lab:
 
 
 def enclosing_names(source: str) -> dict[int, str]:
-    """The qualified name of the innermost function or class at each line (from 1) of `source`."""
+    """Map each line of `source` (from 1) to the name of its innermost function or class.
+
+    Raises SyntaxError for a source that does not parse.
+    """
     names: dict[int, str] = {}
 
     def visit(node: ast.AST, prefix: str) -> None:
@@ -107,7 +129,8 @@ def enclosing_names(source: str) -> dict[int, str]:
             inner = prefix
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 inner = f"{prefix}.{child.name}" if prefix else child.name
-                names.update(dict.fromkeys(range(child.lineno, child.end_lineno + 1), inner))
+                end = child.end_lineno or child.lineno
+                names.update(dict.fromkeys(range(child.lineno, end + 1), inner))
             visit(child, inner)
 
     visit(ast.parse(source), "")
@@ -115,7 +138,10 @@ def enclosing_names(source: str) -> dict[int, str]:
 
 
 def read_tasks(source: str) -> list[Task]:
-    """The tasks that the comments of `source` announce, in order; without names if it is broken."""
+    """The tasks that the comments of `source` announce, in order.
+
+    They have no names if `source` does not parse.
+    """
     try:
         names = enclosing_names(source)
     except SyntaxError:
@@ -138,8 +164,23 @@ def read_tasks(source: str) -> list[Task]:
     return tasks
 
 
+def read_tested_tasks(tests: str) -> list[Task]:
+    """The tasks that the `@points(3, task="5.2")` of a lab's `tests` name, with their points."""
+    points: dict[str, float] = {}
+    for node in ast.walk(ast.parse(tests)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points" and node.args:
+            task = next((word.value for word in node.keywords if word.arg == "task"), None)
+            if isinstance(task, ast.Constant):
+                points.setdefault(str(task.value), 0.0)
+                points[str(task.value)] += ast.literal_eval(node.args[0])
+    return [Task(task, worth, "", "") for task, worth in points.items()]
+
+
 def read_functions(source: str) -> dict[str, list[str]]:
-    """By task id, the functions in which its comments stand, in order; none if it is broken."""
+    """The functions that hold the comments of each task, in order, by task id.
+
+    The result is empty if `source` does not parse.
+    """
     try:
         names = enclosing_names(source)
     except SyntaxError:
@@ -152,39 +193,43 @@ def read_functions(source: str) -> dict[str, list[str]]:
 
 
 def find_course(start: Path | None = None) -> Path:
-    """The course's folder: the nearest from `start` (the current folder) upward, else the one
-    that the package lies in. Raises UsageError where there is none."""
+    """Find the course's folder: `start` (default: the current folder) or the nearest above it.
+
+    If none of them is one, it is the folder that contains the package. Raises UsageError if that
+    is none either.
+    """
     start = (start or Path.cwd()).resolve()
     for folder in [start, *start.parents, Path(__file__).resolve().parent.parent]:
         if (folder / "tests" / "labs").is_dir() and any(
             any((folder / kind).glob("lab*.py")) for kind in ("labs", "solutions")
         ):
             return folder
-    raise UsageError(f"no course found from {start} upward; change to the folder that holds labs/")
+    raise UsageError(f"no course found from {start} upward; go to the folder that contains labs/")
 
 
 def labs(root: Path | None = None) -> list[Lab]:
-    """Every lab of the course at `root` (default: found from the current folder), in order."""
+    """The labs of the course in `root` (default: see `find_course`), in order."""
     root = find_course() if root is None else root
     names = {path.stem for kind in ("labs", "solutions") for path in root.glob(f"{kind}/lab*.py")}
     return [Lab(name, root) for name in sorted(names)]
 
 
 def find_lab(name: str, root: Path | None = None) -> Lab:
-    """The lab called `name`: "5", "lab05" or "lab05_convnets".
+    """Find the lab called `name`: "5", "lab5", "lab05" or "lab05_convnets".
 
-    Raises UnknownNameError, with the nearest name, for any other.
+    Raises UnknownNameError, which lists the labs, for any other name.
     """
-    there = labs(root)
-    wanted = f"lab{int(name):02d}" if name.isascii() and name.isdigit() else name
-    for lab in there:
+    found = labs(root)
+    number = LAB_NUMBER.fullmatch(name)
+    wanted = f"lab{int(number[1]):02d}" if number else name
+    for lab in found:
         if wanted in (lab.name, lab.short):
             return lab
-    raise UnknownNameError("lab", name, [lab.short for lab in there])
+    raise UnknownNameError("lab", wanted, [lab.short for lab in found])
 
 
 def as_text(labs: Iterable[Lab]) -> str:
-    """The course at a glance: each lab's title and points, each task and whether it is written."""
+    """The course at a glance: the title and points of each lab, and whether a task is written."""
     lines = []
     for lab in labs:
         tasks, unwritten = lab.tasks, lab.unwritten()
@@ -197,7 +242,7 @@ def as_text(labs: Iterable[Lab]) -> str:
 
 
 def as_json(labs: Iterable[Lab]) -> str:
-    """What `as_text` says, as a JSON list of labs."""
+    """The same as `as_text`, as a JSON list of labs."""
     found = []
     for lab in labs:
         unwritten = lab.unwritten()
@@ -207,12 +252,32 @@ def as_json(labs: Iterable[Lab]) -> str:
 
 
 def load_script(path: Path) -> ModuleType:
-    """The script at `path`, imported afresh under its file's name."""
+    """Import the script at `path` anew, under its file's name.
+
+    Raises UsageError if there is no such file.
+    """
     if not path.is_file():
-        raise UsageError(f"no file {path}; `dlcourse labs` lists what there is")
+        raise UsageError(f"no file {path}; `dlcourse labs` lists the labs")
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None, path
+    assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickles look their module up by name.
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def unwritten_task_named(lab: str) -> Iterator[None]:
+    """Raise UsageError instead of a stub's NotImplementedError; `lab` is "lab05"."""
+    try:
+        yield
+    except NotImplementedError as error:
+        stub = STUB.fullmatch(str(error))
+        if stub is None:
+            raise
+        raise UsageError(
+            f"task {stub['id']} {stub['name']} is not written yet; "
+            f"`dlcourse check {lab}` shows what is left"
+        ) from None

@@ -1,6 +1,6 @@
-"""What this machine can do for the course, and the mend for what is broken.
+"""What this machine can do for the course, and how to fix what is broken.
 
-It imports torch only inside its checks, since a torch that does not import is what it looks for.
+Nothing here imports torch when it is loaded: a torch that does not import is one of the findings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from dlcourse.data.folder import data_folder
+from dlcourse.errors import DataError, GradingError
 
 __all__ = ["Finding", "Report", "as_json", "as_text", "examine"]
 
@@ -23,28 +25,28 @@ OLDEST_TORCH = (2, 11)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was found, and the next step where it is not good."""
+    """The result of one check: what was found, and if it is not good, how to fix it."""
 
     name: str
     good: bool
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, in the order they were looked at."""
+    """All findings, in the order of the checks."""
 
     findings: tuple[Finding, ...]
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing needs a mend."""
+        """Whether every finding is good."""
         return all(finding.good for finding in self.findings)
 
 
 def examine(data_dir: str | None = None) -> Report:
-    """Look at Python, torch, torchvision, the devices, the data folder, the sandbox."""
+    """Check Python, torch, torchvision, the devices, the data folder and the sandbox."""
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_torch,
@@ -74,12 +76,12 @@ def check_torch() -> Finding:
             "torch", False, f"does not import: {first_line(error)}", "pip install torch torchvision"
         )
     good = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= OLDEST_TORCH
-    mend = "" if good else "pip install --upgrade torch torchvision"
-    return Finding("torch", good, f"{torch.__version__}, {torch.get_num_threads()} threads", mend)
+    fix = "" if good else "pip install --upgrade torch torchvision"
+    return Finding("torch", good, f"{torch.__version__}, {torch.get_num_threads()} threads", fix)
 
 
 def check_torchvision() -> Finding:
-    """torchvision is compiled for one build of torch; beside another it cannot load."""
+    """torchvision is compiled for one build of torch and does not load with another one."""
     try:
         torchvision = import_module("torchvision")
     except (ImportError, OSError, RuntimeError) as error:
@@ -89,8 +91,8 @@ def check_torchvision() -> Finding:
         return Finding(
             "torchvision",
             False,
-            f"{found} (torch {installed('torch')} beside torchvision {installed('torchvision')})",
-            "the two come from different builds; take both from one place: "
+            f"{found} (torch {installed('torch')}, torchvision {installed('torchvision')})",
+            "the two come from different builds; install both from one place: "
             "pip uninstall -y torch torchvision, then pip install torch torchvision",
         )
     return Finding("torchvision", True, torchvision.__version__)
@@ -103,32 +105,29 @@ def check_devices() -> Finding:
         devices = available_devices()
         torch = import_module("torch")
     except (ImportError, OSError) as error:
-        return Finding("devices", False, f"unknown: {first_line(error)}", "mend torch first")
+        return Finding("devices", False, f"unknown: {first_line(error)}", "fix torch first")
     names = [f"{torch.cuda.get_device_name()} (cuda)" if d == "cuda" else d for d in devices]
     return Finding("devices", True, f"{', '.join(names)}; {os.cpu_count()} processors")
 
 
 def check_data(data_dir: str | None) -> Finding:
-    """Whether the data folder can be read, and what lies in it."""
-    # As dlcourse.data.folder has it, which cannot be asked: it imports a torch that may be broken.
-    folder = Path(data_dir or os.environ.get("DLCOURSE_DATA") or "datasets")
+    """Whether the data folder is readable, and what it contains."""
     try:
-        names = sorted(path.name for path in folder.iterdir())
-        entries = [name for name in names if not name.endswith((".md", ".png"))]
-    except FileNotFoundError:
-        return Finding("data", True, f"{folder} is not there yet; it is made on the first download")
-    except OSError as error:
-        mend = "name a folder that you may read: --data-dir or DLCOURSE_DATA"
-        return Finding("data", False, f"cannot read {folder}: {error.strerror}", mend)
-    return Finding("data", True, f"{folder} holds {', '.join(entries) or 'nothing yet'}")
+        folder = data_folder(data_dir)
+    except DataError as error:
+        found, _, fix = str(error).partition("; ")
+        return Finding("data", False, found, fix)
+    if not folder.exists():
+        return Finding("data", True, f"{folder} does not exist yet; the first download makes it")
+    names = sorted(path.name for path in folder.iterdir())
+    entries = [name for name in names if not name.endswith((".md", ".png"))]
+    return Finding("data", True, f"{folder} contains {', '.join(entries) or 'nothing yet'}")
 
 
 def check_sandbox() -> Finding:
-    """Each layer around untrusted code, tried by the act that it forbids."""
+    """Try each layer around untrusted code by doing what it forbids."""
     if not sys.platform.startswith("linux"):
         return Finding("sandbox", True, "`dlcourse grade` needs Linux; `dlcourse check` does not")
-    from dlcourse.errors import GradingError
-
     try:
         from dlcourse.grade.sandbox.confinement import missing
         from dlcourse.grade.sandbox.process import probe_layers
@@ -141,7 +140,7 @@ def check_sandbox() -> Finding:
         for report in reports
     )
     lacking = missing(reports)
-    verdict = f"not enough to grade untrusted code, lacks {', '.join(lacking)}: " if lacking else ""
+    verdict = f"too weak to grade untrusted code, lacks {', '.join(lacking)}: " if lacking else ""
     return Finding("sandbox", True, verdict + found)
 
 
@@ -157,12 +156,12 @@ def first_line(error: Exception) -> str:
 
 
 def as_text(report: Report) -> str:
-    """The report for people: a line a finding, its mend below where there is one."""
+    """The report for people: one line for each finding, and below it how to fix it."""
     lines = []
     for finding in report.findings:
         lines.append(f"{'ok  ' if finding.good else 'BAD '}{finding.name:<14}{finding.found}")
-        if finding.mend:
-            lines.append(f"{'':<18}mend: {finding.mend}")
+        if finding.fix:
+            lines.append(f"{'':<18}fix: {finding.fix}")
     return "\n".join(lines)
 
 

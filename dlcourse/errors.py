@@ -1,12 +1,12 @@
-"""Every exception that dlcourse raises for its users, and what the command line makes of it.
+"""The exceptions that dlcourse raises for its users, and the exit status of each.
 
     DlcourseError                 one line for the user, no traceback
     ├── UsageError                a wrong argument or flag                     exit 2
-    │   └── UnknownNameError      a name that is not there, with the near one  exit 2
+    │   └── UnknownNameError      an unknown name; offers the nearest one      exit 2
     ├── DataError                 data missing, damaged or unreadable          exit 2
-    ├── TrainingError             training cannot go on                        exit 2
-    │   └── NonFiniteLossError    the loss turned NaN or infinite              exit 2
-    └── GradingError              could not be graded                          exit 3
+    ├── TrainingError             training cannot continue                     exit 2
+    │   └── NonFiniteLossError    the loss became NaN or infinite              exit 2
+    └── GradingError              a submission could not be graded             exit 3
 
 A message names the argument, the value received, what was expected, and the next step.
 """
@@ -38,7 +38,7 @@ class UsageError(DlcourseError):
 
 
 class UnknownNameError(UsageError):
-    """A name that is not among the choices; the message offers the nearest one.
+    """A name that is not one of the choices. The message offers the nearest choice.
 
     >>> str(UnknownNameError("model", "lenet", ["mlp", "lenet5"]))
     "unknown model 'lenet'; did you mean 'lenet5'? (mlp, lenet5)"
@@ -52,15 +52,15 @@ class UnknownNameError(UsageError):
 
 
 class DataError(DlcourseError):
-    """Data that are missing, damaged or unreadable; the message names the file."""
+    """Data are missing, damaged or unreadable. The message names the file."""
 
 
 class TrainingError(DlcourseError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class NonFiniteLossError(TrainingError):
-    """The loss turned NaN or infinite. The model holds its best weights so far."""
+    """The loss became NaN or infinite. The model holds its best weights so far."""
 
 
 class GradingError(DlcourseError):

@@ -1,4 +1,4 @@
-"""Where work that fans out runs beside this machine's own processes: an engine already there."""
+"""Run work on a cluster that is already running, instead of on this machine's processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["connect"]
 
 
 def connect(name: str) -> Executor:
-    """The Executor that `name` stands for: `dask:ADDRESS` is a running Dask scheduler's.
+    """The Executor of the cluster `name`; `dask:ADDRESS` names a running Dask scheduler.
 
-    Its workers need this package, and what the work reads at the same paths. Raises
-    UsageError for another name, or where the engine cannot be reached.
+    The workers of the cluster need this package, and the files that the work reads at the same
+    paths. Raises UsageError for another name, or if the cluster does not answer.
     """
     kind, _, address = name.partition(":")
     if kind != "dask" or not address:

@@ -1,4 +1,4 @@
-"""What every lab script shares: its flags, its output folder, its way out."""
+"""What all lab scripts share: their flags, their output folder, and how they end."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from dlcourse import runtime
+from dlcourse import course, runtime
 from dlcourse.errors import DlcourseError, UsageError
 
 __all__ = ["parse_flags", "script"]
@@ -28,14 +29,17 @@ def parse_flags(
     full_epochs: int,
     long: bool = False,
 ) -> argparse.Namespace:
-    """Parse the flags common to all labs, seed everything, make the output folder.
+    """Parse the flags common to all labs, seed everything, and make the output folder.
 
-    Returns a namespace with `data_dir`, `device` (torch.device), `seed`, `threads`, `epochs` (from
-    --epochs, else 1 with --tiny, `full_epochs` with --full, `epochs`), `tiny`, `full`, `limit`
-    (training images to use: 2000 with --tiny, else None), `out` (Path) and `plot`; of a `long` run
-    also `resume` and `deterministic`. Of several processes that torchrun started, only the first
-    prints, and the others' `out` is a folder that goes when they end.
-    Raises UsageError for a value that cannot be, SystemExit for --help.
+    name, doc: of the lab, for --help. epochs, full_epochs: the default, and that of --full.
+    long: whether the run also takes --resume and --deterministic.
+
+    Returns a namespace with `data_dir`, `offline`, `device` (torch.device), `seed`, `threads`,
+    `epochs`, `tiny`, `full`, `limit` (the number of training images: 2000 with --tiny, else
+    None), `out` (Path) and `plot`; a long run also has `resume` and `deterministic`. If torchrun
+    started several processes, only the first one prints, and the others get a temporary `out`.
+
+    Raises UsageError for an invalid value, and SystemExit after --help.
     """
     parser = Parser(
         prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -43,21 +47,21 @@ def parse_flags(
     add = parser.add_argument
     add("--data-dir", metavar="DIR", help="data folder (default: $DLCOURSE_DATA, else datasets)")
     add("--offline", action="store_true", help="never touch the network")
-    add("--device", help="cuda, mps or cpu (default: the first of these that is here)")
+    add("--device", help="cuda, mps or cpu (default: the first one that this machine has)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--threads", type=int, metavar="N", help="threads to compute with (default: torch's)")
     add("--epochs", type=int, metavar="N", help=f"default: {epochs}")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--tiny", action="store_true", help=f"{TINY_LIMIT} images, 1 epoch: a try")
-    size.add_argument("--full", action="store_true", help=f"the long run: {full_epochs} epochs")
+    size.add_argument("--tiny", action="store_true", help=f"{TINY_LIMIT} images, 1 epoch: a test")
+    size.add_argument("--full", action="store_true", help=f"a long run: {full_epochs} epochs")
     add("--out", type=Path, default=Path("results") / name, metavar="DIR", help="%(default)s")
     add("--no-plot", dest="plot", action="store_false", help="write no figures")
     if long:
-        add("--resume", action="store_true", help="go on from the checkpoint in --out")
-        add("--deterministic", action="store_true", help="the same numbers to the bit, slower")
+        add("--resume", action="store_true", help="continue from the checkpoint in --out")
+        add("--deterministic", action="store_true", help="bitwise the same numbers, slower")
     args = parser.parse_args(argv)
     if int(os.environ.get("RANK", "0")) > 0:
-        hush(args)
+        silence(args)
     if args.epochs is None:
         args.epochs = 1 if args.tiny else full_epochs if args.full else epochs
     if args.epochs < 1:
@@ -71,21 +75,21 @@ def parse_flags(
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that complains with a UsageError."""
+    """An ArgumentParser that raises UsageError."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see --help)")
 
 
-def hush(args: argparse.Namespace) -> None:
-    """Of the processes that torchrun started, only the first prints results and leaves files."""
+def silence(args: argparse.Namespace) -> None:
+    """Let this process print no results and leave no files; torchrun's first process does."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     args.out = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, args.out, ignore_errors=True)
 
 
 def make_writable(folder: Path) -> None:
-    """Make `folder` where it is missing. Raises UsageError now, not after an hour of training."""
+    """Make `folder` if it is missing. Raises UsageError now, not after an hour of training."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -98,9 +102,10 @@ def make_writable(folder: Path) -> None:
 
 
 def script(main: Callable[[], int | None]) -> None:
-    """Run `main` as a script: a user's error is one line on stderr and exit status 2."""
+    """Run `main` as a script: a user error is one line on stderr and exit status 2."""
     try:
-        sys.exit(main())
+        with course.unwritten_task_named(Path(sys.argv[0]).stem.partition("_")[0]):
+            sys.exit(main())
     except DlcourseError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_status)

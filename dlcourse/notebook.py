@@ -1,4 +1,4 @@
-"""A lab as a notebook: the script's cells, and a last line that runs the experiment."""
+"""A lab as a notebook: the cells of the script, then a cell that runs the experiment."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ for figure in sorted(Path("results/{short}").glob("*.png")):
 
 
 def as_notebook(source: str, short: str) -> str:
-    """The notebook, as JSON (nbformat 4), of a lab's script; `short` is "lab05".
+    """Turn a lab's script into a notebook, as JSON (nbformat 4); `short` is "lab05".
 
-    What `dlcourse run` does at the end of a script is a call and the figures in a notebook.
-    Raises UsageError where the script does not end as a lab does.
+    The last lines of the script, which start `main`, become a cell that calls it and a cell that
+    shows the figures. Raises UsageError if the script does not end in those lines.
     """
     import jupytext
 
     if SCRIPT_END not in source:
-        raise UsageError(f"{short}: the script lacks its end, {SCRIPT_END!r}; restore it")
+        raise UsageError(f"{short}: the script does not end in {SCRIPT_END!r}; restore these lines")
     end = NOTEBOOK_END.format(short=short)
     notebook = jupytext.reads(source.replace(SCRIPT_END, end), fmt="py:percent")
     notebook.metadata["kernelspec"] = {
@@ -43,17 +43,18 @@ def as_notebook(source: str, short: str) -> str:
         "language": "python",
     }
     for number, cell in enumerate(notebook.cells):
-        # Drawn at random otherwise: the same lab would never give the same file twice.
+        # jupytext draws random ids; the same lab would never give the same file twice.
         cell["id"] = f"{short}-{number:02}"
     return jupytext.writes(notebook, fmt="ipynb")
 
 
 def write(lab: Lab, out: Path | None = None, *, solution: bool = False) -> Path:
-    """Write `lab` as a notebook to `out` (default: <name>.ipynb here); return the path.
+    """Write `lab` as a notebook to `out` (default: <name>.ipynb here), and return the path.
 
-    A notebook that is there already is not overwritten: it may hold a student's work.
+    solution: whether to write the complete script instead of the student's.
 
-    Raises UsageError for a lab without a script, a file that is there, a folder not to be written.
+    Raises UsageError if the lab has no such script, if the folder is not writable, or if `out`
+    exists: it may contain a student's work.
     """
     script = lab.solution if solution else lab.student
     path = out or Path(f"{lab.name}.ipynb")
@@ -65,7 +66,7 @@ def write(lab: Lab, out: Path | None = None, *, solution: bool = False) -> Path:
             file.write(text)
     except FileExistsError:
         raise UsageError(
-            f"{path} is there already and may hold work; name another with --out"
+            f"{path} exists and may contain your work; name another file with --out"
         ) from None
     except OSError as error:
         raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Seed, threads, device and versions, each decided in this one place."""
+"""Seeds, threads, devices and versions: each is decided here and nowhere else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and PyTorch's global generators (every device)."""
+    """Seed the global generators of Python, NumPy and PyTorch (on every device).
+
+    Raises UsageError for a seed that NumPy does not take.
+    """
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed must be between 0 and 2**32 - 1, got {seed}")
     random.seed(seed)
@@ -33,7 +36,10 @@ def seed_everything(seed: int) -> None:
 
 
 def set_threads(threads: int | None) -> int:
-    """Set how many threads torch computes with (None leaves it); return the number in force."""
+    """Set the number of threads that torch computes with, and return the number in use.
+
+    None changes nothing. Raises UsageError for a number below 1.
+    """
     if threads is not None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, got {threads}")
@@ -42,11 +48,11 @@ def set_threads(threads: int | None) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep up to 256 MB of what is freed, and use it again.
+    """Let glibc keep up to 256 MB of freed memory and use it again.
 
-    Otherwise gradients of a few MB go back to the system after each step and come back page by
-    page: a sixth of a step of many models in one, a fifth of a small convolutional network's.
-    Does nothing where there is no glibc.
+    Without this, gradients of a few MB go back to the system after each step and come back page
+    by page. That takes a fifth of a step of a small convolutional network, and a sixth of a step
+    of many models that train as one. The function does nothing on systems without glibc.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
@@ -56,7 +62,7 @@ def keep_freed_memory() -> None:
 
 
 def available_devices() -> list[str]:
-    """The kinds of device that can compute here, the preferred first: cuda, then mps, then cpu."""
+    """The kinds of device that this machine has, fastest first: cuda, mps, cpu."""
     devices = []
     if torch.cuda.is_available():
         devices.append("cuda")
@@ -66,20 +72,22 @@ def available_devices() -> list[str]:
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
-    """The device called `name` ("cuda", "cuda:1", "mps", "cpu"), or the best here for None.
+    """The device called `name` ("cuda", "cuda:1", "mps", "cpu"); None picks the fastest one.
 
-    Of the processes that torchrun starts on a machine, each has a GPU of its own. Raises
-    UsageError where the device is not to be had, naming those that are.
+    Each of the processes that torchrun starts on a machine gets its own GPU. Raises UsageError,
+    which lists the devices of this machine, if it has no such device.
     """
     available = available_devices()
     try:
         device = torch.device(available[0] if name is None else name)
     except RuntimeError:
         raise UsageError(
-            f"unknown device {name!r}; here there is: {', '.join(available)}"
+            f"unknown device {name!r}; this machine has: {', '.join(available)}"
         ) from None
     if device.type not in available:
-        raise UsageError(f"no {device.type} device here; there is: {', '.join(available)}")
+        raise UsageError(
+            f"this machine has no {device.type} device; it has: {', '.join(available)}"
+        )
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -89,15 +97,14 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
 
 
 def versions() -> dict[str, str]:
-    """Versions and hardware that a recorded result depends on."""
+    """The versions and the hardware that a recorded result depends on, by name."""
     from importlib.metadata import version
 
-    from dlcourse import __version__
-
     found = {
-        "dlcourse": __version__,
+        # An import of the package would make a cycle: its typed face imports this module.
+        "dlcourse": sys.modules["dlcourse"].__version__,
         "python": platform.python_version(),
-        "torch": str(torch.__version__),  # else a class of its own, that no checkpoint holds
+        "torch": str(torch.__version__),  # its own type cannot be stored in a checkpoint
         "torchvision": version("torchvision"),
         "numpy": np.__version__,
         "platform": platform.platform(terse=True),

@@ -83,7 +83,7 @@ def test_a_device_that_is_not_here_is_named_with_those_that_are(capsys, tmp_path
     monkeypatch.chdir(ROOT)
     argv = ["run", "lab05", "--solution", "--device", "cuda", "--out", str(tmp_path)]
     assert main(argv) == 2
-    assert re.search(r"no cuda device here; there is: .*cpu", capsys.readouterr().err)
+    assert re.search(r"this machine has no cuda device; it has: .*cpu", capsys.readouterr().err)
 
 
 def test_an_output_folder_that_cannot_be_written_is_refused_before_training(

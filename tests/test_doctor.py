@@ -25,13 +25,13 @@ def test_this_machine_is_healthy():
     assert doctor.examine().healthy
 
 
-def test_mismatched_torchvision_is_recognized_and_mended(monkeypatch, tmp_path):
+def test_mismatched_torchvision_is_recognized_with_its_fix(monkeypatch, tmp_path):
     text = 'raise RuntimeError("operator torchvision::nms does not exist")'
     plant(monkeypatch, tmp_path, "torchvision", text)
     found = finding("torchvision")
     assert not found.good
     assert "operator torchvision::nms does not exist (torch 2." in found.found
-    assert "pip uninstall -y torch torchvision, then pip install torch torchvision" in found.mend
+    assert "pip uninstall -y torch torchvision, then pip install torch torchvision" in found.fix
 
 
 @pytest.mark.parametrize("module", ["torch", "torchvision"])
@@ -39,22 +39,23 @@ def test_a_module_that_does_not_import_is_a_finding(monkeypatch, tmp_path, modul
     plant(monkeypatch, tmp_path, module, 'raise ImportError("libcudart.so is missing\\nmore")')
     found = finding(module)
     assert found.found == "does not import: libcudart.so is missing"
-    assert found.mend == "pip install torch torchvision"
+    assert found.fix == "pip install torch torchvision"
 
 
 def test_an_old_torch_is_to_be_upgraded(monkeypatch, tmp_path):
     text = "__version__ = '2.9.1'\ndef get_num_threads(): return 1"
     plant(monkeypatch, tmp_path, "torch", text)
-    assert doctor.check_torch().mend == "pip install --upgrade torch torchvision"
+    assert doctor.check_torch().fix == "pip install --upgrade torch torchvision"
 
 
 def test_data_folder_missing_readable_and_not_a_folder(tmp_path):
-    assert "is not there yet" in doctor.check_data(str(tmp_path / "none")).found
+    assert "does not exist yet" in doctor.check_data(str(tmp_path / "none")).found
     (tmp_path / "mnist.npz").touch()
-    assert doctor.check_data(str(tmp_path)).found.endswith("holds mnist.npz")
+    assert doctor.check_data(str(tmp_path)).found.endswith("contains mnist.npz")
     broken = doctor.check_data(str(tmp_path / "mnist.npz"))
     assert not broken.good
     assert "Not a directory" in broken.found
+    assert broken.fix == "name another with --data-dir or DLCOURSE_DATA"
 
 
 def test_exit_status_and_json_tell_of_trouble(tmp_path):

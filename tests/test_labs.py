@@ -55,7 +55,7 @@ def test_notebook_is_the_same_twice_and_is_not_overwritten(tmp_path):
     cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"]
     assert {cell["cell_type"] for cell in cells} == {"code", "markdown"}
     assert "".join(cells[0]["source"]).startswith("Lab 05: ")
-    with pytest.raises(UsageError, match=r"a\.ipynb is there already and may hold work"):
+    with pytest.raises(UsageError, match=r"a\.ipynb exists and may contain your work"):
         notebook.write(lab, paths[0])
 
 
@@ -65,5 +65,5 @@ def test_notebook_into_no_folder_is_said(tmp_path):
 
 
 def test_script_without_its_end_is_said():
-    with pytest.raises(UsageError, match="lab05: the script lacks its end"):
+    with pytest.raises(UsageError, match="lab05: the script does not end in"):
         notebook.as_notebook("x = 1\n", "lab05")

@@ -174,7 +174,7 @@ def test_nan_loss_stops_names_the_step_and_keeps_the_best_weights(model):
         ({"optimizer": "adm"}, UnknownNameError, "did you mean 'adam'"),
         ({"lr": -1.0}, UsageError, "optimizer 'adam': Invalid learning rate: -1.0"),
         ({"schedule": "cosin"}, UnknownNameError, "did you mean 'cosine'?"),
-        ({"device": "tpu9"}, UsageError, "unknown device 'tpu9'; here there is: "),
+        ({"device": "tpu9"}, UsageError, "unknown device 'tpu9'; this machine has: "),
     ],
 )
 def test_impossible_arguments_are_refused(model, settings, error, message):

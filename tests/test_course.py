@@ -1,0 +1,62 @@
+"""The course on disk: labs found by name, and tasks that stay known."""
+
+import pytest
+
+from dlcourse import cli, course
+from dlcourse.errors import UnknownNameError
+
+from support import tiny
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    made = tiny.make_course(tmp_path / "course")
+    monkeypatch.chdir(made.root)
+    return made
+
+
+@pytest.mark.parametrize("name", ["90", "lab90", "LAB90", "lab090", "lab90_sums"])
+def test_a_lab_is_found_by_its_number_or_name(lab, name):
+    assert course.find_lab(name) == lab
+
+
+def test_a_number_without_leading_zero_is_enough():
+    assert course.find_lab("lab8") == course.find_lab("8") == course.find_lab("lab08")
+
+
+def test_an_unknown_number_lists_the_labs(lab):
+    tiny.make_course(lab.root, tiny.SOLUTION.replace("90.", "91."), name="lab91_more")
+    with pytest.raises(UnknownNameError, match=r"^unknown lab 'lab07'; .*\(lab90, lab91\)$"):
+        course.find_lab("7")
+
+
+def test_a_task_stays_when_its_comment_goes_with_its_stub(lab):
+    lab.solution.unlink()  # as in the student bundle
+    kept = [line for line in lab.student.read_text().splitlines() if "ask 90.2" not in line]
+    lab.student.write_text("\n".join(kept).replace("def total(values):", "def total(values): ..."))
+    assert [(task.id, task.points) for task in lab.tasks] == [
+        ("90.1", 2.0), ("90.2", 3.0), ("90.3", 1.0)
+    ]  # fmt: skip
+    assert lab.unwritten() == {"90.1", "90.3"}
+    assert "(6 points)" in course.as_text([lab])
+
+
+def test_running_a_lab_with_an_unwritten_task_names_it_in_one_line(lab, capsys):
+    lab.student.write_text(lab.student.read_text() + "\n\ndef main(argv):\n    add(1, 2)\n")
+    assert cli.main(["run", "90"]) == 2
+    assert capsys.readouterr().err == (
+        "dlcourse: task 90.1 add is not written yet; `dlcourse check lab90` shows what is left\n"
+    )
+
+
+def test_another_missing_implementation_is_not_taken_for_an_unwritten_task(lab):
+    lab.student.write_text("def main(argv):\n    raise NotImplementedError('no such kernel')\n")
+    with pytest.raises(NotImplementedError, match="no such kernel"):
+        cli.main(["run", "90"])
+
+
+def test_help_of_a_lab_with_unwritten_tasks_shows_its_flags(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["run", "lab05", "--help"])
+    assert stopped.value.code == 0
+    assert "--tiny" in capsys.readouterr().out
