@@ -1,20 +1,21 @@
 # %% [markdown]
 """Lab 11: generative adversarial networks.
 
-Can a network learn to draw digits when nobody tells it what is wrong with its drawings, except
-another network that is learning too?
+Can a network learn to draw digits if its only teacher is another network that is still learning
+too?
 
-You write the losses of the two players, the two steps that they take in turn, and the generator of
-DCGAN (Radford et al. 2016). A classifier judges what it draws. You make it collapse, see on two
-numbers why such games spin out of control, and meet GLO, which does without the second player.
+You write the losses of the two players, the steps that they make in turn, and the generator of
+DCGAN (Radford et al. 2016). A classifier judges the generated images. You make the generator
+collapse, see in a game with two numbers why such training is unstable, and use GLO, which has no
+second player.
 
 Lectures: J (GAN, GLO), T and C (GAN).
 
-    dlcourse check lab11               what is right so far, in seconds
-    dlcourse check lab11 --task 11.3   one task
-    dlcourse run lab11 --tiny          the whole experiment on 1,000 images, in seconds
-    dlcourse run lab11                 the whole experiment, some minutes on a laptop
-    dlcourse run lab11 --full          longer training: digits that the classifier is sure of
+    dlcourse check lab11               check your answers (takes seconds)
+    dlcourse check lab11 --task 11.3   check one task
+    dlcourse run lab11 --tiny          run the whole experiment on 1,000 images (takes seconds)
+    dlcourse run lab11                 run the whole experiment (a few minutes on a laptop)
+    dlcourse run lab11 --full          train longer, until the classifier is sure of the digits
 
 A recorded run of the solution (`dlcourse run lab11`, real MNIST, 2 cores):
 
@@ -55,17 +56,18 @@ from dlcourse.train import evaluate, fit
 
 # %% [markdown]
 # ## 1. The game
-# The generator G makes an image of random numbers z. The discriminator D says with a logit whether
-# an image is real; D(x) below is the sigmoid of it. D wants log D(real) + log(1 - D(G(z))) large, G
-# wants it small. A sure discriminator has logits far from 0: work with the logits themselves, for
-# the logarithm of a sigmoid that was rounded to 0 is minus infinity.
+# The generator G makes an image from random numbers z. The discriminator returns a logit that says
+# whether an image is real; below, D(x) is the sigmoid of this logit. D tries to make
+# log D(real) + log(1 - D(G(z))) large, and G tries to make it small. If the discriminator is sure,
+# its logits are far from 0. So compute the losses from the logits: the logarithm of a sigmoid that
+# was rounded to 0 is minus infinity.
 
 
 # %%
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """mean of -log D(real), plus mean of -log(1 - D(fake)), D = sigmoid(logit).
+    """Return the mean of -log D(real) plus the mean of -log(1 - D(fake)), with D = sigmoid(logit).
 
-    Finite, with finite gradients, for logits of any size.
+    Loss and gradients must be finite for logits of any size.
     Shape: real_logits (N,), fake_logits (M,) -> ().
 
     >>> discriminator_loss(torch.tensor([0.0]), torch.tensor([0.0, 0.0]))  # 2 log 2
@@ -78,33 +80,34 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 # %%
 def generator_loss(fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
-    """What the generator minimizes, averaged over the images.
+    """Return the loss of the generator, the mean over the images.
 
-    kind: "minimax" is log(1 - D(fake)), the game as it was told; its slope dies where D is sure
-    that the image is a fake, just when the generator should learn most. "non_saturating" is
-    -log D(fake): the same aim, steep there. Finite for logits of any size.
+    kind: "minimax" is log(1 - D(fake)), the loss of the original game. Its gradient is almost 0 if
+    D is sure that the image is fake, and then the generator cannot learn. "non_saturating" is
+    -log D(fake): it has the same goal, but a large gradient there. The loss must be finite for
+    logits of any size.
     Shape: fake_logits (N,) -> ().
 
     >>> generator_loss(torch.tensor([0.0])), generator_loss(torch.tensor([0.0]), "minimax")
     (tensor(0.6931), tensor(-0.6931))
     """
-    # Task 11.2 (2 points). Hint: softplus again; mind the two signs.
+    # Task 11.2 (2 points). Hint: use softplus again, and check both signs.
     raise NotImplementedError("task 11.2: generator_loss")
 
 
 # %% [markdown]
 # ## 2. Two steps in turn
-# Each player has an optimizer of its own, and moves only its own weights.
+# Each player has its own optimizer and changes only its own weights.
 
 
 # %%
 def adam(net: nn.Module, lr: float) -> torch.optim.Adam:
-    """The optimizer of one player, with the DCGAN paper's betas."""
+    """Return the optimizer of one player, with the betas of the DCGAN paper."""
     return torch.optim.Adam(net.parameters(), lr, betas=(0.5, 0.999))
 
 
 def gradient_norm(net: nn.Module) -> float:
-    """The length of the gradient that lies in the weights of `net`; 0 where there is none."""
+    """Return the norm of the gradient that is stored in the weights of `net`, or 0 without one."""
     grads = [p.grad.norm() for p in net.parameters() if p.grad is not None]
     return torch.stack(grads).norm().item() if grads else 0.0
 
@@ -116,13 +119,15 @@ def discriminator_step(
     images: Tensor,
     latents: Tensor,
 ) -> float:
-    """One step of the discriminator on real images and on generator(latents); returns its loss.
+    """Make one step of the discriminator on real images and generator(latents); return its loss.
 
-    optimizer: of the discriminator's weights. The generator is left as it is, and no gradient is
-    left behind in it; gradients that lie in the discriminator from before do not count.
+    optimizer: the optimizer of the discriminator's weights. Do not change the generator's weights,
+    and store no gradient in them. Gradients that were stored in the discriminator before must have
+    no effect. The loss is a Python float.
     Shape: images (N, *), latents (N, latent_dim).
     """
-    # Task 11.3 (3 points). Hint: detach() cuts the generator off; then zero_grad, backward, step.
+    # Task 11.3 (3 points). Hint: detach() stops the gradient at the generator. Then zero_grad,
+    # backward, step.
     raise NotImplementedError("task 11.3: discriminator_step")
 
 
@@ -134,22 +139,23 @@ def generator_step(
     latents: Tensor,
     kind: str = "non_saturating",
 ) -> float:
-    """One step of the generator against the discriminator as it stands; returns its loss.
+    """Make one step of the generator against the current discriminator; return its loss.
 
-    optimizer: of the generator's weights. The discriminator's weights stay.
+    optimizer: the optimizer of the generator's weights. Do not change the discriminator's weights.
+    The loss is a Python float.
     Shape: latents (N, latent_dim).
     """
-    # Task 11.4 (2 points). Hint: no detach here: the gradient must come through the discriminator.
-    # What it leaves behind there, the next discriminator_step must not use.
+    # Task 11.4 (2 points). Hint: do not detach here: the gradient must go through the
+    # discriminator. It is stored there too, and the next discriminator_step must not use it.
     raise NotImplementedError("task 11.4: generator_step")
 
 
 # %% [markdown]
 # ## 3. DCGAN
-# The discriminator halves the image's side by strides, the generator doubles it by transposed
-# convolutions. The generator:
+# The discriminator halves the side of the image by strides, and the generator doubles it by
+# transposed convolutions. This is the generator:
 #
-# | layer | what                                                        | output             |
+# | layer | operations                                                  | output             |
 # |-------|-------------------------------------------------------------|--------------------|
 # | start | nn.ConvTranspose2d, kernel 7, of latents (N, latent_dim, 1, 1) | (N, 2 width, 7, 7) |
 # | norm1 | nn.BatchNorm2d; ReLU                                         | (N, 2 width, 7, 7) |
@@ -160,7 +166,7 @@ def generator_step(
 
 # %%
 class Discriminator(nn.Module):
-    """Shape: images (N, 1, 28, 28) in [0, 1] -> logits (N,), high for a real one."""
+    """Shape: images (N, 1, 28, 28) in [0, 1] -> logits (N,), high for real images."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -179,7 +185,7 @@ class Discriminator(nn.Module):
 class Generator(nn.Module):
     """Shape: latents (N, latent_dim) from N(0, 1) -> images (N, 1, 28, 28) in [0, 1].
 
-    Its layers are called start, norm1, up1, norm2 and up2, as in the table above.
+    Name the layers start, norm1, up1, norm2 and up2, as in the table above.
 
     >>> Generator(latent_dim=10)(torch.randn(2, 10)).shape
     torch.Size([2, 1, 28, 28])
@@ -187,53 +193,55 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim: int = 64, width: int = 32) -> None:
         super().__init__()
-        # Task 11.5 (2 points). Hint: the discriminator backward; latent_dim is the number of
-        # channels that `start` takes.
+        # Task 11.5 (2 points). Hint: it is the discriminator in reverse order; latent_dim is the
+        # number of input channels of `start`.
         raise NotImplementedError("task 11.5: Generator")
         self.apply(draw_weights)
 
     def forward(self, latents: Tensor) -> Tensor:
-        # Task 11.5, continued. Hint: latents[:, :, None, None] has the shape that `start` takes.
+        # Task 11.5, continued. Hint: latents[:, :, None, None] has the shape that `start`
+        # needs.
         raise NotImplementedError("task 11.5: Generator.forward")
 
 
 def draw_weights(layer: nn.Module) -> None:
-    """Weights from N(0, 0.02), as in the paper."""
+    """Draw the weights from a normal distribution with std 0.02, as in the paper."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(layer.weight, 0.0, 0.02)
 
 
 # %% [markdown]
 # ## 4. A judge
-# A loss says who is winning, not how good the images are. So a classifier that knows digits looks
-# at the samples: does each digit occur, and how sure is it of what it sees?
+# The losses say which player is winning, not how good the images are. So a classifier of digits
+# judges the samples: does each digit occur, and how sure is the classifier of its answers?
 
 
 # %%
 def coverage(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of the images that fall to each class, and the mean probability of that class.
+    """Return the share of the images in each class, and the mean probability of their classes.
 
-    An image falls to its most probable class. Shape: logits (N, K) -> shares (K,), confidence ().
+    The class of an image is its most probable class.
+    Shape: logits (N, K) -> shares (K,), confidence ().
 
     >>> coverage(torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]]))
     (tensor([0.7500, 0.2500]), tensor(0.9999))
     """
-    # Task 11.6 (1 point). Hint: softmax, max(dim=1), bincount with minlength=K.
+    # Task 11.6 (1 point). Hint: use softmax, max(dim=1), and bincount with minlength=K.
     raise NotImplementedError("task 11.6: coverage")
 
 
 # %% [markdown]
 # ## 5. Why it is unstable
-# A game has no valley to roll into. The smallest one: x wants x * y small, y wants it large. Its
-# only balance is (0, 0).
+# A game has no loss that both players minimize. The smallest example: x tries to make x * y small,
+# and y tries to make it large. The only equilibrium is (0, 0).
 
 
 # %%
 def play(x: float, y: float, lr: float, steps: int, in_turn: bool = False) -> Tensor:
-    """The way of (x, y) when x descends and y climbs the gradient of x * y, start included.
+    """Return the path of (x, y): x descends on x * y and y ascends, beginning with the start.
 
-    in_turn: y moves after x and sees where x went; else both move at once, from the same place.
-    Shape: -> (steps + 1, 2).
+    in_turn: y moves after x and uses the new x. Otherwise both move at once, from the same point.
+    Shape: -> (steps + 1, 2), float32.
 
     >>> play(1.0, 1.0, lr=0.5, steps=1)
     tensor([[1.0000, 1.0000],
@@ -242,20 +250,21 @@ def play(x: float, y: float, lr: float, steps: int, in_turn: bool = False) -> Te
     tensor([[1.0000, 1.0000],
             [0.5000, 1.2500]])
     """
-    # Task 11.7 (2 points). Hint: the slope along x is y, the slope along y is x.
+    # Task 11.7 (2 points). Hint: the derivative with respect to x is y, and with respect to y it
+    # is x.
     raise NotImplementedError("task 11.7: play")
 
 
 # %% [markdown]
 # ## 6. Without an adversary
-# GLO (Bojanowski et al. 2017) gives each training image a latent of its own, and learns the latents
-# together with the generator so that G(latent) is the image. To keep them near each other they are
-# held in the unit ball.
+# GLO (Bojanowski et al. 2017) gives each training image its own latent. It learns the latents
+# together with the generator, so that G(latent) is the image. The latents stay in the unit ball, so
+# that they are close to each other.
 
 
 # %%
 def project(latents: Tensor) -> Tensor:
-    """Latents longer than 1 shortened to length 1; the others stay.
+    """Shorten latents that are longer than 1 to length 1; do not change the others.
 
     Shape: (N, latent_dim) -> (N, latent_dim).
 
@@ -263,14 +272,14 @@ def project(latents: Tensor) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.3000, 0.4000]])
     """
-    # Task 11.8 (1 point). Hint: divide by the length where that is above 1, else by 1.
+    # Task 11.8 (1 point). Hint: divide by the length if it is above 1, otherwise by 1.
     raise NotImplementedError("task 11.8: project")
 
 
 # %% [markdown]
 # ## 7. The experiment
-# Of the samples: how many of the ten digits have 5 % of them or more, the share of the rarest, and
-# how sure the judge is on average.
+# For each set of samples the table shows how many of the ten digits have a share of 5 % or more,
+# the share of the rarest digit, and the mean confidence of the judge.
 
 # %%
 LATENT_DIM = 64
@@ -280,9 +289,9 @@ LATENT_DIM = 64
 def train_gan(
     batches: data.Batches, epochs: int, width: int, kind: str = "non_saturating", lr: float = 1e-3
 ) -> tuple[Generator, Discriminator]:
-    """Both players after their steps in turn, with a learning rate that falls to 0.
+    """Train both players in turn, with a learning rate that falls to 0; return them.
 
-    Where a loss turns NaN it stops, says so, and gives back the weights of the last whole epoch.
+    If a loss is not finite, stop, print a message, and load the weights from before this epoch.
     """
     players = Generator(LATENT_DIM, width), Discriminator(width)
     generator, discriminator = (player.to(batches.device) for player in players)
@@ -309,7 +318,7 @@ def train_gan(
 
 
 def collapse(generator: Generator, discriminator: Discriminator, steps: int) -> Generator:
-    """The generator after `steps` of its own against a discriminator that stands still."""
+    """Train the generator alone for `steps` steps; the discriminator does not change."""
     generator = copy.deepcopy(generator)
     optimizer, device = adam(generator, 1e-3), discriminator.conv1.weight.device
     for _ in range(steps):
@@ -319,7 +328,7 @@ def collapse(generator: Generator, discriminator: Discriminator, steps: int) -> 
 
 
 def train_glo(images: Tensor, epochs: int, width: int) -> tuple[Generator, Tensor]:
-    """The generator and one latent (N, LATENT_DIM) for each of the images (N, 1, 28, 28)."""
+    """Train GLO on images (N, 1, 28, 28); return the generator and latents (N, LATENT_DIM)."""
     generator = Generator(LATENT_DIM, width).to(images.device)
     latents = nn.Parameter(project(torch.randn(len(images), LATENT_DIM, device=images.device)))
     groups = [{"params": generator.parameters()}, {"params": [latents], "lr": 1e-2}]
@@ -336,7 +345,7 @@ def train_glo(images: Tensor, epochs: int, width: int) -> tuple[Generator, Tenso
 
 
 def gaussian_like(latents: Tensor, num_samples: int) -> Tensor:
-    """New latents from the Gaussian with the mean and covariance of the learned ones."""
+    """Draw new latents from a Gaussian with the mean and covariance of the learned ones."""
     centered = latents - latents.mean(0)
     noise = torch.randn(num_samples, len(latents), device=latents.device)
     return project(latents.mean(0) + noise @ centered / len(latents) ** 0.5)
@@ -344,7 +353,7 @@ def gaussian_like(latents: Tensor, num_samples: int) -> Tensor:
 
 @torch.inference_mode()
 def run(net: nn.Module, inputs: Tensor) -> Tensor:
-    """net(inputs) in eval mode, in parts."""
+    """Return net(inputs) in evaluation mode, computed in parts."""
     net.eval()
     outputs = torch.cat([net(part) for part in inputs.split(500)])
     net.train()
@@ -416,7 +425,7 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. The discriminator's loss falls to 0 and stays there. Is that good news?
-# 2. Trained alone, against a discriminator that stands still, the generator loses half of the
-#    digits and draws one scribble over and over. Why is that a good answer, and what stops it
-#    otherwise?
+# 1. The loss of the discriminator falls to 0 and stays there. Is this good?
+# 2. If the generator is trained alone, against a discriminator that does not change, it loses half
+#    of the digits and draws the same scribble again and again. Why does this lower its loss, and
+#    what prevents it in ordinary training?

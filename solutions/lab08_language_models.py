@@ -1,23 +1,25 @@
 # %% [markdown]
 """Lab 08: language models.
 
-How well can the next word be foretold from those before it, and what does a memory add to counting?
+How well can we predict the next word from the words before it, and does a memory help more than
+counting?
 
-You write a smoothed trigram, Bengio's feed-forward model, the cells of Elman, LSTM, GRU and SCRN
-from their equations, and the loop that trains them: backpropagation through time, truncated, with
-the state carried on and the gradient clipped. The experiment ends with lecture J's table.
+You write a smoothed trigram model, Bengio's feed-forward model, the Elman, LSTM, GRU and SCRN cells
+from their equations, and the training loop: truncated backpropagation through time, where the state
+is kept from batch to batch and the gradient is clipped. The experiment ends with the table of
+lecture J.
 
 Lectures: J (language models), C (recurrent networks).
 
-    dlcourse check lab08              what is right so far, in seconds
-    dlcourse check lab08 --task 8.5   one task
-    dlcourse run lab08 --tiny         the whole experiment on 2,000 words, in seconds
-    dlcourse run lab08                on 200,000 words, some minutes on a laptop
-    dlcourse run lab08 --full         on all of Penn Treebank, an hour or two on a laptop
+    dlcourse check lab08              check your answers (takes seconds)
+    dlcourse check lab08 --task 8.5   check one task
+    dlcourse run lab08 --tiny         run the whole experiment on 2,000 words (takes seconds)
+    dlcourse run lab08                use 200,000 words (a few minutes on a laptop)
+    dlcourse run lab08 --full         use all of Penn Treebank (an hour or two on a laptop)
 
 A recorded run of the solution (`dlcourse run lab08`, real Penn Treebank, 2 cores):
 
-    data: ptb from datasets/ptb; 200,000 training words, 10,000 different
+    data: ptb from datasets/ptb; 200,000 training words, 10,000 in the vocabulary
 
     size of the gradient, steps back           1        10        40
     Elman, U shrinks by 0.7              7.0e-01   2.8e-02   6.4e-07
@@ -27,12 +29,12 @@ A recorded run of the solution (`dlcourse run lab08`, real Penn Treebank, 2 core
     test perplexity                    published  measured
     your trigram                               -     271.5
     5-gram Kneser-Ney                        141     228.1
-    the same and a cache                     125     192.5
+    Kneser-Ney with a cache                  125     192.5
     feed-forward                             140     321.1
     Elman, 100 units                         129     331.6
     LSTM, 100 units                          115     234.9
     SCRN, 100 + 40 units                     115     288.1
-    what the LSTM writes at three temperatures: results/lab08/samples.txt
+    samples of the LSTM at three temperatures: results/lab08/samples.txt
     figures: results/lab08
 """
 
@@ -51,18 +53,20 @@ from dlcourse.models.cache_lm import Cache
 
 # %% [markdown]
 # ## 1. Counting
-# A trigram model foretells a word from the two before it, by how often that happened. Most triples
-# never happened, so the estimate is mixed with those from one word, from none, and from nothing.
+# A trigram model predicts a word from the two words before it, by counting how often the three
+# words occurred together. Most triples never occur, so the estimate is mixed with estimates from
+# one word before, from no word before, and from the size of the vocabulary alone.
 
 
 # %%
 def count_ngrams(tokens: Sequence[int], n: int) -> dict[tuple[int, ...], int]:
-    """How often each run of 1, 2, ... or n tokens occurs, all in one dict, by tuples.
+    """Count each sequence of 1, 2, ... or n adjacent tokens; return one dict with tuples as keys.
 
     >>> count_ngrams([7, 8, 7, 8], 2)
     {(7,): 2, (8,): 2, (7, 8): 2, (8, 7): 1}
     """
-    # Task 8.1 (1 point). Hint: for each length k, slide a window tuple(tokens[i : i + k]) along.
+    # Task 8.1 (1 point). Hint: for each length k, go through all i with
+    # tuple(tokens[i : i + k]).
     # BEGIN SOLUTION
     counts = {}
     for k in range(1, n + 1):
@@ -82,21 +86,21 @@ def trigram_probability(
     vocab_size: int,
     weights: tuple[float, float, float],
 ) -> float:
-    """P(token | context), interpolated: each order improves on the one below it.
+    """Return P(token | context) by interpolation of three estimates.
 
         p1 = w1 count(token) / num_tokens      + (1 - w1) / vocab_size
         p2 = w2 count(b, token) / count(b)     + (1 - w2) p1
         p3 = w3 count(a, b, token) / count(a, b) + (1 - w3) p2
 
-    where context = (a, b) and weights = (w1, w2, w3). A context that was never seen has nothing to
-    say: then p2 is p1, or p3 is p2. `counts` is from count_ngrams(tokens, 3) over `num_tokens`.
+    where context = (a, b) and weights = (w1, w2, w3). The result is p3. If count(b) is 0, p2 = p1;
+    if count(a, b) is 0, p3 = p2. `counts` is count_ngrams(tokens, 3) of a text of `num_tokens`.
 
     >>> counts = count_ngrams([7, 8, 9, 7, 8, 7], 3)
     >>> trigram_probability(counts, (7, 8), 9, 6, 10, (0.5, 0.5, 0.5))
     0.4083333333333333
     """
-    # Task 8.2 (2 points). Hint: start from 1 / vocab_size and improve three times; a run may be
-    # missing, so counts.get(run, 0). In the example p1 is 0.5 * 1/6 + 0.5 / 10.
+    # Task 8.2 (2 points). Hint: start with 1 / vocab_size and compute p1, p2 and p3 in turn. A
+    # tuple may be missing: use counts.get(..., 0). In the example p1 is 0.5 * 1/6 + 0.5 / 10.
     # BEGIN SOLUTION
     p = 1 / vocab_size
     for order, weight in enumerate(weights):
@@ -111,20 +115,23 @@ def trigram_probability(
 
 # %% [markdown]
 # ## 2. Perplexity
-# exp of the mean surprise: as if the model had to choose among so many equally likely words. Every
-# token counts once, the end of a sentence (`<eos>`) too.
+# The perplexity is exp of the mean cross-entropy. A perplexity of 100 means that the model is as
+# uncertain as if it had to choose among 100 equally likely words. Every token counts once, and so
+# does the end of a sentence (`<eos>`).
 
 
 # %%
 def perplexity(batches: Iterable[tuple[float, int]]) -> float:
-    """exp of the mean cross-entropy over all tokens, from (its mean, tokens) of each batch.
+    """Return exp of the mean cross-entropy over all tokens.
 
-    A short last batch must not weigh as much as a long one.
+    batches: (mean cross-entropy, number of tokens) of each batch. A short batch must count less
+        than a long one.
 
     >>> perplexity([(math.log(8), 30), (math.log(2), 10)])  # exp((30 ln 8 + 10 ln 2) / 40)
     5.656854249492381
     """
-    # Task 8.3 (1 point). Hint: sum means times tokens, divide by all tokens, then math.exp.
+    # Task 8.3 (1 point). Hint: add up mean * tokens, divide by the number of all tokens, and call
+    # math.exp at the end.
     # BEGIN SOLUTION
     pairs = list(batches)
     return math.exp(sum(mean * tokens for mean, tokens in pairs) / sum(n for _, n in pairs))
@@ -132,16 +139,17 @@ def perplexity(batches: Iterable[tuple[float, int]]) -> float:
 
 
 # %% [markdown]
-# ## 3. A network for the counts
-# Similar words should help one another. Bengio et al. (2003) give each word a vector, put those of
-# the last words side by side, and learn the rest.
+# ## 3. A network instead of counts
+# What a model learns about one word should also help with similar words. Bengio et al. (2003) give
+# each word a vector, concatenate the vectors of the last words, and let a network predict the next.
 
 
 # %%
 def feedforward(windows: Tensor, C: Tensor, H: Tensor, d: Tensor) -> Tensor:
-    """The hidden layer of Bengio's model: tanh(d + H x), x the vectors of a window side by side.
+    """Return the hidden layer of Bengio's model: tanh(d + H x).
 
-    windows: the last n - 1 tokens of each place, the oldest first. C: a vector for each token.
+    x is the concatenation of the vectors of a window. windows: the last n - 1 tokens before each
+    position, the oldest first. C: a vector for each token.
     Shape: windows int64 (..., n - 1), C (V, E), H (hidden, (n - 1) * E), d (hidden,)
     -> (..., hidden).
 
@@ -149,8 +157,8 @@ def feedforward(windows: Tensor, C: Tensor, H: Tensor, d: Tensor) -> Tensor:
     >>> feedforward(torch.tensor([[1, 0]]), C, torch.tensor([[0.1, 0.0, 0.0, 0.2]]), torch.zeros(1))
     tensor([[0.3799]])
     """
-    # Task 8.4 (1 point). Hint: C[windows] has one dimension more than windows; flatten(-2) the last
-    # two into one. The example is tanh(0.1 * 2 + 0.2 * 1).
+    # Task 8.4 (1 point). Hint: C[windows] has one dimension more than windows; flatten(-2) joins
+    # the last two. The example is tanh(0.1 * 2 + 0.2 * 1).
     # BEGIN SOLUTION
     return torch.tanh(C[windows].flatten(-2) @ H.T + d)
     # END SOLUTION
@@ -158,8 +166,9 @@ def feedforward(windows: Tensor, C: Tensor, H: Tensor, d: Tensor) -> Tensor:
 
 # %% [markdown]
 # ## 4. Cells with a memory
-# A recurrent cell takes a word's vector x and its own state, and gives the next state. Each of
-# these is one step for a batch; sigma is torch.sigmoid, a product of two vectors is elementwise.
+# A recurrent cell takes the vector x of a word and its own state, and returns the next state. Each
+# function below makes one step for a batch. sigma is torch.sigmoid; the product of two vectors is
+# element-wise.
 
 
 # %%
@@ -172,7 +181,7 @@ def elman_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
     >>> elman_step(one, one, 0.5 * one, -0.2 * one, torch.zeros(1))
     tensor([[0.2913]])
     """
-    # Task 8.5 (4 points). Hint: a batch of rows times a matrix is x @ W.T.
+    # Task 8.5 (4 points). Hint: W x for each row x of a batch is x @ W.T.
     # BEGIN SOLUTION
     return torch.tanh(x @ W.T + h @ U.T + b)
     # END SOLUTION
@@ -182,19 +191,19 @@ def elman_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
 def lstm_step(
     x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of an LSTM (Hochreiter & Schmidhuber 1997; with forget gates); gives (h', c').
+    """One step of an LSTM with forget gates (Hochreiter & Schmidhuber 1997); return (h', c').
 
-        i, f, g, o = the four blocks of H rows, in this order, of W x + U h + b
+        i, f, g, o = the four blocks of H rows of W x + U h + b, in this order
         c' = sigma(f) c + sigma(i) tanh(g)
         h' = sigma(o) tanh(c')
 
-    Shape: x (N, D), h and c (N, H), W (4H, D), U (4H, H), b (4H,) -> two of (N, H).
+    Shape: x (N, D), h and c (N, H), W (4H, D), U (4H, H), b (4H,) -> (N, H), (N, H).
 
     >>> one, zero = torch.ones(1, 1), torch.zeros(1, 1)
     >>> lstm_step(zero, zero, one, torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
     (tensor([[0.2311]]), tensor([[0.5000]]))
     """
-    # Task 8.5, continued. Hint: chunk(4, dim=1).
+    # Task 8.5, continued. Hint: use chunk(4, dim=1).
     # BEGIN SOLUTION
     i, f, g, o = (x @ W.T + h @ U.T + b).chunk(4, dim=1)  # (N, H) each
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -204,9 +213,9 @@ def lstm_step(
 
 # %%
 def gru_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
-    """One step of a gated recurrent unit (Cho et al. 2014), as torch has it.
+    """One step of a gated recurrent unit (Cho et al. 2014), as in torch.
 
-        r, z = sigma of the first two blocks of H rows of W x + b + U h
+        r, z = sigma of the first and of the second block of H rows of W x + b + U h
         n = tanh(third block of (W x + b) + r (third block of U h))
         h' = (1 - z) n + z h
 
@@ -216,7 +225,8 @@ def gru_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
     >>> gru_step(one, one, torch.zeros(3, 1), torch.zeros(3, 1), torch.zeros(3))
     tensor([[0.5000]])
     """
-    # Task 8.5, continued. Hint: chunk W x + b and U h apart; r comes between them in n.
+    # Task 8.5, continued. Hint: call chunk on W x + b and on U h separately; in n, r multiplies
+    # only the part of U h.
     # BEGIN SOLUTION
     r_x, z_x, n_x = (x @ W.T + b).chunk(3, dim=1)
     r_h, z_h, n_h = (h @ U.T).chunk(3, dim=1)
@@ -236,10 +246,10 @@ def scrn_step(
     R: Tensor,
     alpha: float = 0.95,
 ) -> tuple[Tensor, Tensor]:
-    """One step of a structurally constrained network (Mikolov et al. 2015); gives (h', s').
+    """One step of a structurally constrained network (Mikolov et al. 2015); return (h', s').
 
-        s' = (1 - alpha) B x + alpha s      a slow, linear context
-        h' = sigma(P s' + A x + R h)        the hidden units see the new context
+        s' = (1 - alpha) B x + alpha s      the context changes slowly and linearly
+        h' = sigma(P s' + A x + R h)        the hidden units use the new context
 
     Shape: x (N, D), h (N, H), s (N, K), A (H, D), B (K, D), P (H, K), R (H, H)
     -> (N, H), (N, K).
@@ -248,7 +258,8 @@ def scrn_step(
     >>> scrn_step(one, one, 2 * one, one, one, one, one, alpha=0.5)
     (tensor([[0.9707]]), tensor([[1.5000]]))
     """
-    # Task 8.5, continued. Hint: first s', then h'; the example's h' is sigma(1.5 + 1 + 1).
+    # Task 8.5, continued. Hint: first compute s', then h'. In the example h' is
+    # sigma(1.5 + 1 + 1).
     # BEGIN SOLUTION
     s = (1 - alpha) * (x @ B.T) + alpha * s
     return torch.sigmoid(s @ P.T + x @ A.T + h @ R.T), s
@@ -256,15 +267,16 @@ def scrn_step(
 
 
 # %% [markdown]
-# ## 5. Models around the steps
-# What is left is given: weights for your functions, vectors for the words, and a softmax whose
-# weights are these vectors again (Press & Wolf 2017). `model.advance(inputs, state)` takes tokens
-# (B, T) and the state, [] at the beginning, to logits (B, T, V) and the next state.
+# ## 5. Models that use the cells
+# The rest of the models is given: weights for your functions, vectors for the words, and an output
+# layer whose weights are the same vectors (Press & Wolf 2017).
+# `model.advance(inputs, state)` takes tokens (B, T) and the state ([] at the beginning), and
+# returns logits (B, T, V) and the next state.
 
 
 # %%
 class FeedForward(nn.Module):
-    """Bengio's model over your `feedforward`; its state is the tokens that it still sees."""
+    """Bengio's model with your `feedforward`; its state holds the last tokens of the text."""
 
     CONTEXT = 4
 
@@ -282,14 +294,14 @@ class FeedForward(nn.Module):
 
 
 class Cell(nn.Module):
-    """One of your steps with weights of its own, to be walked along a text by models.RecurrentLM.
+    """One of your cells with its weights; models.RecurrentLM applies it to each word of a text.
 
-    Shape: x (N, input_size), the parts of the state -> output (N, output_size), the next state.
+    Shape: x (N, input_size), the tensors of the state -> output (N, output_size), the next state.
     """
 
     def __init__(self, input_size: int, hidden_size: int, kind: str) -> None:
         super().__init__()
-        D, H, K = input_size, hidden_size, 40  # K: SCRN's slow units
+        D, H, K = input_size, hidden_size, 40  # K: the slow units of SCRN
         gated = {
             name: {"W": (n * H, D), "U": (n * H, H), "b": (n * H,)} for name, n in GATES.items()
         }
@@ -310,27 +322,29 @@ class Cell(nn.Module):
 
 
 STEPS = {"elman": elman_step, "lstm": lstm_step, "gru": gru_step, "scrn": scrn_step}
-GATES = {"elman": 1, "lstm": 4, "gru": 3}  # blocks of rows in W, U and b
+GATES = {"elman": 1, "lstm": 4, "gru": 3}  # how many blocks of rows W, U and b have
 
 
 # %% [markdown]
-# ## 6. Through time
-# The gradient of a word's loss runs back through every earlier step: it shrinks or grows a little
-# at each. Where it grows, it is clipped; after some steps it is cut off, while the state goes on.
+# ## 6. Backpropagation through time
+# The gradient of a word's loss goes back through all earlier steps, and at each step it shrinks or
+# grows. If it becomes too large, it is clipped. After some steps it is cut off, but the state is
+# kept.
 
 
 # %%
 def clip(gradients: Sequence[Tensor], max_norm: float) -> tuple[list[Tensor], float]:
-    """All gradients scaled by one factor, so that their common norm is at most `max_norm`.
+    """Scale all gradients by one factor, so that their common norm is at most `max_norm`.
 
-    The common norm is that of all their numbers in one long vector; it is returned too, as it was
-    before. Gradients below max_norm stay as they are. The given tensors are not to be changed.
+    The common norm is the norm of one long vector of all their numbers. If it is at most max_norm,
+    the gradients stay the same. Return the gradients and the common norm before the scaling, as a
+    Python float. Do not change the given tensors.
 
     >>> clip([torch.tensor([3.0]), torch.tensor([[4.0]])], max_norm=1.0)
     ([tensor([0.6000]), tensor([[0.8000]])], 5.0)
     """
-    # Task 8.6 (1 point). Hint: the root of the sum of all squares; scale by max_norm / norm, by 1
-    # where that is above 1 or the norm is 0.
+    # Task 8.6 (1 point). Hint: the norm is the root of the sum of all squares. Multiply by
+    # max_norm / norm only if norm is larger than max_norm.
     # BEGIN SOLUTION
     norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
     factor = max_norm / norm if norm > max_norm else 1.0
@@ -342,18 +356,18 @@ def clip(gradients: Sequence[Tensor], max_norm: float) -> tuple[list[Tensor], fl
 def train_epoch(
     model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], lr: float, max_norm: float
 ) -> float:
-    """One pass of truncated backpropagation through time; returns the perplexity on the way.
+    """Train for one pass of truncated backpropagation through time; return its perplexity.
 
-    The state starts as [] and goes on from batch to batch, but no gradient goes back through it.
-    After each batch: the gradients of its mean cross-entropy by each of model.parameters(),
-    clipped together by your `clip`, then parameter -= lr * gradient, in place. The perplexity is
-    your `perplexity` over every token of the pass.
+    The state starts as [] and is passed on from batch to batch, but detached: no gradient goes back
+    through it. For each batch, compute the gradients of its mean cross-entropy with respect to all
+    model.parameters(), clip them together with your `clip`, then do parameter -= lr * gradient, in
+    place. The result is your `perplexity` over all tokens, with the losses before each step.
 
-    model.advance(inputs, state): gives logits (B, T, V) and the next state, a list of tensors.
-    batches: (inputs int64 (B, T), targets int64 (B, T)); each goes on where the one before ended.
+    model.advance(inputs, state): returns logits (B, T, V) and the next state, a list of tensors.
+    batches: (inputs int64 (B, T), targets int64 (B, T)); each continues the text of the one before.
     """
-    # Task 8.7 (3 points). Hint: torch.autograd.grad(loss, parameters); F.cross_entropy wants
-    # (B * T, V) and (B * T,); update under torch.no_grad(); detach() each part of the state.
+    # Task 8.7 (3 points). Hint: use torch.autograd.grad(loss, parameters). F.cross_entropy needs
+    # (B * T, V) and (B * T,). Update under torch.no_grad(). detach() each tensor of the state.
     # BEGIN SOLUTION
     parameters, state, seen = list(model.parameters()), [], []
     for inputs, targets in batches:
@@ -369,21 +383,21 @@ def train_epoch(
 
 
 # %% [markdown]
-# ## 7. Writing
-# A temperature divides the logits before the softmax: below 1 the likely words become likelier,
-# above 1 all become more alike.
+# ## 7. Sampling
+# Before the softmax, the logits are divided by a temperature. Below 1, likely words become even
+# more likely. Above 1, the probabilities become more equal.
 
 
 # %%
 def soften(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(logits / temperature) over the last dimension.
+    """Return softmax(logits / temperature) over the last dimension.
 
-    Shape: (..., V) -> (..., V), each row summing to 1.
+    Shape: (..., V) -> (..., V); the sum of each row is 1.
 
     >>> soften(torch.tensor([0.0, math.log(4)]), temperature=0.5)
     tensor([0.0588, 0.9412])
     """
-    # Task 8.8 (1 point). Hint: for the example, the odds of 4 to 1 become 16 to 1.
+    # Task 8.8 (1 point). Hint: in the example, the odds of 4 to 1 become 16 to 1.
     # BEGIN SOLUTION
     return torch.softmax(logits / temperature, dim=-1)
     # END SOLUTION
@@ -391,15 +405,15 @@ def soften(logits: Tensor, temperature: float) -> Tensor:
 
 # %% [markdown]
 # ## 8. The experiment
-# How fast gradients vanish or explode, then the table: all models on the same text. Learning rates
-# are halved each epoch of the second half; the test text is looked at once.
+# First, see how fast gradients vanish or explode. Then compare all models on the same text. In the
+# second half of the training each epoch halves the learning rate. The test text is used only once.
 
 
 # %%
 def gradient_norms(
     step: Callable, num_parts: int, hidden_size: int, steps: int = 40
 ) -> list[float]:
-    """The size of d h_T / d h_{T-k} for k = 1, ..., steps; h is the last part of the state."""
+    """Return the size of d h_T / d h_{T-k} for k = 1, ..., steps; h is the state's last tensor."""
     states = [[(1e-9 * torch.randn(1, hidden_size)).requires_grad_() for _ in range(num_parts)]]
     for _ in range(steps):
         new = step(*states[-1])
@@ -409,7 +423,7 @@ def gradient_norms(
 
 
 def gradients_through_time(H: int = 50) -> dict[str, list[float]]:
-    """By name: Elman's U a rotation, shrunk or stretched; an LSTM whose forget gates are open."""
+    """Measure an Elman cell whose U is a scaled rotation, and an LSTM with open forget gates."""
     x, W, b = torch.zeros(1, 1), torch.zeros(4 * H, 1), torch.zeros(4 * H)
     U = torch.linalg.qr(torch.randn(H, H)).Q
     open_gates = torch.cat([b[:H], b[:H] + 4, b[: 2 * H]])  # sigma(4) = 0.98
@@ -429,7 +443,7 @@ def gradients_through_time(H: int = 50) -> dict[str, list[float]]:
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """The perplexity over every token; the state is carried, and set back only at the beginning."""
+    """Return the perplexity over all tokens; the state is reset only at the beginning."""
     model.eval()
     state, seen = [], []
     for inputs, targets in batches:
@@ -442,7 +456,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> floa
 def fit(
     model: nn.Module, train: data.TextBatches, val: data.TextBatches, epochs: int, first_lr: float
 ) -> list[float]:
-    """Train; returns the validation perplexity of each epoch."""
+    """Train `model`; return the validation perplexity of each epoch."""
     curve = []
     for epoch in range(1, epochs + 1):
         lr = first_lr * 0.5 ** max(0, epoch - math.ceil(epochs / 2))
@@ -459,7 +473,7 @@ def write(
     temperature: float,
     text: data.TextData,
 ) -> str:
-    """Continue `prompt` by `length` words. Raises UsageError for words that are not known."""
+    """Continue `prompt` by `length` words. Raises UsageError for unknown words."""
     inputs, state, written = model.number_prompt(prompt, text.vocabulary)[None], [], []
     for _ in range(length):
         logits, state = model.advance(inputs.to(model.decoder.weight.device), state)
@@ -471,7 +485,7 @@ def write(
 def counted(
     train: Tensor, val: Tensor, test: Tensor, vocabulary: data.Vocabulary
 ) -> dict[str, float]:
-    """The test perplexity of the models that count."""
+    """Return the test perplexity of the models that count."""
     V, tokens, unseen = len(vocabulary), train.tolist(), test.tolist()
     counts = count_ngrams(tokens, 3)
     surprise = [
@@ -483,7 +497,7 @@ def counted(
     return {
         "your trigram": perplexity([(sum(surprise) / len(surprise), len(surprise))]),
         "5-gram Kneser-Ney": math.exp(-kneser_ney.probabilities(test).log().mean()),
-        "the same and a cache": math.exp(-cached.probabilities(test).log().mean()),
+        "Kneser-Ney with a cache": math.exp(-cached.probabilities(test).log().mean()),
     }
 
 
@@ -498,8 +512,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for part in parts
     )
-    best = f"; no model can be below {text.best_perplexity:.1f}" if text.synthetic else ""
-    print(f"data: {text.source}; {len(parts[0]):,} training words, {V:,} different{best}")
+    best = f"; no model can reach less than {text.best_perplexity:.1f}" if text.synthetic else ""
+    print(f"data: {text.source}; {len(parts[0]):,} training words, {V:,} in the vocabulary{best}")
 
     norms = gradients_through_time()
     print(f"\n{'size of the gradient, steps back':<34}{1:>10}{10:>10}{40:>10}")
@@ -516,7 +530,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     curves = {}
     for name, model in contestants.items():
-        lr = 5.0 if name.startswith("Elman") else 20.0  # without gates it diverges at 20
+        lr = 5.0 if name.startswith("Elman") else 20.0  # at 20 it diverges, since it has no gates
         curves[name] = fit(model.to(args.device), train, val, args.epochs, lr)
         measured[name] = evaluate(model, test)
     published = ("-", 141, 125, 140, 129, 115, 115)  # lecture J
@@ -527,7 +541,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = contestants["LSTM, 100 units"]
     lines = [f"{t}: {write(model, ['<eos>'], 60, t, text)}\n" for t in (0.5, 1.0, 1.5)]
     (args.out / "samples.txt").write_text("\n".join(lines), encoding="utf-8")
-    print(f"what the LSTM writes at three temperatures: {args.out / 'samples.txt'}")
+    print(f"samples of the LSTM at three temperatures: {args.out / 'samples.txt'}")
     if args.plot:
         plots.curves(
             norms,
@@ -554,17 +568,18 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. The state is carried from batch to batch, but the gradient is cut after 20 steps. What can the
-#    network still use from 100 words ago, and what can it not learn?
+# 1. The state is kept from batch to batch, but the gradient is cut off after 20 steps. Which
+#    information from 100 words ago can the network still use, and what can it not learn?
 # BEGIN SOLUTION
-# Answer: whatever the state still holds, it can use: the state goes on as long as the text does.
-# But nothing ever tells it that keeping something for 100 steps would have paid; it learns to keep
-# only what pays within 20.
+# Answer: it can use everything that the state still holds, because the state is never reset. But no
+# gradient tells it that it helps to keep something for 100 steps. It only learns to keep what helps
+# within 20 steps.
 # END SOLUTION
 # 2. Someone leaves `<unk>` and `<eos>` out of the test text and reports a perplexity. Is it better
-#    or worse than before, and does it compare?
+#    or worse than before, and can you compare the two?
 # BEGIN SOLUTION
-# Answer: another number altogether. Both are frequent and easily foretold, so without them the mean
-# surprise mostly rises; leaving out only unknown words, though, leaves out those nobody could tell.
-# Perplexities compare only over the same tokens and the same vocabulary.
+# Answer: you cannot compare them. Both tokens are frequent and easy to predict, so without them the
+# mean cross-entropy usually rises. If the unknown words themselves are left out, the words that no
+# model can predict are missing. Perplexities are comparable only over the same tokens and the same
+# vocabulary.
 # END SOLUTION

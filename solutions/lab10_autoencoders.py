@@ -1,23 +1,23 @@
 # %% [markdown]
 """Lab 10: autoencoders.
 
-How few numbers hold a handwritten digit, and can they be found without a single label?
+How few numbers can describe a handwritten digit, and can we find these numbers without labels?
 
-You write principal component analysis, the deep autoencoder that beats it (Hinton & Salakhutdinov
-2006), the losses that decide how it blurs, a denoising autoencoder, and a task that the images set
-themselves. Labels are used only to judge, in the last table.
+You write principal component analysis and the deep autoencoder that is better (Hinton &
+Salakhutdinov 2006), the losses that determine how its images are blurred, a denoising autoencoder,
+and a task whose targets come from the images themselves. Labels are used only for the last table.
 
 Lectures: C and K (autoencoders), J (learning without labels).
 
-    dlcourse check lab10               what is right so far, in seconds
-    dlcourse check lab10 --task 10.3   one task
-    dlcourse run lab10 --tiny          the whole experiment on 2,000 images, in seconds
-    dlcourse run lab10                 the whole experiment, some minutes on a laptop
-    dlcourse run lab10 --full          longer training: below a quarter of PCA's error
+    dlcourse check lab10               check your answers (takes seconds)
+    dlcourse check lab10 --task 10.3   check one task
+    dlcourse run lab10 --tiny          run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab10                 run the whole experiment (a few minutes on a laptop)
+    dlcourse run lab10 --full          train longer: the error falls below a quarter of PCA's
 
 A recorded run of the solution (`dlcourse run lab10`, real MNIST, 2 cores):
 
-    data: MNIST from datasets/MNIST/raw; 54,000 training images, no label of theirs
+    data: MNIST from datasets/MNIST/raw; 54,000 training images without labels
 
     30 numbers: squared error            published    measured
     PCA                                      13.87       13.87
@@ -31,7 +31,7 @@ A recorded run of the solution (`dlcourse run lab10`, real MNIST, 2 cores):
     absolute                     36.57       55.80        7.1%
     cross_entropy                22.95       57.86       22.5%
 
-    half the pixels gone; trained on                   squared
+    half of the pixels missing; trained on             squared
     nothing                                              44.65
     whole images                                         38.78
     broken images                                         9.23
@@ -39,7 +39,7 @@ A recorded run of the solution (`dlcourse run lab10`, real MNIST, 2 cores):
     linear classifier, 200 labels, on                    right
     pixels                                               60.9%
     convolutions, untrained                              70.0%
-    convolutions that tell the turn                      84.6%
+    convolutions trained on rotations                    84.6%
     codes of the deep autoencoder                        65.8%
     figures: results/lab10
 """
@@ -61,16 +61,16 @@ from dlcourse.models.conv_autoencoder import ConvAutoencoder
 
 # %% [markdown]
 # ## 1. The best linear code
-# An autoencoder is an encoder f, image to code, and a decoder g, code to image, with g(f(x)) close
-# to x. If both are linear, the best code is known: coordinates along the directions in which the
-# images vary most.
+# An autoencoder has an encoder f from image to code and a decoder g from code to image, such that
+# g(f(x)) is close to x. If both are linear, the best code is known: the coordinates along the
+# directions in which the images vary most.
 
 
 # %%
 def pca(images: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
-    """The mean image and the `latent_dim` directions of largest variance, largest first.
+    """Return the mean image and the `latent_dim` directions of largest variance, largest first.
 
-    The directions are orthonormal rows; each may point either way.
+    The directions are orthonormal rows. The sign of each direction does not matter.
     Shape: images (N, D) -> mean (D,), components (latent_dim, D).
 
     >>> mean, components = pca(torch.tensor([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]]), 1)
@@ -79,8 +79,8 @@ def pca(images: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
     """
     if latent_dim > min(images.shape):
         raise UsageError(f"latent_dim must be at most {min(images.shape)}, got {latent_dim}")
-    # Task 10.1 (2 points). Hint: take the mean away; torch.linalg.svd(..., full_matrices=False)
-    # gives U, S, Vh, and the rows of Vh are the directions, in order.
+    # Task 10.1 (2 points). Hint: subtract the mean. torch.linalg.svd(..., full_matrices=False)
+    # gives U, S, Vh; the rows of Vh are the directions in the right order.
     # BEGIN SOLUTION
     mean = images.mean(dim=0)
     _, _, directions = torch.linalg.svd(images - mean, full_matrices=False)
@@ -90,7 +90,7 @@ def pca(images: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
 
 # %%
 def pca_reconstruct(images: Tensor, mean: Tensor, components: Tensor) -> tuple[Tensor, Tensor]:
-    """The codes of the images, and the images that the codes stand for.
+    """Return the codes of the images, and the images that the decoder makes from the codes.
 
     Shape: images (N, D), mean (D,), components (K, D) -> codes (N, K), outputs (N, D).
 
@@ -98,8 +98,8 @@ def pca_reconstruct(images: Tensor, mean: Tensor, components: Tensor) -> tuple[T
     ...                 torch.tensor([[1.0, 0.0]]))
     (tensor([[3.]]), tensor([[5., 1.]]))
     """
-    # Task 10.2 (1 point). Hint: encode by a product with components.T, decode by one with
-    # components; the mean is taken away before and added after.
+    # Task 10.2 (1 point). Hint: subtract the mean, then multiply by components.T to encode.
+    # Multiply by components to decode, then add the mean.
     # BEGIN SOLUTION
     codes = (images - mean) @ components.T
     return codes, codes @ components + mean
@@ -108,13 +108,14 @@ def pca_reconstruct(images: Tensor, mean: Tensor, components: Tensor) -> tuple[T
 
 # %% [markdown]
 # ## 2. The deep autoencoder
-# With layers between image and code the code bends along the data. The paper's network is
-# 784-1000-500-250-30, and the same back: 784 pixels squeezed through 30 numbers.
+# With nonlinear layers between image and code, the code can follow curved structures in the data.
+# The encoder of the paper is 784-1000-500-250-30, and the decoder has the same sizes backward: 784
+# pixels must pass through 30 numbers.
 
 
 # %%
 def draw_weights(layer: nn.Module) -> None:
-    """Weights of He et al. 2015; from torch's smaller ones a deep autoencoder hardly starts."""
+    """Draw the weights of He et al. 2015; with torch's smaller ones, training hardly starts."""
     if isinstance(layer, nn.Linear):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
@@ -123,11 +124,12 @@ def draw_weights(layer: nn.Module) -> None:
 class Autoencoder(nn.Module):
     """Linear layers from `sizes[0]` pixels down to a code of `sizes[-1]` numbers, and back.
 
-    `encoder` and `decoder` are nn.Sequential. Encoder: nn.Linear from each size to the next,
-    nn.SiLU between them (x * sigmoid(x), a ReLU with a round corner), none after the code. Decoder:
-    the same sizes backward, nn.SiLU between them, nn.Sigmoid at the end: pixels lie in [0, 1].
+    self.encoder and self.decoder are nn.Sequential. Encoder: nn.Linear from each size to the next,
+    with nn.SiLU between them (x * sigmoid(x), a smooth ReLU), but not after the code. Decoder: the
+    same sizes backward, with nn.SiLU between them and nn.Sigmoid at the end, since pixels lie in
+    [0, 1].
 
-    Shape: inputs (N, *), sizes[0] numbers each -> the same shape.
+    Shape: inputs (N, *) with sizes[0] numbers for each image -> the same shape.
 
     >>> Autoencoder((784, 100, 2))(torch.zeros(5, 1, 28, 28)).shape
     torch.Size([5, 1, 28, 28])
@@ -136,7 +138,7 @@ class Autoencoder(nn.Module):
     def __init__(self, sizes: Sequence[int] = (784, 1000, 500, 250, 30)) -> None:
         super().__init__()
         # Task 10.3 (3 points). Hint: write a loop over zip(sizes, sizes[1:]) that appends
-        # nn.Linear and nn.SiLU to a list, drop the last SiLU; use it for sizes and sizes[::-1].
+        # nn.Linear and nn.SiLU to a list. Remove the last SiLU. Use it for sizes and sizes[::-1].
         # BEGIN SOLUTION
         self.encoder, self.decoder = nn.Sequential(), nn.Sequential()
         for net, widths in ((self.encoder, sizes), (self.decoder, sizes[::-1])):
@@ -148,14 +150,14 @@ class Autoencoder(nn.Module):
         self.apply(draw_weights)
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """The codes. Shape: (N, *) -> (N, sizes[-1])."""
-        # Task 10.3, continued. Hint: flatten(1).
+        """Return the codes. Shape: (N, *) -> (N, sizes[-1])."""
+        # Task 10.3, continued. Hint: use flatten(1).
         # BEGIN SOLUTION
         return self.encoder(inputs.flatten(1))
         # END SOLUTION
 
     def decode(self, codes: Tensor) -> Tensor:
-        """The images of codes. Shape: (N, sizes[-1]) -> (N, sizes[0])."""
+        """Return the flat images for codes. Shape: (N, sizes[-1]) -> (N, sizes[0])."""
         return self.decoder(codes)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -163,15 +165,15 @@ class Autoencoder(nn.Module):
 
 
 # %% [markdown]
-# ## 3. The loss decides what is blurred
-# Where the code leaves open which of two images it was, one answer must do for both. Squared error
-# asks for their mean, which is gray; absolute error for the median, which is one or the other;
-# cross-entropy takes each pixel for a coin and asks for its probability.
+# ## 3. The loss determines how images are blurred
+# If two images have the same code, the decoder must give one answer for both. For the squared error
+# the best answer is their mean, which is gray. For the absolute error it is the median, which is
+# black or white. Cross-entropy treats each pixel as the probability of ink.
 
 
 # %%
 def reconstruction_loss(outputs: Tensor, targets: Tensor, kind: str = "squared") -> Tensor:
-    """How far the outputs are from the targets: summed over an image, averaged over the images.
+    """Return the error of the outputs: the sum over each image, then the mean over the images.
 
     kind: "squared" sums (o - t)^2; "absolute" sums |o - t|; "cross_entropy" sums
     -t log(o) - (1 - t) log(1 - o), for outputs and targets in [0, 1].
@@ -181,8 +183,8 @@ def reconstruction_loss(outputs: Tensor, targets: Tensor, kind: str = "squared")
     >>> reconstruction_loss(outputs, targets)  # (0.25 + 0.25 + 0 + 0) / 2 images
     tensor(0.2500)
     """
-    # Task 10.4 (2 points). Hint: F.binary_cross_entropy has the third, finite also where o is
-    # exactly 0 or 1; mind what it averages over.
+    # Task 10.4 (2 points). Hint: F.binary_cross_entropy gives the third one and is finite also if
+    # o is exactly 0 or 1. By default it takes the mean over all pixels, which is not wanted here.
     # BEGIN SOLUTION
     if kind == "squared":
         errors = (outputs - targets).square()
@@ -196,7 +198,7 @@ def reconstruction_loss(outputs: Tensor, targets: Tensor, kind: str = "squared")
 
 # %% [markdown]
 # ## 4. Training without labels
-# The loop of every lab before, but that the images are their own targets.
+# The training loop is that of the labs before, but the targets are the images themselves.
 
 
 # %%
@@ -207,7 +209,7 @@ def train(
     epochs: int,
     lr: float = 3e-3,
 ) -> None:
-    """Minimize loss(model, images) by Adam, whose learning rate rises to `lr`, then falls to 0."""
+    """Minimize loss(model, images) by Adam; the learning rate rises to `lr`, then falls to 0."""
     optimizer = torch.optim.Adam(model.parameters(), lr)
     steps = epochs * len(batches) + 1
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, cycle_momentum=False)
@@ -223,22 +225,23 @@ def train(
 
 
 # %% [markdown]
-# ## 5. A way between two digits
-# A code can be changed by hand. On the straight line between two codes lie images that nobody drew.
+# ## 5. From one digit to another
+# A code can be changed by hand. The codes on the straight line between two digits give images that
+# nobody has drawn.
 
 
 # %%
 def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """`steps` codes at equal distances on the line from `start` to `end`, both included.
+    """Return `steps` codes at equal distances on the line from `start` to `end`, both included.
 
-    Shape: start (K,), end (K,), steps at least 2 -> (steps, K).
+    Shape: start (K,), end (K,), steps at least 2 -> (steps, K), with the dtype of `start`.
 
     >>> interpolate(torch.tensor([0.0, 4.0]), torch.tensor([1.0, 0.0]), 3)
     tensor([[0.0000, 4.0000],
             [0.5000, 2.0000],
             [1.0000, 0.0000]])
     """
-    # Task 10.5 (1 point). Hint: torch.linspace(0, 1, steps) as a column.
+    # Task 10.5 (1 point). Hint: use torch.linspace(0, 1, steps) as a column.
     # BEGIN SOLUTION
     weights = torch.linspace(0, 1, steps).to(start)[:, None]
     return (1 - weights) * start + weights * end
@@ -247,9 +250,9 @@ def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
 
 # %% [markdown]
 # ## 6. Denoising
-# If the code is wide, copying is a perfect and useless answer. So break the input and ask for the
-# whole image: what is missing can only be found by knowing what digits look like (Vincent et al.
-# 2008).
+# If the code is wide, the network can simply copy the image: the error is 0, but the code is
+# useless. So remove some pixels of the input and ask for the whole image. Only a network that knows
+# what digits look like can fill in the missing pixels (Vincent et al. 2008).
 
 
 # %%
@@ -259,17 +262,17 @@ def denoising_loss(
     fraction: float,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The squared reconstruction_loss of model(broken images) against the whole images.
+    """Return the squared reconstruction_loss between model(broken images) and the whole images.
 
-    Each number of the images is set to 0 on its own with probability `fraction`, drawn from
-    `generator`; the others stay as they are. `images` itself is not changed.
+    In the broken images each number is 0 with probability `fraction`, independently, drawn with
+    `generator`; the other numbers are unchanged. Do not change `images` itself.
     Shape: images (N, *) -> ().
 
     >>> denoising_loss(lambda broken: broken, torch.ones(1, 10), fraction=1.0)
     tensor(10.)
     """
-    # Task 10.6 (2 points). Hint: torch.rand(images.shape, generator=generator) is below `fraction`
-    # with probability `fraction`.
+    # Task 10.6 (2 points). Hint: a number of torch.rand(images.shape, generator=generator) is less
+    # than `fraction` with probability `fraction`.
     # BEGIN SOLUTION
     keep = torch.rand(images.shape, generator=generator) >= fraction
     return reconstruction_loss(model(images * keep.to(images.device)), images)
@@ -278,16 +281,16 @@ def denoising_loss(
 
 # %% [markdown]
 # ## 7. Labels that cost nothing
-# Self-supervision: hide something that you know about the image, and learn to tell it. Turn each
-# image by a quarter and ask how often; whoever answers must know what stands upright (Gidaris et
-# al. 2018).
+# Self-supervision: hide something that you know about the image, and train a network to find it.
+# Here the network must say by how many quarter turns an image was rotated. For that it must know
+# how upright digits look (Gidaris et al. 2018).
 
 
 # %%
 def rotations(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each image turned counterclockwise by 0, 1, 2 and 3 quarters, with the number of quarters.
+    """Rotate each image counterclockwise by 0, 1, 2 and 3 quarter turns; return images and turns.
 
-    First all images unturned, then all turned once, and so on.
+    The order is: first all images without rotation, then all rotated once, and so on.
     Shape: images (N, C, H, H) -> inputs (4 N, C, H, H), targets int64 (4 N,).
 
     >>> inputs, targets = rotations(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
@@ -295,7 +298,7 @@ def rotations(images: Tensor) -> tuple[Tensor, Tensor]:
     (tensor([[[2., 4.],
              [1., 3.]]]), tensor([0, 1, 2, 3]))
     """
-    # Task 10.7 (2 points). Hint: torch.rot90(images, k, dims=(2, 3)) and repeat_interleave.
+    # Task 10.7 (2 points). Hint: use torch.rot90(images, k, dims=(2, 3)) and repeat_interleave.
     # BEGIN SOLUTION
     inputs = torch.cat([images.rot90(turns, (2, 3)) for turns in range(4)])
     return inputs, torch.arange(4, device=images.device).repeat_interleave(len(images))
@@ -304,7 +307,7 @@ def rotations(images: Tensor) -> tuple[Tensor, Tensor]:
 
 # %% [markdown]
 # ## 8. The experiment
-# Every error is of the 10,000 test images, which no training sees.
+# All errors are measured on the 10,000 test images, which are never used for training.
 
 
 # %%
@@ -314,12 +317,12 @@ def squared(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def run(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """model(images), in parts."""
+    """Return model(images), computed in parts."""
     return torch.cat([model(part) for part in images.split(1000)])
 
 
 def compare_codes(batches: data.Batches, test: Tensor, epochs: int) -> dict[str, Callable]:
-    """PCA, the deep and the convolutional autoencoder by their errors; returns them."""
+    """Print the errors of PCA, the deep and the convolutional autoencoder; return the models."""
     images = batches.images[batches.indices.to(batches.device)].flatten(1) / 255
     mean, directions = pca(images, 30)
 
@@ -344,7 +347,7 @@ def compare_codes(batches: data.Batches, test: Tensor, epochs: int) -> dict[str,
 
 
 def compare_losses(batches: data.Batches, test: Tensor, epochs: int) -> list[Tensor]:
-    """One network under three losses; returns what each makes of the first test images."""
+    """Train one network with three losses; return the outputs for the first test images."""
     print(f"\n{'4 numbers, trained on':<22}{'squared':>12}{'absolute':>12}{'gray':>12}")
     shown = []
     for kind in ("squared", "absolute", "cross_entropy"):
@@ -352,29 +355,31 @@ def compare_losses(batches: data.Batches, test: Tensor, epochs: int) -> list[Ten
         train(net, batches, lambda m, x, kind=kind: reconstruction_loss(m(x), x, kind), epochs)
         outputs = run(net, test)
         errors = [reconstruction_loss(outputs, test, k).item() for k in ("squared", "absolute")]
-        gray = ((outputs > 0.1) & (outputs < 0.9)).float().mean().item()  # neither paper nor ink
+        gray = (
+            ((outputs > 0.1) & (outputs < 0.9)).float().mean().item()
+        )  # neither background nor ink
         print(f"{kind:<22}{errors[0]:>12.2f}{errors[1]:>12.2f}{gray:>12.1%}")
         shown.append(outputs[:8])
     return shown
 
 
 def denoise(batches: data.Batches, test: Tensor, epochs: int) -> list[Tensor]:
-    """Trained on whole and on broken images: which mends a broken one? Returns some of each."""
+    """Compare training on whole and on broken images; return some images of each kind."""
     broken = test * (torch.rand_like(test) >= 0.5)
     shown, errors = [test[:8], broken[:8]], {"nothing": reconstruction_loss(broken, test).item()}
     for name, fraction in (("whole images", 0.0), ("broken images", 0.5)):
         net = Autoencoder((784, 500, 100)).to(test.device)
         train(net, batches, lambda m, x, f=fraction: denoising_loss(m, x, f), epochs)
-        mended = run(net, broken)
-        errors[name] = reconstruction_loss(mended, test).item()
-        shown.append(mended[:8])
-    print(f"\n{'half the pixels gone; trained on':<46}{'squared':>12}")
+        repaired = run(net, broken)
+        errors[name] = reconstruction_loss(repaired, test).item()
+        shown.append(repaired[:8])
+    print(f"\n{'half of the pixels missing; trained on':<46}{'squared':>12}")
     print("\n".join(f"{name:<46}{error:>12.2f}" for name, error in errors.items()))
     return shown
 
 
 def self_supervise(batches: data.Batches, epochs: int) -> tuple[nn.Module, nn.Module]:
-    """Convolutions as they are at first, and those that learned to tell the turn."""
+    """Return untrained convolutions, and the same ones trained to recognize rotations."""
 
     def convolutions() -> nn.Sequential:  # (N, 1, 28, 28) -> (N, 288)
         convs = nn.Conv2d(1, 16, 5, stride=2), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2), nn.ReLU()
@@ -390,7 +395,7 @@ def self_supervise(batches: data.Batches, epochs: int) -> tuple[nn.Module, nn.Mo
 
 
 def linear_accuracy(encode: Callable, mnist: data.ImageData, chosen: Tensor, device: str) -> float:
-    """Of a linear classifier on the codes, by least squares from the labels of `chosen`."""
+    """Return the accuracy of a least-squares classifier on codes, with the labels of `chosen`."""
     images = mnist.train_images[chosen], mnist.test_images[:2000]
     known, unseen = (run(encode, part.to(device) / 255).cpu() for part in images)
     known, unseen = ((codes - known.mean(0)) / known.std() for codes in (known, unseen))
@@ -401,7 +406,7 @@ def linear_accuracy(encode: Callable, mnist: data.ImageData, chosen: Tensor, dev
 
 
 def draw(nets: dict[str, Callable], test: Tensor, labels: Tensor, out: Path) -> None:
-    """Reconstructions; the plane of 2-number codes; a walk from digit to digit."""
+    """Draw reconstructions, the plane of 2-number codes, and a path from digit to digit."""
     deep, flat = nets["deep autoencoder"], nets["deep autoencoder, 2 numbers"]
     rows = [run(net, test[:8]) for name, net in nets.items() if "2 numbers" not in name]
     title = "Test images; from 30 numbers by PCA, deep, convolutional"
@@ -424,18 +429,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     batches, _, _ = mnist.batches(
         batch_size=100, seed=args.seed, device=args.device, limit=args.limit, normalize="none"
     )
-    print(f"data: {mnist.source}; {batches.num_samples:,} training images, no label of theirs")
+    print(f"data: {mnist.source}; {batches.num_samples:,} training images without labels")
     test = mnist.test_images[: args.limit].to(args.device) / 255
     shorter = max(1, args.epochs // 2)
     nets = compare_codes(batches, test, args.epochs)
     blurred = compare_losses(batches, test, shorter)
-    mended = denoise(batches, test, shorter)
+    repaired = denoise(batches, test, shorter)
 
     untrained, turned = self_supervise(batches, max(1, shorter // 2))
     encoders = {
         "pixels": nn.Flatten(),
         "convolutions, untrained": untrained,
-        "convolutions that tell the turn": turned,
+        "convolutions trained on rotations": turned,
         "codes of the deep autoencoder": nets["deep autoencoder"].encode,
     }
     print(f"\n{'linear classifier, 200 labels, on':<46}{'right':>12}")
@@ -447,8 +452,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         title = "4 numbers: the images; trained on squared, absolute error, cross-entropy"
         images = torch.cat([test[:8], *blurred])
         plots.image_grid(images, path=args.out / "losses.png", title=title)
-        title = "Whole; broken; mended by training on whole, on broken images"
-        plots.image_grid(torch.cat(mended), path=args.out / "denoising.png", title=title)
+        title = "Whole; broken; repaired by training on whole, on broken images"
+        plots.image_grid(torch.cat(repaired), path=args.out / "denoising.png", title=title)
         print(f"figures: {args.out}")
 
 
@@ -457,15 +462,16 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Give the deep autoencoder a code of 784 numbers. What can it do, and what has it learned then?
+# 1. Give the deep autoencoder a code of 784 numbers. What can it do then, and what does it learn?
 # BEGIN SOLUTION
-# Answer: it can copy every pixel through, error 0, and has learned nothing of digits: any image,
-# noise too, comes out as it went in. Something must stand in the way of copying: a narrow code, or
-# pixels taken away (task 10.6), or a penalty on the code.
+# Answer: it can copy every pixel with error 0, and it learns nothing about digits: it returns every
+# image unchanged, even noise. Something must prevent copying: a narrow code, missing pixels (task
+# 10.6), or a penalty on the code.
 # END SOLUTION
-# 2. Decode a code drawn at random. Why is it so often no digit, and what would have to change?
+# 2. Decode a random code. Why is the result often not a digit, and what would have to change?
 # BEGIN SOLUTION
-# Answer: nothing in the loss asks codes to fill their space. Between the clusters of digits the
-# decoder was never trained, so it may give anything there. A variational autoencoder adds what is
-# missing, a pull of the codes towards one known distribution; a GAN (lab 11) starts from one.
+# Answer: the loss does not require the codes to fill the space. Between the clusters of digits the
+# decoder was never trained, so its output can be anything there. A variational autoencoder adds a
+# term that pulls the codes toward one known distribution. A GAN (lab 11) starts from a known
+# distribution.
 # END SOLUTION

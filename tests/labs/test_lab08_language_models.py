@@ -1,6 +1,6 @@
 """Tests of lab 08, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are torch's own cells, counting by hand, and the loop written out over float64 weights.
+The oracles are torch's own cells, counts by hand, and a separate training loop in float64.
 """
 
 import itertools
@@ -30,7 +30,7 @@ def close(got, expected, what):
 
 
 def counted(tokens, n):
-    """The oracle: for each run, the places where it stands."""
+    """The oracle: count the positions of each sequence in the text."""
     runs = {tuple(tokens[i : i + k]) for k in range(1, n + 1) for i in range(len(tokens) - k + 1)}
     return {
         run: sum(tuple(tokens[i : i + len(run)]) == run for i in range(len(tokens))) for run in runs
@@ -41,14 +41,14 @@ def counted(tokens, n):
     0.5,
     task="8.1",
     forbidden=("dlcourse.models*",),
-    hint="runs of every length up to n, each a tuple: (7,), (7, 8)",
+    hint="count tuples of each length up to n: (7,), (7, 8)",
 )
 def test_counts_of_the_example(student):
     got = student.count_ngrams([7, 8, 7, 8], 2)
     assert got == {(7,): 2, (8,): 2, (7, 8): 2, (8, 7): 1}
 
 
-@points(0.5, task="8.1", hint="the last run ends with the last token", hidden=True)
+@points(0.5, task="8.1", hint="the last sequence ends with the last token", hidden=True)
 def test_counts_of_any_text(student):
     for n, tokens in [(1, [5]), (3, [4, 4]), (3, draw_tokens(60, 3)), (4, draw_tokens(40, 2, 1))]:
         got = {run: count for run, count in student.count_ngrams(tokens, n).items() if count}
@@ -56,7 +56,7 @@ def test_counts_of_any_text(student):
 
 
 def probability(counts, context, token, num_tokens, vocab_size, weights):
-    """The interpolated trigram, its three cases written out."""
+    """The interpolated trigram, with its three cases one by one."""
     a, b = context
     w1, w2, w3 = weights
     p = w1 * counts.get((token,), 0) / num_tokens + (1 - w1) / vocab_size
@@ -82,20 +82,22 @@ def test_trigram_of_the_example(student):
     close(got, p3, "P(9 | 7 8)")
 
 
-@points(1, task="8.2", hint="a context that was never seen: the order below decides", hidden=True)
+@points(1, task="8.2", hint="if a context never occurred, use the order below", hidden=True)
 def test_trigram_is_a_distribution_after_any_context(student):
     tokens, weights = draw_tokens(50, 5), (0.9, 0.6, 0.3)
     counts = counted(tokens, 3)
     rare = next(c for c in itertools.product(range(5), repeat=2) if c not in counts)
     for context in [tuple(tokens[:2]), (tokens[3], tokens[4]), rare, (rare[0], 6), (6, tokens[0])]:
         total = 0.0
-        for token in range(7):  # 5 and 6 are in the vocabulary, though not in the text
+        for token in range(7):  # 5 and 6 are in the vocabulary but not in the text
             got = student.trigram_probability(counts, context, token, 50, 7, weights)
             close(
                 got, probability(counts, context, token, 50, 7, weights), f"P({token} | {context})"
             )
             total += got
-        assert math.isclose(total, 1.0, rel_tol=1e-9), f"after {context} they add up to {total:.6f}"
+        assert math.isclose(total, 1.0, rel_tol=1e-9), (
+            f"after {context}: expected probabilities with the sum 1, got {total:.6f}"
+        )
 
 
 @points(0.5, task="8.3", hint="exp((30 ln 8 + 10 ln 2) / 40)")
@@ -103,7 +105,7 @@ def test_perplexity_of_the_example(student):
     close(student.perplexity([(math.log(8), 30), (math.log(2), 10)]), 4 * 2**0.5, "perplexity")
 
 
-@points(0.5, task="8.3", hint="one exp at the end, of the mean over all tokens", hidden=True)
+@points(0.5, task="8.3", hint="call exp once, at the end, on the mean over all tokens", hidden=True)
 def test_perplexity_weighs_every_token_alike(student):
     surprises = randn(100).abs().tolist()
     for sizes in ([100], [70, 29, 1], [1] * 100):
@@ -116,7 +118,7 @@ def test_perplexity_weighs_every_token_alike(student):
     0.5,
     task="8.4",
     forbidden=("dlcourse.models*",),
-    hint="the vectors side by side, the oldest first, times H.T, plus d",
+    hint="concatenate the vectors, the oldest first; then tanh(x @ H.T + d)",
 )
 def test_feedforward_of_the_example(student):
     C = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
@@ -125,7 +127,7 @@ def test_feedforward_of_the_example(student):
     assert_close(got, torch.tensor([[math.tanh(0.1 * 2 + 0.2 * 1)]]))
 
 
-@points(0.5, task="8.4", hint="windows may have any dimensions before the last", hidden=True)
+@points(0.5, task="8.4", hint="windows can have any dimensions before the last one", hidden=True)
 def test_feedforward_of_batches_of_windows(student):
     C, d = randn(9, 4), randn(5, seed=2)
     for shape in [(2, 3, 2), (6, 3), (3, 1, 1)]:
@@ -136,7 +138,7 @@ def test_feedforward_of_batches_of_windows(student):
 
 
 def cell_of_torch(kind, blocks, N, D, H, seed=0):
-    """x, h, c, W, U, b, and torch's own cell with these weights."""
+    """Return x, h, c, W, U, b, and torch's own cell with these weights."""
     x, h, c = randn(N, D, seed=seed), randn(N, H, seed=seed + 1), randn(N, H, seed=seed + 2)
     W, U = randn(blocks * H, D, seed=seed + 3), randn(blocks * H, H, seed=seed + 4)
     b = randn(blocks * H, seed=seed + 5)
@@ -154,7 +156,7 @@ SIZES = [(1, 3, 2), (2, 4, 5), (3, 1, 4)]  # N, D, H
     1,
     task="8.5",
     forbidden=CELLS,
-    hint="rows times a matrix is x @ W.T; one bias, one tanh around all",
+    hint="tanh(x @ W.T + h @ U.T + b)",
 )
 @torch.no_grad()
 def test_elman_step_is_that_of_torch(student):
@@ -163,7 +165,7 @@ def test_elman_step_is_that_of_torch(student):
         assert_close(student.elman_step(x, h, W, U, b), cell(x, h))
 
 
-@points(0.5, task="8.5", hint="the docstring's example: sigma(0) = 0.5 of c = 1 stays")
+@points(0.5, task="8.5", hint="in the example all gates are sigma(0) = 0.5, so c' = 0.5 * 1")
 def test_lstm_step_of_the_example(student):
     one, zero = torch.ones(1, 1), torch.zeros(1, 1)
     h, c = student.lstm_step(zero, zero, one, torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
@@ -171,7 +173,7 @@ def test_lstm_step_of_the_example(student):
     assert_close(h, torch.tensor([[0.5 * math.tanh(0.5)]]))
 
 
-@points(0.5, task="8.5", hint="the blocks of rows in the order i, f, g, o; h' from c'", hidden=True)
+@points(0.5, task="8.5", hint="the order of the blocks is i, f, g, o; h' uses c'", hidden=True)
 @torch.no_grad()
 def test_lstm_step_is_that_of_torch(student):
     for seed, sizes in enumerate(SIZES):
@@ -182,14 +184,14 @@ def test_lstm_step_is_that_of_torch(student):
         assert_close(got_h, expected_h)
 
 
-@points(0.5, task="8.5", hint="with all weights 0, z is 0.5 and n is 0: half of h stays")
+@points(0.5, task="8.5", hint="with all weights 0, z is 0.5 and n is 0, so h' = 0.5 * h")
 def test_gru_step_of_the_example(student):
     one = torch.ones(1, 1)
     got = student.gru_step(one, one, torch.zeros(3, 1), torch.zeros(3, 1), torch.zeros(3))
     assert_close(got, torch.tensor([[0.5]]))
 
 
-@points(0.5, task="8.5", hint="r scales U h alone; z keeps the old h", hidden=True)
+@points(0.5, task="8.5", hint="in n, r multiplies only U h; z multiplies the old h", hidden=True)
 @torch.no_grad()
 def test_gru_step_is_that_of_torch(student):
     for seed, sizes in enumerate(SIZES):
@@ -205,7 +207,7 @@ def test_scrn_step_of_the_example(student):
     assert_close(h, torch.tensor([[3.5]]).sigmoid())
 
 
-@points(0.5, task="8.5", hint="h' sees the new s', not the old; alpha is 0.95", hidden=True)
+@points(0.5, task="8.5", hint="h' uses the new s', not s; alpha is 0.95 by default", hidden=True)
 def test_scrn_step_is_its_equations(student):
     for N, D, H, K in [(1, 3, 2, 4), (3, 2, 5, 1)]:
         x, h, s = randn(N, D), randn(N, H, seed=1), randn(N, K, seed=2)
@@ -219,7 +221,7 @@ def test_scrn_step_is_its_equations(student):
             assert_close(got_h, (F.linear(new, P) + F.linear(x, A) + F.linear(h, R)).sigmoid())
 
 
-@points(0.5, task="8.6", forbidden=("clip_grad*",), hint="3 and 4 have the common norm 5")
+@points(0.5, task="8.6", forbidden=("clip_grad*",), hint="the common norm of 3 and 4 is 5")
 def test_clip_of_the_example(student):
     gradients, norm = student.clip([torch.tensor([3.0]), torch.tensor([[4.0]])], max_norm=1.0)
     close(norm, 5.0, "norm")
@@ -227,7 +229,7 @@ def test_clip_of_the_example(student):
     assert_close(gradients[1], torch.tensor([[0.8]]))
 
 
-@points(0.5, task="8.6", hint="short ones stay; none is changed in place; a norm of 0", hidden=True)
+@points(0.5, task="8.6", hint="scale only above max_norm; change nothing in place", hidden=True)
 def test_clip_scales_only_what_is_too_long(student):
     given = [randn(3, 4), randn(5, seed=1), randn(2, 1, 2, seed=2)]
     norm = torch.cat([g.flatten() for g in given]).norm().item()
@@ -237,14 +239,14 @@ def test_clip_scales_only_what_is_too_long(student):
         for gradient, expected in zip(got, given, strict=True):
             assert_close(gradient, expected * min(1.0, max_norm / norm))
         for gradient, before in zip(left[0], given, strict=True):
-            assert torch.equal(gradient, before), "the gradients that were given are changed"
+            assert torch.equal(gradient, before), "clip changed the given gradients"
     zeros, norm = student.clip([torch.zeros(3)], 1.0)
     assert_close(zeros[0], torch.zeros(3))
     assert norm == 0
 
 
 class Game:
-    """An Elman model of the student's with weights drawn here, and its twin written out."""
+    """A model with the student's Elman cell and random weights, and an independent twin of it."""
 
     def __init__(self, student, vocab_size=6, size=4):
         self.size = size
@@ -272,7 +274,7 @@ class Game:
         return torch.stack(outputs, 1) @ E.T + b, h
 
     def train_epoch(self, batches, lr, max_norm):
-        """What the pass does to the twin; returns its perplexity."""
+        """Train the twin for one pass; return its perplexity."""
         h = randn(len(batches[0][0]), self.size) * 0
         total, count = 0.0, 0
         for inputs, targets in batches:
@@ -291,7 +293,7 @@ class Game:
         close(got, expected, "perplexity")
         state = self.model.state_dict()
         for name, value in self.twin.items():
-            assert torch.allclose(state[name], value), f"{name} is not what it should be then"
+            assert torch.allclose(state[name], value), f"{name} has a wrong value after the pass"
 
 
 def text_batches(rows, lengths, vocab_size=6):
@@ -305,7 +307,7 @@ def text_batches(rows, lengths, vocab_size=6):
     task="8.7",
     forbidden=("dlcourse.train*", "SGD"),
     needs=("8.3", "8.6"),
-    hint="one batch: the mean cross-entropy, its gradients clipped, parameter -= lr * gradient",
+    hint="for each batch: mean cross-entropy, clip, then parameter -= lr * gradient",
 )
 def test_one_batch_moves_the_weights(student):
     for lr, max_norm in ((0.5, 100.0), (2.0, 0.1)):
@@ -316,7 +318,7 @@ def test_one_batch_moves_the_weights(student):
     1,
     task="8.7",
     needs=("8.3", "8.6"),
-    hint="the state of one batch goes, detached, into the next; the last batch may be short",
+    hint="pass the state to the next batch, but detach it; the last batch can be short",
     hidden=True,
 )
 def test_the_state_is_carried_and_its_gradient_cut(student):
@@ -327,7 +329,7 @@ def test_the_state_is_carried_and_its_gradient_cut(student):
     1,
     task="8.7",
     needs=("8.3", "8.6"),
-    hint="what comes next after 0 1 2 3 4 5 is soon known",
+    hint="the text 0 1 2 3 4 5 0 1 ... must be easy to learn",
     hidden=True,
 )
 def test_training_learns_a_text_that_repeats(student):
@@ -338,13 +340,13 @@ def test_training_learns_a_text_that_repeats(student):
     assert perplexities[-1] < 1.5 < perplexities[0], (
         f"expected a perplexity below 1.5 after 25 passes, got {perplexities[-1]:.2f}"
     )
-    # Measured here, on what was learned, with a state that begins anew.
+    # Measured here with the learned weights and a new state.
     state = game.model.state_dict()
     for name, value in game.twin.items():
         value.data = state[name]
     logits, _ = game.logits(inputs, randn(2, 8) * 0)
     right = (logits.argmax(2) == targets).double().mean().item()
-    assert right > 0.95, f"expected the next token to be known, got {right:.0%} right"
+    assert right > 0.95, f"expected over 95 % right predictions, got {right:.0%}"
 
 
 @points(0.5, task="8.8", hint="divide the logits, then softmax over the last dimension")
@@ -354,7 +356,7 @@ def test_soften_of_the_example(student):
     assert_close(student.soften(logits, 1.0), torch.tensor([0.2, 0.8]))
 
 
-@points(0.5, task="8.8", hint="each row sums to 1; logits of 1000 must not overflow", hidden=True)
+@points(0.5, task="8.8", hint="the sum of each row is 1; use torch.softmax", hidden=True)
 def test_soften_of_many_rows(student):
     for shape, temperature in [((7,), 2.0), ((3, 5), 0.7), ((2, 3, 4), 1.3)]:
         logits = randn(*shape)

@@ -1,6 +1,7 @@
 """Tests of lab 10, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are eigenvectors of the covariance, forwards written out, and hand arithmetic.
+The oracles are eigenvectors of the covariance, forward passes computed from the weights, and hand
+arithmetic.
 """
 
 import itertools
@@ -17,12 +18,12 @@ def rand(*shape, seed=0, dtype=torch.float64):
 
 
 def spread_out(num_images, num_pixels, seed=0):
-    """Images whose variance differs from pixel to pixel, so that each direction is its own."""
+    """Make images whose variance differs between pixels, so that all directions differ."""
     return 3 + rand(num_images, num_pixels, seed=seed) * torch.arange(1.0, num_pixels + 1)
 
 
 def same_directions(components, expected):
-    """Directions may point either way: compare after turning each along its twin."""
+    """Compare directions after giving each the sign of the expected one."""
     assert tuple(components.shape) == tuple(expected.shape), (
         f"expected components of shape {tuple(expected.shape)}, got {tuple(components.shape)}"
     )
@@ -34,7 +35,7 @@ def same_directions(components, expected):
     1,
     task="10.1",
     forbidden=("dlcourse.models*", "*_lowrank"),
-    hint="take the mean away first; directions are rows, one per number",
+    hint="subtract the mean first; each row is a direction",
 )
 def test_pca_of_points_on_a_line(student):
     images = torch.tensor([[1.0, 2.0, 7.0], [4.0, 6.0, 7.0], [-2.0, -2.0, 7.0]])
@@ -43,7 +44,9 @@ def test_pca_of_points_on_a_line(student):
     same_directions(components, torch.tensor([[0.6, 0.8, 0.0]]))
 
 
-@points(1, task="10.1", hint="the directions of largest variance, largest first", hidden=True)
+@points(
+    1, task="10.1", hint="return the directions of largest variance, largest first", hidden=True
+)
 def test_pca_finds_the_eigenvectors_of_the_covariance(student):
     for num_images, num_pixels, latent_dim in [(50, 6, 3), (7, 12, 4), (40, 5, 5)]:
         images = spread_out(num_images, num_pixels, seed=latent_dim)
@@ -57,7 +60,7 @@ def test_pca_finds_the_eigenvectors_of_the_covariance(student):
     0.5,
     task="10.2",
     forbidden=("dlcourse.models*",),
-    hint="the docstring's example by hand: 5 is 3 beyond the mean's 2",
+    hint="compute the docstring's example by hand: 5 minus the mean 2 is 3",
 )
 def test_pca_reconstructs_the_example(student):
     codes, outputs = student.pca_reconstruct(
@@ -67,7 +70,7 @@ def test_pca_reconstructs_the_example(student):
     assert_close(outputs, torch.tensor([[5.0, 1.0]]))
 
 
-@points(0.5, task="10.2", hint="codes (N, K) from components.T, outputs (N, D)", hidden=True)
+@points(0.5, task="10.2", hint="codes (N, K) use components.T; outputs are (N, D)", hidden=True)
 def test_pca_reconstructs_along_any_directions(student):
     images, mean = rand(4, 6), rand(6, seed=1)
     basis, _ = torch.linalg.qr(rand(6, 3, seed=2))
@@ -77,7 +80,7 @@ def test_pca_reconstructs_along_any_directions(student):
 
 
 def layers(weights):
-    """The names of the student's weights, encoder's first, each in its order."""
+    """Return the names of the student's weights in order, the encoder's first."""
     return [n for part in ("encoder.", "decoder.") for n in weights if n.startswith(part)]
 
 
@@ -88,7 +91,7 @@ def expected_shapes(sizes):
 
 
 def loaded(model, seed=0):
-    """Give `model` weights drawn here, so that it cannot choose them; return them in order."""
+    """Load random weights into `model`, so that it cannot choose them; return them in order."""
     state = model.state_dict()
     names = layers(state)
     drawn = {
@@ -100,7 +103,7 @@ def loaded(model, seed=0):
 
 
 def forward(weights, inputs):
-    """The codes and outputs of the autoencoder, written out over its weights in order."""
+    """Compute the codes and outputs of the autoencoder from its weights in order."""
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
     half, x = len(pairs) // 2, inputs.flatten(1)
     for number, (weight, bias) in enumerate(pairs, start=1):
@@ -116,17 +119,19 @@ def forward(weights, inputs):
     1,
     task="10.3",
     forbidden=("dlcourse.models*",),
-    hint="print(Autoencoder((6, 5, 4, 2))): which layer is too many, or off?",
+    hint="look at print(Autoencoder((6, 5, 4, 2))): which layer is wrong?",
 )
 def test_autoencoder_has_its_layers(student):
     for sizes in [(6, 5, 4, 2), (784, 1000, 500, 250, 30)]:
         weights = student.Autoencoder(sizes).state_dict()
         names = layers(weights)
         assert [tuple(weights[name].shape) for name in names] == expected_shapes(sizes)
-        assert len(names) == len(weights), "expected layers in encoder and decoder alone"
+        assert len(names) == len(weights), "expected weights only in encoder and decoder"
 
 
-@points(1, task="10.3", hint="SiLU between the layers, not after the code; the sigmoid at the end")
+@points(
+    1, task="10.3", hint="SiLU between the layers, but not after the code; a sigmoid at the end"
+)
 def test_autoencoder_computes_its_codes_and_images(student):
     model = student.Autoencoder((12, 7, 5, 3))
     weights = loaded(model)
@@ -139,7 +144,7 @@ def test_autoencoder_computes_its_codes_and_images(student):
 
 
 def bumps(num_images):
-    """A bright spot anywhere, (N, 1, 8, 8): two numbers say where, though not linearly."""
+    """Draw a bright spot anywhere: two numbers describe it, but not linearly. (N, 1, 8, 8)."""
     y, x = rand(2, num_images, 1, 1, dtype=torch.float32) * 5 + 1
     axis = torch.arange(8.0)
     distance = (axis.view(1, 8, 1) - y).square() + (axis.view(1, 1, 8) - x).square()
@@ -150,7 +155,7 @@ def bumps(num_images):
     1,
     task="10.3",
     needs=("10.4",),
-    hint="a trained autoencoder is far below PCA: do the weights reach the optimizer?",
+    hint="a trained autoencoder has a much lower error than PCA: are all layers registered?",
     hidden=True,
 )
 def test_trained_autoencoder_is_far_below_pca(student):
@@ -172,7 +177,7 @@ def test_trained_autoencoder_is_far_below_pca(student):
     1,
     task="10.4",
     forbidden=("dlcourse.train*",),
-    hint="sum over an image, then the mean over images, not over pixels",
+    hint="take the sum over each image, then the mean over the images",
 )
 def test_losses_by_hand(student):
     outputs = torch.tensor([[0.5, 0.5, 0.8], [0.25, 1.0, 0.5]])
@@ -183,7 +188,7 @@ def test_losses_by_hand(student):
     assert_close(student.reconstruction_loss(outputs, targets, "absolute"), torch.tensor(1.0))
 
 
-@points(1, task="10.4", hint="-t log(o) - (1 - t) log(1 - o), and 0 where both are 0", hidden=True)
+@points(1, task="10.4", hint="-t log(o) - (1 - t) log(1 - o); it is 0 if both are 0", hidden=True)
 def test_losses_of_images(student):
     outputs, targets = 0.05 + 0.9 * rand(3, 1, 4, 5), rand(3, 1, 4, 5, seed=1)
     logs = targets * outputs.log() + (1 - targets) * (1 - outputs).log()
@@ -204,7 +209,7 @@ def test_line_between_two_codes(student):
     assert_close(got, torch.tensor([[0.0, 4.0], [0.5, 2.0], [1.0, 0.0]]))
 
 
-@points(0.5, task="10.5", hint="equal distances; the dtype of the codes", hidden=True)
+@points(0.5, task="10.5", hint="use equal distances and the dtype of the codes", hidden=True)
 def test_line_has_equal_steps(student):
     start, end = rand(5), rand(5, seed=1)
     for steps in (2, 7):
@@ -214,7 +219,7 @@ def test_line_has_equal_steps(student):
 
 
 def broken_of(student, images, fraction, seed=0, **more):
-    """The loss for a model that halves its inputs, and what the model was given."""
+    """Return the loss for a model that halves its inputs, and the inputs that it received."""
     seen = []
 
     def model(broken):
@@ -232,7 +237,7 @@ def broken_of(student, images, fraction, seed=0, **more):
     task="10.6",
     forbidden=("dlcourse.models*",),
     needs=("10.4",),
-    hint="the model sees broken images; the loss whole ones",
+    hint="give the model broken images; compare with the whole ones",
 )
 def test_denoising_loss_compares_with_the_whole_images(student):
     images = 0.5 + rand(4, 1, 6, 6)
@@ -244,7 +249,7 @@ def test_denoising_loss_compares_with_the_whole_images(student):
     assert_close(all_gone, images.square().sum() / 4)
 
 
-@points(1, task="10.6", needs=("10.4",), hint="each number on its own; use generator", hidden=True)
+@points(1, task="10.6", needs=("10.4",), hint="draw for each number; use `generator`", hidden=True)
 def test_denoising_breaks_its_share(student):
     images = torch.ones(50, 200)
     for fraction in (0.2, 0.7):
@@ -253,19 +258,19 @@ def test_denoising_breaks_its_share(student):
         assert abs(gone.mean() - fraction) < 0.03, (
             f"expected about {fraction:.0%} of the numbers to be 0, got {gone.mean():.1%}"
         )
-        # Drawn number by number, rows and columns differ about as coins do.
+        # If each number is drawn independently, the fractions of rows and columns differ a little.
         assert gone.mean(0).std() > 0.04
         assert gone.mean(1).std() > 0.015
         assert_close(loss, (broken / 2 - images).square().sum() / 50)
     again = broken_of(student, images, 0.7)[1]
-    assert torch.equal(broken, again), "the same generator gives the same broken images"
+    assert torch.equal(broken, again), "expected the same broken images with the same generator"
     other = broken_of(student, images, 0.7, seed=1)[1]
-    assert not torch.equal(broken, other), "another generator gives other broken images"
+    assert not torch.equal(broken, other), "expected other broken images with another generator"
     whole = broken_of(student, images, 0.0)[1]
     assert_close(whole, images)
 
 
-@points(1, task="10.7", hint="counterclockwise: the right column becomes the upper row")
+@points(1, task="10.7", hint="counterclockwise: the right column becomes the top row")
 def test_rotations_of_the_example(student):
     inputs, targets = student.rotations(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
     turned = [[[1, 2], [3, 4]], [[2, 4], [1, 3]], [[4, 3], [2, 1]], [[3, 1], [4, 2]]]
@@ -273,7 +278,7 @@ def test_rotations_of_the_example(student):
     assert_close(targets, torch.tensor([0, 1, 2, 3]))
 
 
-@points(1, task="10.7", hint="all images unturned first, then all turned once", hidden=True)
+@points(1, task="10.7", hint="first all images unrotated, then all rotated once", hidden=True)
 def test_rotations_of_several_images(student):
     images = rand(3, 2, 5, 5)
     inputs, targets = student.rotations(images)

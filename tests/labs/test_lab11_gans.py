@@ -1,6 +1,6 @@
 """Tests of lab 11, with their points. `student` is the lab under test: a solution or a submission.
 
-The oracles are the formulas in float64, the two steps taken here, and numbers worked out by hand.
+The oracles are the formulas in float64, the same steps on a twin, and numbers computed by hand.
 """
 
 import math
@@ -21,7 +21,7 @@ def randn(*shape, seed=0, dtype=torch.float64):
     0.5,
     task="11.1",
     forbidden=("dlcourse.train*",),
-    hint="-log D(real) - log(1 - D(fake)): each mean on its own",
+    hint="mean of -log D(real), plus mean of -log(1 - D(fake)), separately",
 )
 def test_discriminator_loss_is_the_formula(student):
     zero = torch.zeros(3)
@@ -31,7 +31,7 @@ def test_discriminator_loss_is_the_formula(student):
     assert_close(student.discriminator_loss(real, fake), expected)
 
 
-@points(0.5, task="11.1", hint="a logit of 1000: no log of a rounded sigmoid", hidden=True)
+@points(0.5, task="11.1", hint="use softplus, not the log of a rounded sigmoid", hidden=True)
 def test_discriminator_loss_holds_for_large_logits(student):
     for size in (60.0, 1e4):
         sure = torch.tensor([size])
@@ -56,7 +56,7 @@ def test_generator_losses_are_the_formulas(student):
     assert_close(student.generator_loss(fake, "minimax"), (1 - fake.sigmoid()).log().mean())
 
 
-@points(1, task="11.2", hint="softplus of the logit itself, for logits of any size", hidden=True)
+@points(1, task="11.2", hint="use softplus, which is finite for logits of any size", hidden=True)
 def test_generator_losses_hold_where_the_discriminator_is_sure(student):
     for size in (60.0, 1e4):
         fake, real = torch.tensor([-size]), torch.tensor([size])
@@ -72,7 +72,7 @@ def test_generator_losses_hold_where_the_discriminator_is_sure(student):
 
 
 class Players:
-    """A small game on the student's side, and its twin here: G 3 -> 4 numbers, D 4 -> a logit."""
+    """A small game for the student, and its twin: G from 3 to 4 numbers, D from 4 to a logit."""
 
     def __init__(self, student, seed=0, lr=0.1):
         self.nets = {
@@ -96,7 +96,7 @@ class Players:
             self.twin_optimizers[name] = adam
 
     def twin_step(self, name, loss):
-        """One step of the twin called `name`, with no gradient for the other."""
+        """Make one step of the twin called `name`, with no gradient for the other."""
         weights = list(self.twins[name].parameters())
         for weight, grad in zip(weights, torch.autograd.grad(loss, weights), strict=True):
             weight.grad = grad
@@ -137,7 +137,7 @@ def draw(seed):
     task="11.3",
     forbidden=("dlcourse.train*",),
     needs=("11.1",),
-    hint="the loss on images and on generator(latents), as a float",
+    hint="return the loss on images and on generator(latents), as a float",
 )
 def test_discriminator_step_moves_the_discriminator(student):
     players = Players(student)
@@ -150,15 +150,15 @@ def test_discriminator_step_moves_the_discriminator(student):
         latents,
     )
     close(got, players.twin_discriminator_step(images, latents))
-    players.compare("discriminator", "are not those after one step: zero_grad, backward, step")
-    players.compare("generator", "changed in the discriminator's step")
+    players.compare("discriminator", "differ from those after one step: zero_grad, backward, step")
+    players.compare("generator", "changed during the discriminator's step")
 
 
 @points(
     1,
     task="11.3",
     needs=("11.1",),
-    hint="detach() the fakes: no gradient may be left in the generator",
+    hint="detach() the fakes: store no gradient in the generator",
 )
 def test_discriminator_step_leaves_no_gradient_in_the_generator(student):
     players = Players(student, seed=1)
@@ -179,7 +179,7 @@ def test_discriminator_step_leaves_no_gradient_in_the_generator(student):
     task="11.4",
     forbidden=("dlcourse.train*",),
     needs=("11.2",),
-    hint="through the discriminator into the generator",
+    hint="the gradient goes through the discriminator into the generator",
 )
 def test_generator_step_moves_the_generator(student):
     for seed, kind in enumerate(("non_saturating", "minimax")):
@@ -194,8 +194,8 @@ def test_generator_step_moves_the_generator(student):
             *more,
         )
         close(got, players.twin_generator_step(latents, kind))
-        players.compare("generator", f"are not those after one step of the {kind} loss")
-        players.compare("discriminator", "changed in the generator's step")
+        players.compare("generator", f"differ from those after one step of the {kind} loss")
+        players.compare("discriminator", "changed during the generator's step")
 
 
 def take_turns(student, rounds=4):
@@ -216,22 +216,26 @@ def take_turns(student, rounds=4):
     1,
     task="11.3",
     needs=("11.1", "11.2", "11.4"),
-    hint="zero_grad before backward: what the generator's step left in D does not count",
+    hint="call zero_grad before backward: generator_step stored gradients in D",
     hidden=True,
 )
 def test_no_gradient_leaks_into_the_discriminators_next_step(student):
-    take_turns(student).compare("discriminator", "drift: gradients of another step leaked in")
+    take_turns(student).compare(
+        "discriminator", "are wrong after several steps: gradients of another step were used"
+    )
 
 
 @points(
     1,
     task="11.4",
     needs=("11.1", "11.2", "11.3"),
-    hint="zero_grad of the generator before each backward",
+    hint="call zero_grad of the generator before each backward",
     hidden=True,
 )
 def test_no_gradient_leaks_into_the_generators_next_step(student):
-    take_turns(student).compare("generator", "drift: gradients of another step leaked in")
+    take_turns(student).compare(
+        "generator", "are wrong after several steps: gradients of another step were used"
+    )
 
 
 def generator_shapes(latent_dim, width):
@@ -251,7 +255,7 @@ def generator_shapes(latent_dim, width):
 
 
 def loaded_generator(student, latent_dim, width):
-    """A generator of the student's with weights drawn here, so that it cannot choose them."""
+    """Build the student's generator with random weights, so that it cannot choose them."""
     model = student.Generator(latent_dim, width=width)
     state = model.state_dict()
     weights = {
@@ -279,7 +283,7 @@ def test_generator_has_the_layers_of_the_table(student):
         assert learned == generator_shapes(latent_dim, width)
 
 
-@points(1, task="11.5", hint="norm, then ReLU, twice; a sigmoid at the end", hidden=True)
+@points(1, task="11.5", hint="norm and then ReLU, twice; a sigmoid at the end", hidden=True)
 def test_generator_computes_its_images(student):
     model, w = loaded_generator(student, latent_dim=6, width=4)
     for batch_size in (2, 3):
@@ -294,7 +298,10 @@ def test_generator_computes_its_images(student):
 
 
 @points(
-    0.5, task="11.6", forbidden=("dlcourse.train*",), hint="count where each row's largest logit is"
+    0.5,
+    task="11.6",
+    forbidden=("dlcourse.train*",),
+    hint="count the classes with the largest logits",
 )
 def test_coverage_of_the_example(student):
     logits = torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]])
@@ -303,7 +310,7 @@ def test_coverage_of_the_example(student):
     assert_close(confidence, torch.tensor(9.0).sigmoid())
 
 
-@points(0.5, task="11.6", hint="a share for each of the K classes, also those unseen", hidden=True)
+@points(0.5, task="11.6", hint="return a share for each of the K classes, even 0", hidden=True)
 def test_coverage_of_many_classes(student):
     logits = randn(200, 7)
     logits[:, 6] = -9
@@ -314,7 +321,7 @@ def test_coverage_of_many_classes(student):
     assert_close(confidence, probabilities.mean())
 
 
-@points(0.5, task="11.7", hint="x goes down by lr * y, y up by lr * x: both from the same place")
+@points(0.5, task="11.7", hint="x decreases by lr * y, y increases by lr * x, with the old x")
 def test_play_of_the_examples(student):
     at_once = torch.tensor([[1.0, 1.0], [0.5, 1.5]])
     assert_close(student.play(1.0, 1.0, lr=0.5, steps=1), at_once)
@@ -322,7 +329,7 @@ def test_play_of_the_examples(student):
     assert_close(student.play(1.0, 1.0, lr=0.5, steps=1, in_turn=True), in_turn)
 
 
-@points(0.5, task="11.7", hint="steps + 1 rows, the start first", hidden=True)
+@points(0.5, task="11.7", hint="return steps + 1 rows, with the start first", hidden=True)
 def test_play_follows_its_steps(student):
     for in_turn in (False, True):
         x, y, way = -0.3, 2.0, [(-0.3, 2.0)]
@@ -334,9 +341,9 @@ def test_play_follows_its_steps(student):
         assert_close(student.play(-0.3, 2.0, 0.2, 7, in_turn), torch.tensor(way))
 
 
-@points(1, task="11.7", hint="at once it spirals out, in turn it circles", hidden=True)
+@points(1, task="11.7", hint="at once, the path spirals out; in turn, it circles", hidden=True)
 def test_play_at_once_spirals_out_and_in_turn_stays(student):
-    # Both at once, the squared distance grows by 1 + lr^2 a step, whatever the start.
+    # Both at once: the squared distance grows by the factor 1 + lr^2 in each step, from any start.
     far = student.play(0.6, 0.8, lr=0.1, steps=300).double().norm(dim=1)
     expected = (1 + 0.1**2) ** (torch.arange(301.0, dtype=torch.float64) / 2)
     assert_close(far, expected, atol=1e-3, rtol=1e-4)
@@ -348,14 +355,16 @@ def test_play_at_once_spirals_out_and_in_turn_stays(student):
     0.5,
     task="11.8",
     forbidden=("dlcourse.models*",),
-    hint="(3, 4) has the length 5; what is short stays as it is",
+    hint="(3, 4) has length 5; do not change short latents",
 )
 def test_projection_of_the_example(student):
     latents = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
     assert_close(student.project(latents), torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
 
 
-@points(0.5, task="11.8", hint="each row by its own length; a latent of 0 stays 0", hidden=True)
+@points(
+    0.5, task="11.8", hint="divide each row by its own length; a latent of 0 stays 0", hidden=True
+)
 def test_projection_of_many_latents(student):
     latents = randn(20, 5) * torch.linspace(0, 2, 20, dtype=torch.float64)[:, None]
     got = student.project(latents)
