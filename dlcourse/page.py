@@ -1,7 +1,7 @@
 """HTML pages from Jinja2 templates, with every inserted text escaped.
 
-`page.html.jinja` is the skeleton of every report: head, style, and the macros `table` and `bar`.
-A report's own template extends it and fills the block `body`.
+`page.html.jinja` is the skeleton of every report. A report's own template extends it, fills the
+block `body`, and may import the macros `table` and `bar` from `page_macros.html.jinja`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ def test_a_page_escapes_what_is_inserted():
 
 
 def test_a_table_escapes_its_cells_and_aligns_numbers_to_the_right():
-    template = page.environment().get_template("page.html.jinja")
-    table = template.make_module({"title": ""}).table(["name", "n"], [["<b>", 3]], {1})
+    macros = page.environment().get_template("page_macros.html.jinja").module
+    table = macros.table(["name", "n"], [["<b>", 3]], {1})
     assert isinstance(table, Markup)
     assert '<td>&lt;b&gt;</td><td class="number">3</td>' in table
 

@@ -1,4 +1,4 @@
-"""The comparison harness: grids of runs, fairly made, and what came of them.
+"""Compare models, optimizers and settings fairly: grids of runs and their results.
 
 from dlcourse import compare
 
@@ -8,10 +8,13 @@ print(compare.as_text(study))
 compare.write_report(study)
 """
 
-from dlcourse.compare.harness import grid
+from dlcourse.compare.grid import grid
 from dlcourse.compare.report import write_report
-from dlcourse.compare.row import Row
+from dlcourse.compare.result import Result
+from dlcourse.compare.settings import Environment
 from dlcourse.compare.study import Study, load
 from dlcourse.compare.table import as_text, beside
 
-__all__ = ["Row", "Study", "as_text", "beside", "grid", "load", "write_report"]
+__all__ = [
+    "Environment", "Result", "Study", "as_text", "beside", "grid", "load", "write_report",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`dlcourse compare`, once its flags are parsed."""
+"""The command `dlcourse compare`, after its flags are parsed."""
 
 from __future__ import annotations
 
@@ -8,126 +8,175 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse import executors, runtime
-from dlcourse.compare import axes, experiments, harness, lectures, report, search, study, table
+from dlcourse.compare import report, search, table
+from dlcourse.compare.grid import grid
+from dlcourse.compare.lectures import experiment
+from dlcourse.compare.lectures.catalog import EXPERIMENTS
+from dlcourse.compare.settings import Environment, parse_values
+from dlcourse.compare.study import Study, load
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
-__all__ = ["TINY", "compare"]
+__all__ = ["compare"]
 
 TINY = {"limit": 4000, "epochs": 3}
-# Flags that are axes; their names are the names of arguments.
-AXES = (
+# Flags that name settings of a run; several values make an axis.
+SETTINGS = (
     "model", "data", "init", "optimizer", "lr", "epochs", "batch_size", "train_size",
     "random_labels", "depth", "width", "activation", "dropout", "batch_norm", "schedule",
     "weight_decay", "patience", "limit",
 )  # fmt: skip
+SEARCH = ("max_epochs", "eta")
+PLACE = ("data_dir", "offline", "device", "threads")
+RUN = ("seeds", "tiny", "out", "jobs", "executor", "no_together")
+# What each way to call the command reads; every other flag is refused.
+READ = {
+    "list": (),
+    "beside": (),
+    "report": PLACE,
+    "search": (*SETTINGS, "axis", *SEARCH, *PLACE, *RUN),
+    "experiment": (*SETTINGS, "axis", *PLACE, *RUN, "yes"),
+    "grid": (*SETTINGS, "axis", *PLACE, *RUN, "yes"),
+}
 
 
-def compare(args: argparse.Namespace) -> str:
-    """Do what the flags say; returns what is to be printed."""
+def compare(args: argparse.Namespace) -> int:
+    """Do what the flags say and print the result; return the exit status.
+
+    The status is 1 if no run of a study has a score.
+    """
+    kind = kind_of(args)
     runtime.set_threads(args.threads)
-    if args.list:
-        return experiments.as_list(lectures.EXPERIMENTS.values())
-    if args.beside:
-        one, other = map(study.load, args.beside)
-        return table.beside(one, other)
-    if args.report:
-        return redrawn(args)
-    if args.search:
-        return searched(args)
-    if args.experiment:
-        return lecture(args)
-    settings = {"model": "mlp", "data": "mnist", **(TINY if args.tiny else {}), **settings_of(args)}
-    done = harness.grid(out_of(args, settings), **settings, **options(args))
-    return f"{table.as_text(done)}\n{report.write_report(done)}"
+    if kind == "list":
+        text, study = experiment.as_list(EXPERIMENTS.values()), None
+    elif kind == "beside":
+        text, study = table.beside(*map(loaded, args.beside)), None
+    elif kind == "report":
+        text, study = redrawn(loaded(args.report), environment_of(args))
+    elif kind == "search":
+        text, study = searched(args)
+    elif kind == "experiment":
+        text, study = lecture(args)
+    else:
+        text, study = ran(args)
+    print(text)
+    return int(study is not None and len(study.lost) == len(study.results))
 
 
-def redrawn(args: argparse.Namespace) -> str:
-    """Draw the page of a study that is there, with its verdict where it is a whole experiment."""
-    found = study.load(args.report)
-    if not found.rows:
-        raise DataError(
-            f"no run of the study {args.report} is done; repeat the command that began it"
-        )
-    whole = len(found.rows) == math.prod(map(len, found.grid.values()))
-    if whole and (experiment := lectures.EXPERIMENTS.get(found.about.get("experiment"))):
-        answer = experiments.judge(experiment, found, args.data_dir, args.offline, args.threads)
-        return f"{verdict(answer)}\n{found.folder / 'report.html'}"
-    more = search.race_figure(found) if "search" in found.grid else {}
-    return f"{report.write_report(found, more=more)}"
+def kind_of(args: argparse.Namespace) -> str:
+    """Which of READ the flags ask for. Raises UsageError for a flag that this one does not read."""
+    asked = [kind for kind in READ if getattr(args, kind, None)]
+    if len(asked) > 1:
+        raise UsageError(f"give {flag(asked[0])} or {flag(asked[1])}, not both")
+    kind = asked[0] if asked else "grid"
+    given = [name for names in READ.values() for name in names if getattr(args, name)]
+    for name in given:
+        if name not in READ[kind]:
+            raise UsageError(f"{flag(name)} has no effect with {flag(kind)}; leave one of them out")
+    return kind
 
 
-def lecture(args: argparse.Namespace) -> str:
-    """Run an experiment of the lectures and say whether the expected outcome came."""
-    if args.experiment not in lectures.EXPERIMENTS:
-        raise UnknownNameError("experiment", args.experiment, lectures.EXPERIMENTS)
-    experiment = lectures.EXPERIMENTS[args.experiment]
-    done, answer = experiments.run(
-        experiment, args.out, tiny=args.tiny, **options(args), **settings_of(args)
-    )
-    return (
-        f"{table.as_text(done)}\nExpected: {experiment.expected}\n{verdict(answer)}\n"
-        f"{done.folder / 'report.html'}"
-    )
+def flag(name: str) -> str:
+    """How a user types the argument `name`."""
+    words = {"experiment": "EXPERIMENT", "grid": "a grid without --search"}
+    return words.get(name, f"--{name.replace('_', '-')}")
 
 
-def verdict(answer: experiments.Answer) -> str:
-    return f"It {'came' if answer.came else 'did not come'}: {answer.found}"
-
-
-def searched(args: argparse.Namespace) -> str:
-    """Run searches and say what each found."""
-    settings = {"model": "mlp", "data": "mnist", **settings_of(args)}
-    if args.tiny:
-        settings.setdefault("limit", TINY["limit"])
-    given = options(args)
-    del given["yes"]
-    done = search.search(
-        args.out or Path("results/compare/search"),
-        methods=args.search.split(","),
-        max_epochs=args.max_epochs or (9 if args.tiny else 81),
-        eta=args.eta,
-        **given,
-        **settings,
-    )
-    page = report.write_report(done, more=search.race_figure(done))
-    return f"{search.as_text(done)}\n{table.as_text(done)}\n{page}"
-
-
-def options(args: argparse.Namespace) -> dict[str, Any]:
-    """What says where runs happen, for `harness.grid`."""
-    return {
-        **({"seeds": args.seeds} if args.seeds is not None else {}),
-        "jobs": args.jobs,
-        "executor": executors.connect(args.executor) if args.executor else None,
-        "together": not args.no_together,
-        "yes": args.yes,
-        "data_dir": args.data_dir,
-        "offline": args.offline,
-        "device": args.device,
-        "threads": args.threads,
-    }
+def environment_of(args: argparse.Namespace) -> Environment:
+    """Where the runs happen."""
+    return Environment(
+        args.data_dir,
+        args.offline,
+        args.device,
+        args.threads,
+        args.jobs or 1,
+        executors.connect(args.executor) if args.executor else None,
+    ).resolve()
 
 
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The axes and fixed settings that the flags name: several values make a list."""
-    given = {name: getattr(args, name) for name in AXES if getattr(args, name) is not None}
+    """The settings that the flags name: several values make a list."""
+    given = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
     for text in args.axis:
         name, equals, values = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
             raise UsageError(f"--axis must be NAME=VALUE,VALUE,..., got {text!r}")
+        if name in given:
+            raise UsageError(f"{name} is given twice, by --axis and by {flag(name)}")
         given[name] = values
-    settings = {}
+    settings: dict[str, Any] = {}
     for name, text in given.items():
-        values = axes.parse_values(text)
+        values = parse_values(text)
         settings[name] = values[0] if len(values) == 1 else values
     return settings
 
 
-def out_of(args: argparse.Namespace, settings: dict[str, Any]) -> Path:
-    """--out, else a folder named for the axes."""
-    if args.out:
-        return args.out
+def how(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `grid` and `search` that are no settings of a run."""
+    seeds = {} if args.seeds is None else {"seeds": args.seeds}
+    return {**seeds, "environment": environment_of(args), "together": not args.no_together}
+
+
+def ran(args: argparse.Namespace) -> tuple[str, Study]:
+    """Run a grid."""
+    tiny = TINY if args.tiny else {}
+    settings = {"model": "mlp", "data": "mnist", **tiny, **settings_of(args)}
     several = [name for name, value in settings.items() if isinstance(value, list)]
-    names = [str(settings[name]) for name in ("model", "data") if name not in several]
-    return Path("results/compare") / "_".join([*names, *several])
+    single = [str(settings[name]) for name in ("model", "data") if name not in several]
+    out = args.out or Path("results/compare") / "_".join([*single, *several])
+    study = grid(out, **settings, **how(args), yes=args.yes)
+    return f"{table.as_text(study)}\n{report.write_report(study)}", study
+
+
+def searched(args: argparse.Namespace) -> tuple[str, Study]:
+    """Run searches."""
+    tiny = {"limit": TINY["limit"]} if args.tiny else {}
+    study = search.search(
+        args.out or Path("results/compare/search"),
+        methods=args.search.split(","),
+        max_epochs=(9 if args.tiny else 81) if args.max_epochs is None else args.max_epochs,
+        eta=3 if args.eta is None else args.eta,
+        **how(args),
+        **{"model": "mlp", "data": "mnist", **tiny, **settings_of(args)},
+    )
+    path = report.write_report(study, more=search.race_figure(study))
+    return f"{search.as_text(study)}\n{table.as_text(study)}\n{path}", study
+
+
+def lecture(args: argparse.Namespace) -> tuple[str, Study]:
+    """Run an experiment of the lectures and say whether its expected outcome is confirmed."""
+    if args.experiment not in EXPERIMENTS:
+        raise UnknownNameError("experiment", args.experiment, EXPERIMENTS)
+    chosen = EXPERIMENTS[args.experiment]
+    study, answer = experiment.run(
+        chosen, args.out, tiny=args.tiny, yes=args.yes, **how(args), **settings_of(args)
+    )
+    text = f"{table.as_text(study)}\nExpected: {chosen.expected}\n{verdict(answer)}"
+    return f"{text}\n{study.folder / 'report.html'}", study
+
+
+def verdict(answer: experiment.Answer) -> str:
+    return f"Expected outcome {answer.outcome}: {answer.found}\nCriterion: {answer.criterion}"
+
+
+def loaded(folder: str) -> Study:
+    """The study in `folder`. Raises DataError if it has no finished run."""
+    study = load(folder)
+    if not study.results:
+        raise DataError(
+            f"no run of the study {folder} is finished; repeat the command that started it"
+        )
+    return study
+
+
+def redrawn(study: Study, environment: Environment) -> tuple[str, Study]:
+    """Draw the page of a study again, with its verdict if it is a whole experiment."""
+    whole = len(study.results) == math.prod(map(len, study.grid.values()))
+    chosen = EXPERIMENTS.get(study.about.get("experiment", ""))
+    if whole and chosen:
+        answer = experiment.judge(chosen, study, environment)
+        text = f"{verdict(answer)}\n{study.folder / 'report.html'}"
+    else:
+        more = search.race_figure(study) if "search" in study.grid else {}
+        text = str(report.write_report(study, more=more))
+    return text, study

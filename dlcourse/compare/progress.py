@@ -1,56 +1,53 @@
-"""What a study shows of itself while it runs: done, running, left, the best so far, time left."""
+"""The line that a study shows while it runs: done, running, left, the best so far, time left."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from tqdm import tqdm
 
-from dlcourse.compare.row import Row
+from dlcourse.compare.result import Result
 
 __all__ = ["Progress"]
 
 
 class Progress:
-    """A line on stderr; None shows it only where that is a terminal."""
+    """A line on stderr; with `shown` None only if that is a terminal."""
 
-    def __init__(self, what: str, total: int, done: int, jobs: int, shown: bool | None) -> None:
-        self.jobs, self.best, self.bad = jobs, None, 0
+    def __init__(self, title: str, total: int, done: int, jobs: int, shown: bool | None) -> None:
+        self.jobs, self.failed = jobs, 0
+        self.best: Result | None = None
         self.bar = tqdm(
             total=total,
             initial=done,
-            desc=what,
+            desc=title,
             disable=None if shown is None else not shown,
             file=sys.stderr,
-            bar_format="{desc}: {n_fmt}/{total_fmt} done, {postfix[0]}, about {remaining} to go",
+            bar_format="{desc}: {n_fmt}/{total_fmt} done, {postfix[0]}, about {remaining} left",
             postfix=[self.words(total - done)],
         )
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.close()
 
-    def add(self, row: Row) -> None:
-        """Count a run that is done."""
-        self.bad += row.status != "done"
-        monitor = row.settings.get("monitor", "accuracy")
-        score = row.scores.get(f"val_{monitor}")
-        sign = -1 if row.settings.get("mode", "max") == "min" else 1
-        if row.status == "done" and (self.best is None or sign * score > sign * self.best[0]):
-            self.best = (score, row)
+    def add(self, result: Result) -> None:
+        """Count a run that is finished."""
+        self.failed += result.status != "done"
+        if result.status == "done" and (self.best is None or result.quality > self.best.quality):
+            self.best = result
         self.bar.postfix = [self.words(self.bar.total - self.bar.n - 1)]
         self.bar.update()
 
     def words(self, left: int) -> str:
         running = min(self.jobs, left)
         text = f"{running} running, {left - running} left"
-        if self.bad:
-            text += f", {self.bad} went wrong"
+        if self.failed:
+            text += f", {self.failed} went wrong"
         if self.best:
-            score, row = self.best
-            named = [row.settings.get(name) for name in ("init", "optimizer", "lr")]
+            named = [self.best.settings.get(name) for name in ("init", "optimizer", "lr")]
+            score = self.best.scores[f"val_{self.best.monitor}"]
             text += f", best {score:.4f} ({' '.join(str(n) for n in named if n is not None)})"
         return text

@@ -1,10 +1,10 @@
-"""A study's folder: what was asked, one row a run as runs finish, and what was drawn from them.
+"""A study's folder: what was asked, one result for each run as runs finish, and the report.
 
 study.json    the grid, and where and when it ran
-runs.jsonl    one line a run, its learning curve included: what a killed study resumes from
-runs.csv      one row a run
-curves.csv    one row an epoch of a run
-sweep.jsonl, sweep.csv   likewise, for the runs that searched a learning rate
+runs.jsonl    one line for each run with its learning curve; a killed study continues from it
+runs.csv      one row for each run
+curves.csv    one row for each epoch of each run
+sweep.jsonl, sweep.csv   the same for the runs that searched a learning rate
 report.html   everything on one page
 """
 
@@ -13,22 +13,23 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlcourse import journal
-from dlcourse.compare.row import Row, clean, key_of
-from dlcourse.errors import DataError, UsageError
+from dlcourse import files
+from dlcourse.compare.result import Result, plain
+from dlcourse.errors import DataError
 
-__all__ = ["Journal", "Study", "claim", "load"]
+__all__ = ["Journal", "Study", "load"]
 
 
-class Journal(journal.Journal):
-    """Rows by the key of their settings, and the same as CSV."""
+class Journal(files.Journal):
+    """Results by the key of their settings, as JSON lines and as CSV."""
 
-    encode = staticmethod(Row.as_json)
-    decode = staticmethod(Row.from_json)
+    encode = staticmethod(Result.as_json)
+    decode = staticmethod(Result.from_json)
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder / f"{name}.jsonl")
@@ -36,41 +37,42 @@ class Journal(journal.Journal):
         self.curves = folder / "curves.csv" if name == "runs" else None
         self.write(self.records.values())
 
-    def add(self, key: str, record: Row) -> None:
+    def add(self, key: str, record: Result) -> None:
         super().add(key, record)
-        lines = curve(key, record) if self.curves else []
+        lines = curve(record) if self.curves else []
         if not set(flat(record)) <= set(self.fields) or not all(
             set(line) <= set(self.curve_fields) for line in lines
         ):
             self.write(self.records.values())
             return
         write_csv(self.table, [flat(record)], self.fields, append=True)
-        if lines:
+        if self.curves and lines:
             write_csv(self.curves, lines, self.curve_fields, append=True)
 
-    def write(self, rows: Iterable[Row]) -> None:
-        """Both tables anew, with `rows` in this order."""
-        rows = list(rows)
-        lines = [flat(row) for row in rows]
+    def write(self, results: Iterable[Result]) -> None:
+        """Write both tables again, with `results` in this order."""
+        results = list(results)
+        lines = [flat(result) for result in results]
         self.fields = names_in(lines)
         write_csv(self.table, lines, self.fields)
         if self.curves:
-            lines = [line for row in rows for line in curve(key_of(row.settings), row)]
+            lines = [line for result in results for line in curve(result)]
             self.curve_fields = names_in(lines)
             write_csv(self.curves, lines, self.curve_fields)
 
 
 @dataclass
 class Study:
-    """A grid and the rows of its runs, in the grid's order; `sweep` are those behind lr="auto".
+    """A grid and the results of its runs, in the grid's order.
 
-    about: the date, versions, hardware and data behind them.
+    sweep: the results of the runs that searched settings. about: the date, versions, hardware and
+    data of the study.
     """
 
     folder: Path
     grid: dict[str, list[Any]]
-    rows: list[Row]
-    sweep: list[Row] = field(default_factory=list)
+    results: list[Result]
+    sweep: list[Result] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,32 +80,35 @@ class Study:
         """The folder's name."""
         return self.folder.name
 
+    @property
+    def lost(self) -> list[Result]:
+        """The results without scores."""
+        return [result for result in self.results if not result.has_scores]
 
-def claim(folder: Path, grid: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> None:
-    """Make `folder` the study of `grid`. Raises UsageError where it holds something else."""
-    path = folder / "study.json"
-    asked = json.loads(json.dumps(clean(dict(grid))))
-    try:
-        if path.is_file():
-            refuse_another(folder, json.loads(path.read_text(encoding="utf-8"))["grid"], asked)
-            return
-        if folder.is_dir() and any(entry.name != ".lock" for entry in folder.iterdir()):
-            raise UsageError(f"--out {folder} holds other files; name an empty or a new folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_name("study.json.part")
-        part.write_text(json.dumps({"grid": asked, "about": about}, indent=2) + "\n")
-        part.replace(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"cannot use --out {folder}: {error}") from None
+    def claimed(self) -> AbstractContextManager[None]:
+        """Make the folder that of this study, and be its only writer while the block runs.
+
+        Raises UsageError if it holds something else.
+        """
+        about = plain({"grid": self.grid, "about": self.about})
+
+        def refuse(there: Mapping[str, Any]) -> str | None:
+            return difference(there["grid"], about["grid"])
+
+        return files.claimed_folder(
+            self.folder, "study.json", about, refuse=refuse, label="--out", work="study"
+        )
 
 
-def refuse_another(folder: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
+    """How another study's grid differs from the one that is asked for; None if it does not."""
     for name in dict.fromkeys([*there, *asked]):
         if there.get(name) != asked.get(name):
-            raise UsageError(
-                f"--out {folder} holds another study: its {name} is {shown(there.get(name))}, "
-                f"here {shown(asked.get(name))}; name another folder"
+            return (
+                f"holds another study: its {name} is {shown(there.get(name))}, here "
+                f"{shown(asked.get(name))}"
             )
+    return None
 
 
 def shown(values: Sequence[Any] | None) -> str:
@@ -111,51 +116,65 @@ def shown(values: Sequence[Any] | None) -> str:
 
 
 def load(folder: Path | str) -> Study:
-    """The study in `folder`, as far as it has come. Raises DataError where there is none."""
-    from dlcourse.compare import plan
-
+    """The study in `folder`, with the runs that are finished. Raises DataError if there is none."""
     folder = Path(folder)
     try:
         saved = json.loads((folder / "study.json").read_text(encoding="utf-8"))
         grid, about = saved["grid"], saved["about"]
-        rows, sweep = (rows_of(folder / f"{name}.jsonl") for name in ("runs", "sweep"))
+        results, sweep = (read(folder / f"{name}.jsonl") for name in ("runs", "sweep"))
+        return Study(folder, grid, in_order(results, grid), sweep, about)
     except OSError as error:
         raise DataError(f"no study in {str(folder)!r}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{str(folder)!r} holds no readable study: {error}") from None
-    return Study(folder, grid, plan.in_order(rows, grid), sweep, about)
 
 
-def rows_of(path: Path) -> list[Row]:
+def read(path: Path) -> list[Result]:
     if not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [Row.from_json(json.loads(line)["record"]) for line in lines if line.endswith("\n")]
+    return [Result.from_json(json.loads(line)["record"]) for line in lines if line.endswith("\n")]
 
 
-def flat(row: Row) -> dict[str, Any]:
-    """A row of the table: settings, then what came of them."""
+def in_order(results: Sequence[Result], grid: Mapping[str, Sequence[Any]]) -> list[Result]:
+    """`results` in the order of the grid's runs."""
+    names = [name for name in grid if name != "seed"] + ["seed"]
+
+    def position(result: Result) -> list[int]:
+        settings, found = plain(result.settings), []
+        for name in names:
+            values = plain(grid[name])
+            value = settings.get(name)
+            found.append(values.index(value) if value in values else 0)
+        return found
+
+    return sorted(results, key=position)
+
+
+def flat(result: Result) -> dict[str, Any]:
+    """A row of the table: the settings, then the result."""
     settings = {
         name: "x".join(map(str, value)) if isinstance(value, list | tuple) else value
-        for name, value in row.settings.items()
+        for name, value in result.settings.items()
     }
     return {
         **settings,
-        "status": row.status,
-        **row.scores,
-        "best_epoch": row.best_epoch,
-        "epochs_run": len(row.epochs),
-        "parameters": row.parameters,
-        "seconds": round(row.seconds, 4),
-        "together": row.together,
-        "source": row.data,
-        "message": row.message,
-        "run": key_of(row.settings),
+        "lr": result.lr,
+        "status": result.status,
+        **result.scores,
+        "best_epoch": result.best_epoch,
+        "epochs_run": len(result.epochs),
+        "parameters": result.parameters,
+        "seconds": round(result.seconds, 4),
+        "together": result.together,
+        "source": result.data,
+        "message": result.message,
+        "run": result.key,
     }
 
 
-def curve(key: str, row: Row) -> list[dict[str, Any]]:
-    return [{"run": key, **epoch} for epoch in row.epochs]
+def curve(result: Result) -> list[dict[str, Any]]:
+    return [{"run": result.key, **epoch} for epoch in result.epochs]
 
 
 def names_in(lines: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,130 +1,195 @@
-"""A study as text: mean, spread and n of every cell, and what diverged."""
+"""A study as text: mean, spread and number of runs for each cell, and which runs diverged."""
 
 from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlcourse import init, optim
-from dlcourse.compare import plan
-from dlcourse.compare.row import Row
+from dlcourse.compare import lr_search
+from dlcourse.compare.result import Result, cells, varying
+from dlcourse.compare.settings import AUTO
 from dlcourse.compare.study import Study
+from dlcourse.errors import UsageError
 
-__all__ = ["Cell", "as_text", "beside", "cells_of", "formulas", "headline"]
+__all__ = [
+    "Cell",
+    "as_text",
+    "beside",
+    "cells_of",
+    "formulas",
+    "half_width",
+    "headline",
+    "lost_lines",
+    "unit_of",
+]
+
+# Student's t for a two-sided 95 % interval, by degrees of freedom from 1 to 10; then the bound
+# for each number of degrees of freedom from which it holds.
+T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+T95_ABOVE = {10: 2.228, 15: 2.131, 20: 2.086, 30: 2.042, 60: 2.0}
 
 
 @dataclass
 class Cell:
-    """Runs that differ in nothing but the seed (and the learning rate that was searched).
+    """Runs that differ only in the seed, and in the learning rate if that was searched.
 
-    mean, std: of `score` over the `n` runs that have one, those that diverged included; std is the
-        sample's, NaN for one run. bad: how many of `of` diverged, failed or died.
+    settings: what the runs have in common. lrs: the learning rates they used.
+    mean, std: of `values`; std is the sample standard deviation, NaN for one run.
+    values: the score of each run that has one by its seed, diverged runs included.
+    diverged, lost: how many runs diverged; how many have no score.
+    results: all runs of the cell.
     """
 
     settings: dict[str, Any]
     lrs: tuple[float | None, ...]
-    mean: float
-    std: float
-    n: int
+    values: dict[int, float]
     diverged: int
     lost: int
-    rows: list[Row]
+    results: list[Result]
+
+    @property
+    def n(self) -> int:
+        """The number of runs with a score."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean score; NaN without a run."""
+        return statistics.fmean(self.values.values()) if self.values else math.nan
+
+    @property
+    def std(self) -> float:
+        """The sample standard deviation of the score; NaN for fewer than two runs."""
+        return deviation(list(self.values.values()))
 
     @property
     def text(self) -> str:
-        """As "97.1±0.2 (3)"; in the brackets n and, where some did, how many diverged or died."""
+        """As "97.1±0.2 (3)"; in brackets n, and how many diverged or were lost, if any."""
         marks = [str(self.n)]
         marks += [f"{self.diverged} diverged"] * bool(self.diverged)
         marks += [f"{self.lost} lost"] * bool(self.lost)
-        if not self.n:
-            return f"- ({', '.join(marks)})"
-        spread = "" if math.isnan(self.std) else f"±{self.std:.2g}"
-        return f"{shown(self.mean)}{spread} ({', '.join(marks)})"
+        value = f"{shown(self.mean)}{spread(self.std)}" if self.n else "-"
+        return f"{value} ({', '.join(marks)})"
 
 
 def shown(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "inf" if value > 0 else "nan"
 
 
-def headline(rows: Sequence[Row], split: str = "test") -> str:
-    """The score that a table shows: the monitored one, on the test data."""
-    return f"{split}_{rows[0].settings.get('monitor', 'accuracy')}"
+def spread(std: float) -> str:
+    return "" if math.isnan(std) else f"±{std:.2g}"
+
+
+def deviation(values: Sequence[float]) -> float:
+    """The sample standard deviation; NaN for fewer than two values or one that is not finite."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return math.nan
+    return statistics.stdev(values)
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the width of the 95 % confidence interval of the mean (Student's t).
+
+    NaN for fewer than two values or one that is not finite.
+    """
+    freedom = len(values) - 1
+    factor = math.nan
+    if 1 <= freedom <= len(T95):
+        factor = T95[freedom - 1]
+    elif freedom > 0:
+        factor = next(t for least, t in reversed(T95_ABOVE.items()) if freedom >= least)
+    return factor * deviation(values) / math.sqrt(max(1, len(values)))
+
+
+def headline(results: Sequence[Result], split: str = "test") -> str:
+    """The score that a table shows: the monitored one, on the test images."""
+    return f"{split}_{results[0].monitor}"
+
+
+def unit_of(score: str) -> str:
+    """The unit of a score, as it follows its name: shares are shown in percent."""
+    if score.endswith(("accuracy", "top5")):
+        return " in percent"
+    return " in nats" if score.endswith("loss") else ""
 
 
 def cells_of(study: Study, score: str | None = None) -> list[Cell]:
-    """The study's cells in the grid's order, by `score` (default: the headline).
-
-    Shares ("..._accuracy") are in percent.
-    """
-    score = score or headline(study.rows)
-    scale = 100 if score.endswith("accuracy") else 1
-    searched = study.grid.get("lr") == [plan.AUTO]
-    without = ("seed", "lr") if searched else ("seed",)
+    """The study's cells in the grid's order, by `score` (default: the headline)."""
+    score = score or headline(study.results)
+    scale = 100 if unit_of(score) == " in percent" else 1
+    without = ("seed", "lr") if study.grid.get("lr") == [AUTO] else ("seed",)
     found = []
-    for places in plan.cells([row.settings for row in study.rows], without).values():
-        rows = [study.rows[place] for place in places]
-        values = [scale * row.scores[score] for row in rows if score in row.scores]
+    for positions in cells([result.settings for result in study.results], without).values():
+        results = [study.results[position] for position in positions]
         found.append(
             Cell(
-                {k: v for k, v in rows[0].settings.items() if k not in without},
-                tuple(dict.fromkeys(row.settings.get("lr") for row in rows)),
-                statistics.fmean(values) if values else math.nan,
-                statistics.stdev(values) if len(values) > 1 else math.nan,
-                len(values),
-                sum(row.status == "diverged" for row in rows),
-                sum(not row.scored for row in rows),
-                rows,
+                {k: v for k, v in results[0].settings.items() if k not in without},
+                tuple(dict.fromkeys(result.lr for result in results)),
+                {
+                    result.settings["seed"]: scale * result.scores[score]
+                    for result in results
+                    if score in result.scores
+                },
+                sum(result.status == "diverged" for result in results),
+                sum(not result.has_scores for result in results),
+                results,
             )
         )
     return found
 
 
 def as_text(study: Study) -> str:
-    """The formulas behind the names, then the cells: crossed where there are two axes."""
+    """The formulas behind the names, then the cells; two axes make a crossed table."""
     found = cells_of(study)
-    names = plan.varying([cell.settings for cell in found])
-    score = headline(study.rows)
-    unit = " in percent" if score.endswith("accuracy") else ""
-    bad = sum(row.status != "done" for row in study.rows)
+    names = varying([cell.settings for cell in found])
+    score = headline(study.results)
+    bad = sum(result.status != "done" for result in study.results)
     lines = [
         *formulas(study),
-        f"{score}{unit}: mean ± standard deviation (n) over seeds, {len(study.rows)} runs"
-        + (f", {bad} diverged or lost" if bad else ""),
+        f"{score}{unit_of(score)}: mean ± standard deviation (n) over seeds, "
+        f"{len(study.results)} runs" + (f", {bad} diverged or lost" if bad else ""),
     ]
-    if len(names) == 2:
-        lines += crossed(found, *names)
-    else:
-        lines += listed(found, names)
-    lines += [f"  {row.status}: {one_line(row.message)}" for row in study.rows if not row.scored][
-        :5
-    ]
-    seconds = sum(row.seconds for row in (*study.rows, *study.sweep))
-    sizes = sorted({row.parameters for row in study.rows if row.parameters})
-    span = "-".join(
-        f"{size:,}" for size in dict.fromkeys((sizes or [0])[:: max(1, len(sizes) - 1)])
-    )
+    lines += crossed(found, *names) if len(names) == 2 else listed(found, names)
+    lines += [f"  {line}" for line in lost_lines(study)]
+    lines += [f"note: {note}" for note in lr_search.edge_notes(study)]
+    seconds = sum(result.seconds for result in (*study.results, *study.sweep))
+    sizes = sorted({result.parameters for result in study.results if result.parameters}) or [0]
+    span = "-".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     lines.append(
-        f"data: {study.rows[0].data or study.about.get('data', '')}; {span} parameters; "
+        f"data: {study.results[0].data or study.about.get('data', '')}; {span} parameters; "
         f"{seconds:.0f} s of training; {study.folder}"
     )
     return "\n".join(lines)
 
 
-def one_line(message: str) -> str:
-    return message.splitlines()[0] if message else ""
+def lost_lines(study: Study, most: int = 5) -> list[str]:
+    """Why runs have no score: each reason once, with the number of runs."""
+    reasons = Counter(
+        f"{result.status}: {result.message.splitlines()[0] if result.message else ''}"
+        for result in study.lost
+    )
+    lines = [
+        f"{reason} ({count} runs)" if count > 1 else reason
+        for reason, count in reasons.most_common(most)
+    ]
+    if len(reasons) > most:
+        lines.append(f"and {len(reasons) - most} other reasons; see runs.csv")
+    return lines
 
 
 def formulas(study: Study) -> list[str]:
-    """The rule and the source of each initializer and optimizer among several."""
+    """The rule and the source of each initializer and optimizer that the grid names."""
     lines = []
     for name in study.grid.get("init", []):
         lines.append(f"init {name}: {init.describe(name)}")
     for name in study.grid.get("optimizer", []):
-        entry = optim.OPTIMIZERS[name]
-        lines.append(f"optimizer {name}: {entry.formula}  ({entry.source})")
+        if entry := optim.OPTIMIZERS.get(name):
+            lines.append(f"optimizer {name}: {entry.formula}  ({entry.source})")
     return lines
 
 
@@ -141,16 +206,13 @@ def crossed(found: Sequence[Cell], row_axis: str, column_axis: str) -> list[str]
 
 
 def listed(found: Sequence[Cell], names: Sequence[str]) -> list[str]:
-    with_lr = "lr" not in names and any(lr is not None for cell in found for lr in cell.lrs)
-    head = [*names, *(["lr"] if with_lr else []), "score"]
-    body = [
-        [
-            *(str(cell.settings.get(name)) for name in names),
-            *([",".join(f"{lr:g}" for lr in cell.lrs if lr is not None)] if with_lr else []),
-            cell.text,
-        ]
-        for cell in found
-    ]
+    head = [*names, *(["lr"] if "lr" not in names else []), "score"]
+    body = []
+    for cell in found:
+        row = [str(cell.settings.get(name)) for name in names]
+        if "lr" not in names:
+            row.append(",".join(f"{lr:g}" for lr in cell.lrs if lr is not None))
+        body.append([*row, cell.text])
     return aligned([head, *body])
 
 
@@ -163,18 +225,41 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def beside(one: Study, other: Study) -> str:
-    """Two studies side by side: the cells that agree in all that both have, and those of one."""
-    tables = []
-    for study in (one, other):
-        found = cells_of(study)
-        tables.append({name_of(cell, one, other): cell for cell in found})
-    names = list(dict.fromkeys([*tables[0], *tables[1]]))
+    """Two studies side by side, with the difference of the cells that both have.
+
+    The difference is taken for each seed that both cells have, then averaged.
+
+    Raises UsageError if the studies are judged by different scores.
+    """
+    score, theirs = headline(one.results), headline(other.results)
+    if score != theirs:
+        raise UsageError(
+            f"the studies are judged by different scores: {one.folder} by {score}, {other.folder} "
+            f"by {theirs}"
+        )
+    tables = [{name_of(cell, one, other): cell for cell in cells_of(s)} for s in (one, other)]
     lines = [["", str(one.folder), str(other.folder), "difference"]]
-    for name in names:
+    for name in dict.fromkeys([*tables[0], *tables[1]]):
         pair = [table.get(name) for table in tables]
-        difference = f"{pair[1].mean - pair[0].mean:+.4g}" if all(pair) else ""
-        lines.append([name, *(cell.text if cell else "" for cell in pair), difference])
-    return "\n".join([*fixed(one, other), *aligned(lines)])
+        lines.append([name, *(cell.text if cell else "" for cell in pair), difference(*pair)])
+    return "\n".join(
+        [
+            f"{score}{unit_of(score)}: mean ± standard deviation (n) over seeds",
+            "difference: second minus first, paired by seed, mean ± standard deviation (pairs)",
+            *fixed(one, other),
+            *aligned(lines),
+        ]
+    )
+
+
+def difference(one: Cell | None, other: Cell | None) -> str:
+    """As "+0.8±0.3 (3)"; seeds that only one cell has are left out."""
+    if one is None or other is None:
+        return ""
+    pairs = [other.values[seed] - one.values[seed] for seed in one.values if seed in other.values]
+    if not pairs:
+        return "no seed in common"
+    return f"{statistics.fmean(pairs):+.4g}{spread(deviation(pairs))} ({len(pairs)})"
 
 
 def name_of(cell: Cell, one: Study, other: Study) -> str:
@@ -188,7 +273,7 @@ def name_of(cell: Cell, one: Study, other: Study) -> str:
 
 
 def fixed(one: Study, other: Study) -> list[str]:
-    """What is one value in each study and differs between them."""
+    """The settings that have one value in each study and differ between the studies."""
     lines = []
     for name in dict.fromkeys([*one.grid, *other.grid]):
         values = [study.grid.get(name, []) for study in (one, other)]

@@ -1,6 +1,6 @@
-"""Local processes as an Executor, where a process that dies costs only the call it was in.
+"""Local processes as an Executor; a process that dies costs only the call it was working on.
 
-The standard pool breaks as a whole when one of its processes dies.
+The standard library's pool breaks as a whole when one of its processes dies.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["Processes"]
+__all__ = ["ProcessPool"]
 
 
-class Processes(Executor):
-    """`jobs` processes, each started when it is first needed and again after it died.
+class ProcessPool(Executor):
+    """`jobs` processes, each started when it is first needed, and again after it died.
 
-    A call whose process died raises BrokenExecutor; the others go on.
+    A call whose process died raises BrokenExecutor; the other calls continue.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -29,20 +29,21 @@ class Processes(Executor):
         self.workers: list[Worker] = []
         self.closed = False
 
-    def submit(self, call: Callable, /, *args: Any, **kwargs: Any) -> Future:
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call `call` in one of the processes."""
         return self.threads.submit(self.run, call, args, kwargs)
 
-    def run(self, call: Callable, args: tuple, kwargs: dict) -> Any:
+    def run(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if self.closed:
             raise BrokenExecutor("the processes have been ended")
-        worker = getattr(self.own, "worker", None)
+        worker: Worker | None = getattr(self.own, "worker", None)
         if worker is None or not worker.process.is_alive():
             worker = self.own.worker = Worker()
             self.workers.append(worker)
         return worker.run(call, args, kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes; with wait False at once, in the middle of a call too."""
+        """End the processes; with `wait` False at once, even during a call."""
         if wait:
             self.threads.shutdown(cancel_futures=cancel_futures)
         self.closed = True
@@ -63,16 +64,16 @@ class Worker:
         self.process.start()
         theirs.close()
 
-    def run(self, call: Callable, args: tuple, kwargs: dict) -> Any:
+    def run(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         try:
             self.pipe.send((call, args, kwargs))
-            good, result = self.pipe.recv()
+            succeeded, result = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join(timeout=5)
             raise BrokenExecutor(
                 f"its process died (exit status {self.process.exitcode})"
             ) from None
-        if not good:
+        if not succeeded:
             raise result
         return result
 
@@ -83,14 +84,14 @@ class Worker:
 
 
 def serve(pipe: Connection) -> None:
-    """What a process does: answer calls until nobody asks any more."""
-    # Ctrl-C reaches the whole group; who started the processes ends them.
+    """Answer calls in a worker process until the pipe is closed."""
+    # Ctrl-C reaches the whole process group; the parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
         while True:
             call, args, kwargs = pipe.recv()
             try:
                 answer = (True, call(*args, **kwargs))
-            except Exception as error:  # noqa: BLE001 (handed to who asked)
+            except Exception as error:  # noqa: BLE001 (raised again in the parent)
                 answer = (False, error)
             pipe.send(answer)

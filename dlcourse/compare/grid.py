@@ -1,0 +1,228 @@
+"""Run a grid of settings: expand it, check it, search learning rates, run what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse import models
+from dlcourse.compare import lr_search
+from dlcourse.compare.runner import Runner
+from dlcourse.compare.settings import AUTO, Environment, RunSettings, parse
+from dlcourse.compare.splits import images, splits
+from dlcourse.compare.study import Journal, Study
+from dlcourse.compare.train_run import arguments_for, build
+from dlcourse.data import ImageData
+from dlcourse.errors import UsageError
+from dlcourse.train import cross_entropy
+
+__all__ = ["MANY", "expand", "grid", "listed", "seeds_of", "take_environment"]
+
+# A grid with more runs than this starts only after the user has seen its cost and agreed.
+MANY = 1000
+
+
+def grid(
+    out: Path | str,
+    *,
+    seeds: int | Sequence[int] = 1,
+    environment: Environment | None = None,
+    together: bool = True,
+    yes: bool = False,
+    progress: bool | None = None,
+    about: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Study:
+    """Run every combination of `settings` with every seed. A list is an axis, the rest is fixed.
+
+    >>> grid("results/init", model="mlp", data="mnist", init=["xavier", "kaiming"],
+    ...      optimizer=["sgd", "adam"], lr="auto", seeds=3, epochs=3)  # doctest: +SKIP
+
+    settings: `model`, `data`, `init`, any argument of the model, of `fit` and of SplitSettings.
+        keep="last" keeps the last weights instead of those of the best epoch on the validation
+        data. train_scores=True also scores the kept weights on the training data. lr="auto"
+        searches a learning rate for every cell, see `lr_search`.
+    out: the study's folder; a study that is already there continues. seeds: how many seeds
+        (0, 1, ...), or which ones.
+    environment: where the runs happen; its fields may also be given by themselves (jobs=2). The
+        results and their order do not depend on it, if each run has as many threads.
+    together: whether runs may train as one model where that is faster.
+    yes: whether to start more than MANY runs. progress: None shows a line on a terminal.
+    about: what the study's record says besides when, where and on what it ran.
+
+    Raises UsageError for a grid or a folder that cannot be used. Ctrl-C keeps finished runs.
+    """
+    environment, settings = take_environment(environment, settings)
+    axes = listed({**settings, "seed": seeds_of(seeds, settings)})
+    runs = expand(axes, environment)
+    if len(runs) > MANY and not yes:
+        raise UsageError(cost(runs, environment))
+    runner = Runner(environment, together, progress)
+    study = Study(Path(out), axes, [], about={**runner.about(runs[0].data), **(about or {})})
+    with runner.working_in(study):
+        if any(run.values.get("lr") == AUTO for run in runs):
+            with contextlib.closing(Journal(study.folder, "sweep")) as journal:
+                while trials := lr_search.next_trials(runs, journal.records):
+                    runner.finish(journal, trials, test=False)
+                study.sweep = list(journal.records.values())
+                runs = lr_search.with_best(runs, journal.records)
+        with contextlib.closing(Journal(study.folder, "runs")) as journal:
+            runner.finish(journal, runs, test=True)
+            study.results = [journal.records[run.key] for run in runs]
+            journal.write(study.results)
+    return study
+
+
+def take_environment(
+    environment: Environment | None, settings: Mapping[str, Any]
+) -> tuple[Environment, dict[str, Any]]:
+    """Separate the fields of Environment from the other settings.
+
+    Raises UsageError if both `environment` and a field are given.
+    """
+    fields = {one.name for one in dataclasses.fields(Environment)} - {"synthetic"}
+    given = {name: value for name, value in settings.items() if name in fields}
+    if environment is not None and given:
+        raise UsageError(f"give environment or {next(iter(given))}, not both")
+    rest = {name: value for name, value in settings.items() if name not in given}
+    return (environment or Environment(**given)).resolve(), rest
+
+
+def listed(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """`settings` with a list of values for each name."""
+    return {
+        name: list(value) if isinstance(value, list | range) else [value]
+        for name, value in settings.items()
+    }
+
+
+def seeds_of(seeds: int | Sequence[int], settings: Mapping[str, Any]) -> list[int]:
+    """The seeds that are asked for. Raises UsageError for none, or for a seed among settings."""
+    if "seed" in settings:
+        raise UsageError("seed is not an axis: seeds=3 gives 0, 1, 2; seeds=[4, 7] gives those")
+    if isinstance(seeds, int) and (seeds < 1 or isinstance(seeds, bool)):
+        raise UsageError(f"seeds must be at least 1, got {seeds}")
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+
+
+def expand(axes: Mapping[str, Sequence[Any]], environment: Environment) -> list[RunSettings]:
+    """Every run of a grid, seeds innermost, each one checked.
+
+    Raises UsageError for an axis without values or with a repeated value, for a setting that
+    nothing takes or whose value is wrong, and for a model that cannot take the data.
+    """
+    for name in ("model", "data", "seed"):
+        if name not in axes:
+            raise UsageError(f"no {name} given; name one, as --{name} NAME")
+    for name, values in axes.items():
+        if not values:
+            raise UsageError(f"axis {name!r} has no values: the grid is empty")
+        repeated = [value for i, value in enumerate(values) if value in values[:i]]
+        if repeated:
+            raise UsageError(f"axis {name!r} has {repeated[0]!r} twice")
+    names = [name for name in axes if name != "seed"] + ["seed"]
+    runs = [
+        parse(dict(zip(names, values, strict=True)))
+        for values in itertools.product(*(axes[name] for name in names))
+    ]
+    for run in runs:
+        check(run, images(run.data, environment))
+    return runs
+
+
+def check(run: RunSettings, data: ImageData) -> None:
+    """Raise UsageError if the run's data are too few, or if its model cannot take them."""
+    size, available = run.splits.train_size, len(data.train_images)
+    if run.splits.limit is not None:
+        available = min(available, run.splits.limit)
+    if size is not None and size > available:
+        raise UsageError(f"train_size must be at most {available} here, got {size}")
+    arguments = tuple(arguments_for(run, data).items())
+    check_model(
+        run.model, arguments, tuple(data.train_images.shape[1:]), data.num_classes, run.data
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def check_model(
+    name: str,
+    arguments: tuple[tuple[str, Any], ...],
+    shape: tuple[int, ...],
+    classes: int,
+    data: str,
+) -> None:
+    """Raise UsageError unless the model can be built, trained, and classify images of `shape`.
+
+    The model is first tried on the "meta" device, which has no memory behind its tensors: that
+    takes milliseconds even for a large one. A model that looks at values needs the CPU.
+    """
+    for device in ("meta", "cpu"):
+        model, outputs, problem = tried(name, arguments, (2, *shape), device)
+        if problem is None:
+            break
+    if problem is not None and model is None:
+        if isinstance(problem, UsageError):
+            raise problem
+        raise UsageError(f"model {name!r} with {dict(arguments)}: {problem}")
+    if problem is not None:
+        raise UsageError(f"model {name!r} cannot take the images {shape} of {data}: {problem}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError(f"model {name!r} has no parameters that gradient descent can train")
+    found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+    if not isinstance(found, tuple) or len(found) != 2 or found[1] < classes:
+        raise UsageError(
+            f"model {name!r} is not a classifier of {data}: for 2 images it returns {found}, "
+            f"expected (2, {classes}); `dlcourse models` lists the image classifiers"
+        )
+
+
+def tried(
+    name: str, arguments: tuple[tuple[str, Any], ...], shape: tuple[int, ...], device: str
+) -> tuple[nn.Module | None, Any, Exception | None]:
+    """The model, its outputs for inputs of `shape`, and what went wrong."""
+    model = outputs = None
+    try:
+        with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model = models.build(name, **dict(arguments))
+            outputs = model.eval()(torch.zeros(shape))
+    except Exception as error:  # noqa: BLE001 (a user's model may raise anything; it is reported)
+        return model, outputs, error
+    return model, outputs, None
+
+
+def cost(runs: Sequence[RunSettings], environment: Environment) -> str:
+    """What `runs` would cost, estimated from a few steps of the first run."""
+    run = runs[0]
+    model = build(run, environment).to(environment.device)
+    batches, _, _ = splits(run, environment)
+    inputs, targets = next(iter(batches))
+    took = []
+    for _ in range(4):
+        start = time.perf_counter()
+        cross_entropy(model(inputs), targets).backward()
+        if inputs.device.type == "cuda":
+            torch.cuda.synchronize()
+        took.append(time.perf_counter() - start)
+    each = min(took) * len(batches) * run.fit_setting("epochs")
+    jobs = environment.jobs
+    return (
+        f"the grid has {len(runs):,} runs of about {each:.1f} s: "
+        f"{duration(each * len(runs) / jobs)} on {jobs} process{'es' if jobs > 1 else ''}; add "
+        "--yes to start, or drop values"
+    )
+
+
+def duration(seconds: float) -> str:
+    """As "40 s", "12 min" or "3.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,138 @@
+"""The result of one run, and how results are grouped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["STATUSES", "Result", "cells", "key_of", "plain", "varying"]
+
+STATUSES = ("done", "diverged", "failed", "died")
+LOWER_IS_BETTER = ("loss", "mse", "mae", "perplexity")
+
+
+@dataclass
+class Result:
+    """What one run gave.
+
+    settings: the settings as the user gave them. used: every setting that was in force, defaults
+        included; `lr` is the learning rate really used.
+    status: "done"; "diverged" if the loss became NaN or infinite (the scores are then those of the
+        best weights before that, or of the initial ones); "failed" if the run raised an error;
+        "died" if its process ended. The last two have no scores.
+    scores: `val_loss`, `val_accuracy`, ... and `test_loss`, ... of the weights that were kept;
+        `train_loss` of the last epoch as measured while training. With `train_scores`,
+        `train_loss`, `train_accuracy`, ... are those of the kept weights in eval mode.
+    epochs: the learning curve, one dict for each epoch, as in `History`.
+    best_epoch: the epoch whose weights were kept (0: the initial weights, or the last ones).
+    parameters: the number of trained numbers in the model.
+    seconds: wall clock of the run; if several runs trained `together` as one model, its share.
+    data: where the data came from. message: why the run did not end well.
+    """
+
+    settings: dict[str, Any]
+    status: str
+    scores: dict[str, float] = field(default_factory=dict)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    parameters: int = 0
+    seconds: float = 0.0
+    together: int = 1
+    data: str = ""
+    message: str = ""
+    used: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """A short name of the run, which does not depend on the order of the settings."""
+        return key_of(self.settings)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the run has scores."""
+        return self.status in ("done", "diverged")
+
+    @property
+    def monitor(self) -> str:
+        """The score that decides which epoch is best."""
+        return str(self.settings.get("monitor") or "accuracy")
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a lower value of `monitor` is better."""
+        default = "min" if self.monitor in LOWER_IS_BETTER else "max"
+        return bool(self.settings.get("mode", default) == "min")
+
+    @property
+    def lr(self) -> float | None:
+        """The learning rate that was used."""
+        return self.used.get("lr", self.settings.get("lr"))
+
+    @property
+    def quality(self) -> float:
+        """The monitored validation score, signed so that more is better; -inf without one."""
+        value = self.scores.get(f"val_{self.monitor}", math.nan)
+        if self.status != "done" or math.isnan(value):
+            value = -math.inf
+        elif self.lower_is_better:
+            value = -value
+        return value
+
+    @property
+    def kept_epoch(self) -> dict[str, float] | None:
+        """The epoch whose weights were kept; None if those are the initial weights."""
+        if not self.best_epoch and self.status != "done":
+            return None
+        return self.epochs[self.best_epoch - 1]
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field, in JSON's types."""
+        fields: dict[str, Any] = plain(asdict(self))
+        return fields
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Result:
+        """What `as_json` wrote; a score of null is NaN again."""
+        result = cls(**saved)
+        result.scores = with_nan(result.scores)
+        result.epochs = [with_nan(epoch) for epoch in result.epochs]
+        return result
+
+
+def with_nan(scores: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in scores.items()}
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON's types; NaN and infinities, which JSON does not have, become null."""
+    if isinstance(value, Mapping):
+        value = {str(key): plain(item) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        value = [plain(item) for item in value]
+    elif isinstance(value, float) and not math.isfinite(value):
+        value = None
+    return value
+
+
+def key_of(settings: Mapping[str, Any]) -> str:
+    """A short name of `settings`, which does not depend on their order."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def varying(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings with more than one value among `runs`, in their order."""
+    names = dict.fromkeys(name for run in runs for name in run)
+    return [name for name in names if len({repr(run.get(name)) for run in runs}) > 1]
+
+
+def cells(runs: Iterable[Mapping[str, Any]], without: Sequence[str]) -> dict[str, list[int]]:
+    """Positions in `runs` of the runs that agree in all settings except `without`."""
+    found: dict[str, list[int]] = {}
+    for position, run in enumerate(runs):
+        key = repr({name: value for name, value in run.items() if name not in without})
+        found.setdefault(key, []).append(position)
+    return found
