@@ -1,6 +1,6 @@
 """16 MLPs (784-128-10), batch 64, each with its own weights and data: as one model, and in turn.
 
-    python benchmarks/compare_batched.py
+    python benchmarks/compare_stacked.py
 
 Each contestant takes the same steps from the same weights on the same batches; the losses of the
 last step are compared. Compilation is done in the uncounted first round.
@@ -15,7 +15,7 @@ import torch
 from common import interleave, parser, record, spread
 
 from dlcourse import init, optim
-from dlcourse.compare.batched import Optimizers, Stack
+from dlcourse.compare.stacked import Optimizers, Stack
 from dlcourse.models import build
 from dlcourse.runtime import pick_device
 from dlcourse.train import cross_entropy

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import parser, record
 
-from dlcourse.compare.lectures import EXPERIMENTS
+from dlcourse.compare.lectures.catalog import EXPERIMENTS
 
 
 def main() -> None:

@@ -301,12 +301,12 @@ def compare(parser: Parser) -> Call:
         "log:LOW:HIGH or uniform:LOW:HIGH",
     )
     parser.add_argument("--max-epochs", type=int, metavar="R", help="of a search (default: 81)")
-    parser.add_argument("--eta", type=int, default=3, help="of a search (default: %(default)s)")
+    parser.add_argument("--eta", type=int, metavar="N", help="of a search (default: 3)")
     parser.add_argument("--tiny", action="store_true", help="a small size, to see it work")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the study, also to resume one"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: 1)")
     parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
     parser.add_argument(
         "--no-together", action="store_true", help="never train several runs as one model"
@@ -322,8 +322,7 @@ def compare(parser: Parser) -> Call:
     def call(args: argparse.Namespace) -> int:
         from dlcourse.compare import command
 
-        print(command.compare(args))
-        return 0
+        return command.compare(args)
 
     return call
 

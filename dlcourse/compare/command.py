@@ -68,9 +68,8 @@ def kind_of(args: argparse.Namespace) -> str:
     if len(asked) > 1:
         raise UsageError(f"give {flag(asked[0])} or {flag(asked[1])}, not both")
     kind = asked[0] if asked else "grid"
-    given = [name for names in READ.values() for name in names if getattr(args, name)]
-    for name in given:
-        if name not in READ[kind]:
+    for name in sorted({name for names in READ.values() for name in names}):
+        if getattr(args, name) not in (None, False, []) and name not in READ[kind]:
             raise UsageError(f"{flag(name)} has no effect with {flag(kind)}; leave one of them out")
     return kind
 
@@ -88,7 +87,7 @@ def environment_of(args: argparse.Namespace) -> Environment:
         args.offline,
         args.device,
         args.threads,
-        args.jobs or 1,
+        1 if args.jobs is None else args.jobs,
         executors.connect(args.executor) if args.executor else None,
     ).resolve()
 

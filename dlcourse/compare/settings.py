@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlcourse import init, models, optim, runtime
-from dlcourse.compare.result import key_of
+from dlcourse.compare.result import key_of, plain
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.train import METRICS, fit
 
@@ -142,7 +142,8 @@ class RunSettings:
         }  # fmt: skip
         if used["lr"] is None:
             used["lr"] = optim.OPTIMIZERS[used["optimizer"]].lr
-        return used
+        fields: dict[str, Any] = plain(used)
+        return fields
 
     def without(self, *names: str) -> dict[str, Any]:
         """The values except for `names`; runs that differ in these alone agree in the rest."""

@@ -10,11 +10,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from dlcourse import compare, executors
-from dlcourse.compare import crew, work
-from dlcourse.compare.processes import Processes
-from dlcourse.compare.row import Row
+from dlcourse.compare import runner
+from dlcourse.compare.process_pool import ProcessPool
+from dlcourse.compare.result import Result
 from dlcourse.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 def plain(study):
     """What must not depend on where the runs happened."""
-    return [(row.settings, row.status, row.scores, row.best_epoch) for row in study.rows]
+    return [(row.settings, row.status, row.scores, row.best_epoch) for row in study.results]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ class Mortal(Executor):
         self.deadly, self.units = deadly, []
 
     def submit(self, call, runs, *args):
-        self.units.append([run["seed"] for run in runs])
+        self.units.append([run.seed for run in runs])
         future = Future()
         if self.deadly in self.units[-1]:
             future.set_exception(BrokenExecutor("its process died (exit status -9)"))
@@ -50,14 +51,14 @@ def test_a_worker_that_dies_costs_only_its_run(grid, small):
     pool = Mortal(deadly=1)
     study = grid(seeds=3, executor=pool)
     assert pool.units == [[0, 1, 2], [0], [1], [2]]
-    assert [row.status for row in study.rows] == ["done", "died", "done"]
-    assert study.rows[1].message == "BrokenExecutor: its process died (exit status -9)"
+    assert [row.status for row in study.results] == ["done", "died", "done"]
+    assert study.results[1].message == "BrokenExecutor: its process died (exit status -9)"
     alone = grid(small["data_dir"] + "/../alone", seeds=[0, 2], together=False)
     assert plain(study)[::2] == plain(alone)
 
 
 def test_a_process_that_dies_is_replaced_and_an_error_is_handed_back():
-    pool = Processes(1)
+    pool = ProcessPool(1)
     try:
         first = pool.submit(os.getpid).result()
         assert first == pool.submit(os.getpid).result() != os.getpid()
@@ -111,11 +112,11 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(small, tmp_path
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert f"stopped; what is done is in {out}, the same command goes on from there" in said
+    assert f"finished runs are saved in {out}, the same command continues from there" in said
     assert "Traceback" not in said
     done = rows.read_bytes()
     assert 1 <= done.count(b"\n") < 6
-    assert len(compare.load(out).rows) == done.count(b"\n")
+    assert len(compare.load(out).results) == done.count(b"\n")
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "6 runs" in again.stdout
     assert rows.read_bytes().startswith(done)
@@ -125,8 +126,8 @@ def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(small, tmp_path
 def test_another_study_in_the_same_folder_at_the_same_time_is_refused(grid, tmp_path):
     grid(epochs=1)
     with (
-        crew.FileLock(tmp_path / "study" / ".lock"),
-        pytest.raises(UsageError, match=r"another study writes into .*study; wait for it"),
+        FileLock(tmp_path / "study" / ".lock"),
+        pytest.raises(UsageError, match=r"another study writes into --out .*study'; wait for it"),
     ):
         grid(epochs=1)
 
@@ -136,16 +137,16 @@ def test_what_waits_is_called_off_when_a_study_stops(grid, monkeypatch):
 
     class Slow(Executor):
         def submit(self, call, runs, *args):
-            if runs[0]["seed"] == 0:
+            if runs[0].seed == 0:
                 future = Future()
-                future.set_result([Row(dict(runs[0]), "done")])
+                future.set_result([Result(runs[0].values, "done")])
                 return future
-            return waiting[runs[0]["seed"] - 1]
+            return waiting[runs[0].seed - 1]
 
     def stop(self, row):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crew.Progress, "add", stop)
+    monkeypatch.setattr(runner.Progress, "add", stop)
     with pytest.raises(KeyboardInterrupt):
         grid(seeds=3, together=False, executor=Slow())
     assert all(future.cancelled() for future in waiting)
@@ -155,5 +156,5 @@ def test_runs_that_cannot_be_one_model_run_one_by_one(grid, monkeypatch):
     def broken(*args):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(work.batched, "run_together", broken)
-    assert [row.status for row in grid(seeds=2).rows] == ["done"] * 2
+    monkeypatch.setattr(runner.stacked, "train_stack", broken)
+    assert [row.status for row in grid(seeds=2).results] == ["done"] * 2

@@ -9,38 +9,43 @@ import torch
 
 from dlcourse import compare, init, models, train
 from dlcourse.cli import main
-from dlcourse.compare import axes, crew, material, plan, single, sweep, table
-from dlcourse.compare.material import Place
-from dlcourse.compare.row import Row, key_of
+from dlcourse.compare import lr_search, runner, settings, table, train_run
+from dlcourse.compare import splits as splits_module
+from dlcourse.compare.grid import listed
+from dlcourse.compare.result import Result
+from dlcourse.compare.settings import Environment, parse
 from dlcourse.compare.study import Journal
 from dlcourse.data import load
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 
 @pytest.fixture
-def place(data_dir):
-    return Place(data_dir, device="cpu")
+def environment(data_dir):
+    return Environment(data_dir, device="cpu")
 
 
 @pytest.fixture
-def splits(place):
-    def cut(seed=0, **settings):
-        return material.splits("blobs", {**axes.DATA, "batch_size": 20, **settings}, seed, place)
+def splits(environment):
+    def cut(seed=0, **values):
+        run = parse({"model": "mlp", "data": "blobs", "batch_size": 20, "seed": seed, **values})
+        return splits_module.splits(run, environment)
 
     return cut
 
 
 def test_every_combination_runs_once_with_seeds_innermost(grid):
     study = grid(init=["zeros", "xavier"], optimizer=["sgd", "adam"], seeds=2)
-    found = [(r.settings["init"], r.settings["optimizer"], r.settings["seed"]) for r in study.rows]
+    found = [
+        tuple(r.settings[name] for name in ("init", "optimizer", "seed")) for r in study.results
+    ]
     assert found == [
         (i, o, s) for i in ("zeros", "xavier") for o in ("sgd", "adam") for s in (0, 1)
     ]
-    assert all(row.status == "done" for row in study.rows)
+    assert all(row.status == "done" for row in study.results)
 
 
 def test_a_run_is_what_a_plain_call_of_fit_gives(grid, data_dir):
-    row = grid(init="xavier", optimizer="momentum", seeds=[3], together=False).rows[0]
+    row = grid(init="xavier", optimizer="momentum", seeds=[3], together=False).results[0]
     model = init.initialize(
         models.build("mlp", in_features=64, hidden_sizes=(8,), num_classes=4), "xavier", seed=3
     )
@@ -52,14 +57,14 @@ def test_a_run_is_what_a_plain_call_of_fit_gives(grid, data_dir):
     assert row.scores["test_accuracy"] == train.evaluate(model, splits[2])["accuracy"]
 
 
-def test_optimizers_of_one_seed_share_first_weights_and_the_order_of_the_data(place, splits):
-    settings = {"model": "mlp", "data": "blobs", "init": "normal:0.1", "seed": 5}
+def test_optimizers_of_one_seed_share_first_weights_and_the_order_of_the_data(environment, splits):
+    values = {"model": "mlp", "data": "blobs", "init": "normal:0.1", "seed": 5}
     weights = [
-        single.build({**settings, "optimizer": name}, place).layers[1].weight
+        train_run.build(parse({**values, "optimizer": name}), environment).layers[1].weight
         for name in ("sgd", "adam")
     ]
     assert torch.equal(*weights)
-    other = single.build({**settings, "seed": 6}, place).layers[1].weight
+    other = train_run.build(parse({**values, "seed": 6}), environment).layers[1].weight
     assert not torch.equal(weights[0], other)
     orders = [[targets.tolist() for _, targets in splits(seed)[0]] for seed in (5, 5, 6)]
     assert orders[0] == orders[1] != orders[2]
@@ -93,48 +98,47 @@ def test_random_labels_touch_their_share_of_the_training_labels_only(splits):
 
 def test_the_test_split_is_read_once_a_run_and_never_by_the_search(grid, monkeypatch):
     read = []
-    iterate = material.Batches.__iter__
+    iterate = splits_module.Batches.__iter__
 
     def noted(self):
         read.append((self.num_samples, self.shuffle))
         return iterate(self)
 
-    monkeypatch.setattr(material.Batches, "__iter__", noted)
+    monkeypatch.setattr(splits_module.Batches, "__iter__", noted)
     grid(optimizer=["sgd", "adam"], lr="auto", seeds=2, together=False)
     assert sum(one == (120, False) for one in read) == 4
 
 
 def test_auto_takes_the_best_of_the_same_factors_for_every_optimizer(grid):
     study = grid(optimizer=["sgd", "adam"], lr="auto", seeds=2, epochs=3)
-    assert len(study.sweep) == 2 * len(sweep.FACTORS)
     for name, usual in (("sgd", 0.1), ("adam", 0.001)):
         tried = [row for row in study.sweep if row.settings["optimizer"] == name]
-        lrs = sorted(row.settings["lr"] for row in tried)
+        lrs = sorted(row.settings["lr"] for row in tried[: len(lr_search.FACTORS)])
         assert lrs == pytest.approx([usual * factor for factor in (0.1, 0.3, 1, 3, 10)])
         best = max(tried, key=lambda row: row.scores["val_accuracy"])
-        taken = {r.settings["lr"] for r in study.rows if r.settings["optimizer"] == name}
+        taken = {r.settings["lr"] for r in study.results if r.settings["optimizer"] == name}
         assert taken == {best.settings["lr"]}
         assert all("test_accuracy" not in row.scores for row in tried)
 
 
 def test_a_search_passes_over_what_diverged_and_prefers_the_usual_rate_in_a_tie():
     def row(lr, status, accuracy):
-        return Row({"lr": lr}, status, {"val_accuracy": accuracy})
+        return Result({"lr": lr}, status, {"val_accuracy": accuracy})
 
     rows = [row(0.1, "done", 0.5), row(0.3, "done", 0.5), row(1.0, "diverged", 0.9)]
-    assert sweep.best(rows) == 0.1
-    assert sweep.best([row(1.0, "diverged", 0.1), row(0.1, "diverged", 0.1)]) == 0.1
+    assert lr_search.best_lr(rows) == 0.1
+    assert lr_search.best_lr([row(1.0, "diverged", 0.1), row(0.1, "diverged", 0.1)]) == 0.1
     losses = [
-        Row({"lr": lr, "monitor": "loss", "mode": "min"}, "done", {"val_loss": loss})
+        Result({"lr": lr, "monitor": "loss", "mode": "min"}, "done", {"val_loss": loss})
         for lr, loss in ((0.1, 0.7), (0.3, 0.2))
     ]
-    assert sweep.best(losses) == 0.3
+    assert lr_search.best_lr(losses) == 0.3
 
 
 def test_runs_that_diverge_are_kept_marked_and_counted(grid):
     study = grid(optimizer="sgd", lr=[0.1, 1e6], seeds=2, together=False)
-    assert [row.status for row in study.rows] == ["done", "done", "diverged", "diverged"]
-    assert "the loss is" in study.rows[2].message
+    assert [row.status for row in study.results] == ["done", "done", "diverged", "diverged"]
+    assert "the loss is" in study.results[2].message
     found = table.cells_of(study)
     assert (found[1].n, found[1].diverged) == (2, 2)
     assert "(2, 2 diverged)" in compare.as_text(study)
@@ -149,10 +153,10 @@ def test_a_run_that_fails_costs_only_itself(grid, monkeypatch):
             raise RuntimeError("planted")
         return real(model, *args, **kwargs)
 
-    monkeypatch.setattr(single, "fit", breaks)
+    monkeypatch.setattr(train_run, "fit", breaks)
     study = grid(seeds=3, together=False)
-    assert [row.status for row in study.rows] == ["done", "failed", "done"]
-    assert study.rows[1].message == "RuntimeError: planted"
+    assert [row.status for row in study.results] == ["done", "failed", "done"]
+    assert study.results[1].message == "RuntimeError: planted"
     cell = table.cells_of(study)[0]
     assert (cell.n, cell.lost) == (2, 1)
     assert "failed: RuntimeError: planted" in compare.as_text(study)
@@ -160,7 +164,7 @@ def test_a_run_that_fails_costs_only_itself(grid, monkeypatch):
 
 def test_mean_spread_and_n_are_those_of_the_seeds(grid):
     study = grid(seeds=3)
-    values = torch.tensor([100 * row.scores["test_accuracy"] for row in study.rows])
+    values = torch.tensor([100 * row.scores["test_accuracy"] for row in study.results])
     cell = table.cells_of(study)[0]
     assert cell.mean == pytest.approx(values.mean().item())
     assert cell.std == pytest.approx(values.std().item())
@@ -198,15 +202,14 @@ def test_an_argument_of_the_model_of_fit_or_of_the_data_is_an_axis(grid, small, 
         del small["width"]
     study = grid(**axis)
     name, values = next(iter(axis.items()))
-    assert [row.status for row in study.rows] == ["done"] * 2
-    assert [row.settings[name] for row in study.rows] == values
-    assert (
-        study.rows[0].scores["train_loss"] != study.rows[1].scores["train_loss"] or name == "keep"
-    )
+    assert [row.status for row in study.results] == ["done"] * 2
+    assert [row.settings[name] for row in study.results] == values
+    losses = [row.scores["train_loss"] for row in study.results]
+    assert losses[0] != losses[1] or name == "keep"
 
 
 def test_keep_last_keeps_the_last_weights(grid, small, data_dir):
-    rows = grid(keep=["best", "last"], random_labels=1.0, epochs=6, together=False).rows
+    rows = grid(keep=["best", "last"], random_labels=1.0, epochs=6, together=False).results
     best, last = rows
     assert best.scores["val_accuracy"] == max(e["val_accuracy"] for e in best.epochs)
     assert last.scores["val_accuracy"] == last.epochs[-1]["val_accuracy"]
@@ -220,7 +223,7 @@ def test_a_folder_holds_a_row_a_run_in_csv_and_json_and_the_curves(grid, tmp_pat
     assert [(row["init"], row["seed"]) for row in rows] == [
         ("zeros", "0"), ("zeros", "1"), ("xavier", "0"), ("xavier", "1"),
     ]  # fmt: skip
-    assert float(rows[2]["test_accuracy"]) == study.rows[2].scores["test_accuracy"]
+    assert float(rows[2]["test_accuracy"]) == study.results[2].scores["test_accuracy"]
     lines = (tmp_path / "study" / "runs.jsonl").read_text().splitlines()
     assert {json.loads(line)["record"]["status"] for line in lines} == {"done"}
     with (tmp_path / "study" / "curves.csv").open(newline="") as file:
@@ -234,14 +237,14 @@ def test_a_folder_holds_a_row_a_run_in_csv_and_json_and_the_curves(grid, tmp_pat
 
 def test_rows_are_on_disk_before_the_next_run_starts(grid, tmp_path, monkeypatch):
     seen = []
-    real = single.fit
+    real = train_run.fit
 
     def looks(*args, **kwargs):
         path = tmp_path / "study" / "runs.csv"
         seen.append(len(path.read_text().splitlines()) if path.exists() else 0)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(single, "fit", looks)
+    monkeypatch.setattr(train_run, "fit", looks)
     grid(seeds=3, together=False)
     assert seen == [1, 2, 3]
 
@@ -250,7 +253,7 @@ def test_a_stopped_study_resumes_where_it_was_and_comes_to_the_same(
     grid, tmp_path, monkeypatch, capsys
 ):
     whole = grid(tmp_path / "whole", lr=[0.01, 0.001], seeds=2, together=False)
-    real, calls = single.fit, []
+    real, calls = train_run.fit, []
 
     def stops(*args, **kwargs):
         calls.append(kwargs["seed"])
@@ -258,22 +261,22 @@ def test_a_stopped_study_resumes_where_it_was_and_comes_to_the_same(
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(single, "fit", stops)
+    monkeypatch.setattr(train_run, "fit", stops)
     with pytest.raises(KeyboardInterrupt):
         grid(lr=[0.01, 0.001], seeds=2, together=False)
     said = capsys.readouterr().err
-    assert f"stopped; what is done is in {tmp_path / 'study'}, the same command goes on" in said
+    assert f"stopped; 2 finished runs are saved in {tmp_path / 'study'}, the same command" in said
     with (tmp_path / "study" / "runs.jsonl").open("ab") as file:
         file.write(b'{"key": "torn')
     resumed = grid(lr=[0.01, 0.001], seeds=2, together=False)
     assert len(calls) == 3 + 2
-    assert [row.scores for row in resumed.rows] == [row.scores for row in whole.rows]
+    assert [row.scores for row in resumed.results] == [row.scores for row in whole.results]
 
 
 def test_a_finished_study_runs_nothing_again(grid, monkeypatch):
     first = grid(lr="auto", seeds=2)
-    monkeypatch.setattr(crew.work, "run_unit", None)
-    assert grid(lr="auto", seeds=2).rows == first.rows
+    monkeypatch.setattr(runner, "run_unit", None)
+    assert grid(lr="auto", seeds=2).results == first.results
 
 
 def test_a_folder_of_another_study_is_never_overwritten(grid, tmp_path):
@@ -305,7 +308,8 @@ def test_two_studies_are_laid_side_by_side(grid, tmp_path):
     one = grid(tmp_path / "one", init=["zeros", "xavier"], epochs=1)
     other = grid(tmp_path / "other", init=["xavier", "lecun"], epochs=3)
     text = compare.beside(one, other)
-    difference = 100 * (other.rows[0].scores["test_accuracy"] - one.rows[1].scores["test_accuracy"])
+    pair = other.results[0], one.results[1]
+    difference = 100 * pair[0].scores["test_accuracy"] - 100 * pair[1].scores["test_accuracy"]
     assert "epochs: 1 | 3" in text
     assert re.search(rf"init=xavier .*{re.escape(f'{difference:+.4g}')}", text)
     assert re.search(r"init=lecun +\d", text)
@@ -313,9 +317,9 @@ def test_two_studies_are_laid_side_by_side(grid, tmp_path):
 
 def test_the_journal_writes_a_column_that_only_a_later_row_has(tmp_path):
     journal = Journal(tmp_path, "runs")
-    rows = [Row({"seed": 0}, "failed"), Row({"seed": 1}, "done", {"test_accuracy": 0.5})]
+    rows = [Result({"seed": 0}, "failed"), Result({"seed": 1}, "done", {"test_accuracy": 0.5})]
     for row in rows:
-        journal.add(key_of(row.settings), row)
+        journal.add(row.key, row)
     journal.close()
     with (tmp_path / "runs.csv").open(newline="") as file:
         assert [row["test_accuracy"] for row in csv.DictReader(file)] == ["", "0.5"]
@@ -336,15 +340,15 @@ def test_the_journal_writes_a_column_that_only_a_later_row_has(tmp_path):
         ({"lr": -1}, "lr must be a number of at least 0, got -1"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
-        ({"random_labels": 1.5}, "random_labels must be a share from 0 to 1, got 1.5"),
+        ({"random_labels": 1.5}, "random_labels must be a number from 0 to 1, got 1.5"),
         ({"keep": "frist"}, "unknown keep 'frist'"),
         ({"dropout": 2}, "dropout must be at least 0 and below 1, got 2"),
         ({"activation": "rellu"}, "unknown activation 'rellu'; did you mean 'relu'?"),
-        ({"depth": "x"}, "depth must be a whole number of 0 or more, got 'x'"),
+        ({"depth": "x"}, "depth must be a whole number of at least 0, got 'x'"),
         ({"hidden_sizes": (8,)}, "give hidden_sizes or width, not both"),
         ({"seed": 3}, "seed is not an axis: seeds=3 gives 0, 1, 2"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
-        ({"jobs": 0}, "jobs must be at least 1, got 0"),
+        ({"jobs": 0}, "jobs must be a whole number of at least 1, got 0"),
     ],
     ids=str,
 )
@@ -368,10 +372,10 @@ def test_a_grid_of_ten_thousand_runs_says_its_cost_and_waits_for_a_yes(grid, tmp
 
 
 def test_words_of_the_command_line_become_values():
-    assert axes.parse_values("zeros,normal:0.01, 3,0.5,1e-3,true,none,256x128,10") == [
+    assert settings.parse_values("zeros,normal:0.01, 3,0.5,1e-3,true,none,256x128,10") == [
         "zeros", "normal:0.01", 3, 0.5, 0.001, True, None, (256, 128), 10,
     ]  # fmt: skip
-    assert plan.listed({"a": [1, 2], "b": (1, 2)}) == {"a": [1, 2], "b": [(1, 2)]}
+    assert listed({"a": [1, 2], "b": (1, 2)}) == {"a": [1, 2], "b": [(1, 2)]}
 
 
 def test_the_command_runs_a_grid_and_prints_its_table(data_dir, tmp_path, capsys):

@@ -9,8 +9,10 @@ import pytest
 
 from dlcourse.cli import main
 from dlcourse.compare import report, table
+from dlcourse.compare.lectures.experiment import Answer, Claim
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # What the page says of itself once it is laid out, written where --dump-dom shows it.
 LOOK = """<script>
 const images = [...document.images];
@@ -44,10 +46,12 @@ def test_the_page_asks_for_nothing_from_anywhere(crossed):
 def test_what_users_typed_cannot_break_the_page(grid):
     study = grid(init=["zeros", "xavier"])
     study.about["command"] = "<script>alert(1)</script>"
-    page = report.write_report(study, title="<b>", expected="a < b", verdict=(False, "<i>"))
+    page = report.write_report(
+        study, title="<b>", expected="a < b", verdict=Answer([Claim("<i>", [-1.0, -1.0])], "<b>")
+    )
     assert "<script>" not in page.read_text()
     assert "<h1>&lt;b&gt;</h1>" in page.read_text()
-    assert "It did not come:</strong> &lt;i&gt;" in page.read_text()
+    assert "Expected outcome not confirmed:</strong> &lt;i&gt;: no" in page.read_text()
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
@@ -55,7 +59,7 @@ def test_what_users_typed_cannot_break_the_page(grid):
 def test_a_browser_draws_every_figure_within_the_width_of(width, crossed, tmp_path):
     page = report.write_report(crossed).read_text()
     copy = tmp_path / "copy.html"
-    copy.write_text(page.replace(report.POLICY, "connect-src 'none'").replace("</body>", LOOK))
+    copy.write_text(page.replace(POLICY, "connect-src 'none'").replace("</body>", LOOK))
     command = [
         CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900",
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", copy.as_uri(),

@@ -4,7 +4,7 @@ import pytest
 
 from dlcourse.cli import main
 from dlcourse.compare import hyperband, search
-from dlcourse.compare.row import Row, key_of
+from dlcourse.compare.result import Result
 from dlcourse.errors import UnknownNameError, UsageError
 
 
@@ -51,10 +51,10 @@ def test_the_best_of_a_rung_go_on_and_losers_stop():
 
 def test_a_run_that_went_wrong_never_goes_on():
     assert played("hyperband", lambda i, epochs: float("-inf") if i < 8 else 0.1)[2] == [(8, 9)]
-    assert search.score(Row({}, "diverged", {"val_accuracy": 0.9})) == float("-inf")
-    assert search.score(Row({}, "died")) == float("-inf")
-    loss = Row({"monitor": "loss", "mode": "min"}, "done", {"val_loss": 0.4})
-    assert search.score(loss) == -0.4
+    assert Result({}, "diverged", {"val_accuracy": 0.9}).quality == float("-inf")
+    assert Result({}, "died").quality == float("-inf")
+    loss = Result({"monitor": "loss", "mode": "min"}, "done", {"val_loss": 0.4})
+    assert loss.quality == -0.4
 
 
 def test_every_method_spends_what_hyperband_spends_and_no_more():
@@ -79,8 +79,8 @@ def searched(small_settings, tmp_path_factory):
 def test_what_was_found_is_the_best_on_validation_and_only_that_is_tested(searched):
     study, _ = searched
     assert all("test_accuracy" not in row.scores for row in study.sweep)
-    assert [row.settings["search"] for row in study.rows] == ["hyperband"] * 2 + ["random"] * 2
-    for row in study.rows:
+    assert [row.settings["search"] for row in study.results] == ["hyperband"] * 2 + ["random"] * 2
+    for row in study.results:
         rivals = [r for r in study.sweep if r.settings["search"] == row.settings["search"]]
         best = max(rivals, key=lambda rival: rival.scores["val_accuracy"])
         assert row.settings["lr"] == best.settings["lr"]
@@ -108,11 +108,11 @@ def test_the_race_is_the_best_so_far_by_epochs_spent(searched):
 
 def test_a_search_goes_on_where_it_was_and_trains_nothing_twice(searched, monkeypatch):
     study, settings = searched
-    keys = [key_of(row.settings) for row in study.sweep]
+    keys = [row.key for row in study.sweep]
     assert len(set(keys)) == len(keys)
-    monkeypatch.setattr("dlcourse.compare.work.run_unit", None)
+    monkeypatch.setattr("dlcourse.compare.runner.run_unit", None)
     again = search.search(study.folder, **settings)
-    assert again.rows == study.rows
+    assert again.results == study.results
     assert search.race(again) == search.race(study)
 
 
@@ -145,11 +145,11 @@ def test_a_search_that_cannot_be_is_refused_before_anything_runs(
 
 def test_whole_ends_draw_whole_numbers():
     source = search.random.Random(0)
-    widths = [search.drawn("width", ["log:4:64"], source) for _ in range(200)]
+    widths = [search.draw_value("width", ["log:4:64"], source) for _ in range(200)]
     assert all(isinstance(width, int) and 4 <= width <= 64 for width in widths)
     # As many below the geometric middle as above.
     assert 70 < sum(width < 16 for width in widths) < 130
-    assert {search.drawn("init", ["xavier", "uniform:0.1"], source) for _ in range(50)} == {
+    assert {search.draw_value("init", ["xavier", "uniform:0.1"], source) for _ in range(50)} == {
         "xavier", "uniform:0.1",
     }  # fmt: skip
 

@@ -301,7 +301,7 @@ EXPERIMENTS = {
             {**MNIST, "depth": 10, "width": 500, "activation": ["tanh", "relu"],
              "init": ["normal:0.01", "normal:1", "xavier", "kaiming"],
              "optimizer": "sgd", "lr": "auto", "epochs": 6, "seeds": 3},
-            {"limit": 1500, "width": 100, "epochs": 2, "lr": 0.03, "seeds": 1},
+            {"limit": 1500, "width": 100, "epochs": 2, "lr": 0.03},
             initialization,
         ),
         Experiment(
@@ -311,7 +311,7 @@ EXPERIMENTS = {
             "lower training loss than plain SGD, and momentum is sooner through a ravine.",
             {**MNIST, "optimizer": list(optim.OPTIMIZERS), "init": "xavier", "depth": 2,
              "lr": "auto", "keep": "last", "epochs": 10, "seeds": 3},
-            {"limit": 3000, "epochs": 3, "seeds": 1},
+            {"limit": 3000, "epochs": 3},
             optimizers,
         ),
         Experiment(
@@ -320,7 +320,7 @@ EXPERIMENTS = {
             "A learning rate that falls ends with a lower test loss than a constant one.",
             {**MNIST, "optimizer": "momentum", "lr": 0.05, "batch_size": 16, "keep": "last",
              "schedule": [None, "linear", "cosine", "inverse", "halve"], "epochs": 10, "seeds": 3},
-            {"limit": 2500, "epochs": 5, "seeds": 2},
+            {"limit": 2500, "epochs": 5},
             schedules,
         ),
         Experiment(
@@ -330,7 +330,7 @@ EXPERIMENTS = {
             "more often.",
             {**MNIST, "batch_size": [16, 64, 256, 1024], "optimizer": "sgd", "lr": 0.05,
              "keep": "last", "epochs": 10, "seeds": 3},
-            {"limit": 4000, "epochs": 3, "seeds": 2},
+            {"limit": 4000, "epochs": 3},
             batch_size,
         ),
         Experiment(
@@ -341,7 +341,7 @@ EXPERIMENTS = {
             {**MNIST, "depth": 6, "width": 256, "batch_norm": [False, True], "optimizer": "sgd",
              "lr": 0.05, "init": ["normal:0.01", "normal:1", "xavier", "kaiming"], "epochs": 5,
              "seeds": 3},
-            {"limit": 3000, "width": 100, "epochs": 3, "seeds": 1},
+            {"limit": 3000, "width": 100, "epochs": 3},
             batch_norm,
         ),
         Experiment(
@@ -350,7 +350,7 @@ EXPERIMENTS = {
             "Deeper plain nets have a higher training loss; deeper residual nets lose less.",
             {"model": ["plain20", "plain32", "plain56", "resnet20", "resnet32", "resnet56"],
              "data": "cifar10", "optimizer": "momentum", "lr": 0.05, "schedule": "linear",
-             "weight_decay": 1e-4, "train_scores": True, "keep": "last", "epochs": 30, "seeds": 1},
+             "weight_decay": 1e-4, "train_scores": True, "keep": "last", "epochs": 30, "seeds": 3},
             {"model": ["plain20", "plain56", "resnet20", "resnet56"], "limit": 1000,
              "train_size": 384, "width": 4, "batch_size": 32, "epochs": 3},
             depth,
@@ -361,7 +361,7 @@ EXPERIMENTS = {
             "On few training images dropout lowers the test loss of a wide net.",
             {**MNIST, "train_size": 1000, "depth": 2, "width": 1024, "dropout": [0.0, 0.2, 0.5],
              "keep": "last", "epochs": 60, "seeds": 5},
-            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 25, "seeds": 2},
+            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 25, "seeds": 3},
             dropout,
         ),
         Experiment(
@@ -371,7 +371,7 @@ EXPERIMENTS = {
             "the weights of its best epoch test better than the last ones.",
             {**MNIST, "train_size": 1000, "random_labels": 0.2, "width": 512, "monitor": "loss",
              "mode": "min", "keep": ["best", "last"], "epochs": 60, "seeds": 5},
-            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 30, "seeds": 2},
+            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 30, "seeds": 3},
             early_stopping,
         ),
         Experiment(
@@ -381,7 +381,7 @@ EXPERIMENTS = {
             "from it.",
             {**MNIST, "train_size": 2000, "random_labels": [0.0, 0.5, 1.0], "width": 512,
              "train_scores": True, "keep": "last", "epochs": 100, "seeds": 3},
-            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 60, "seeds": 2},
+            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 60, "seeds": 3},
             random_labels,
         ),
         Experiment(
@@ -394,7 +394,7 @@ EXPERIMENTS = {
              "width": [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 512, 2048],
              "epochs": 200, "seeds": 5},
             {"train_size": 300, "limit": 4000, "width": [1, 2, 4, 6, 16, 64, 256], "epochs": 50,
-             "seeds": 2},
+             "seeds": 3},
             width,
         ),
     )

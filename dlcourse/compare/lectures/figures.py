@@ -100,8 +100,9 @@ def error_by(
         xs = sorted(points)
         means = [statistics.fmean(points[x]) for x in xs]
         spread = [
-            [mean - min(points[x]) for x, mean in zip(xs, means, strict=True)],
-            [max(points[x]) - mean for x, mean in zip(xs, means, strict=True)],
+            # Rounding can put the mean of equal values just outside their range.
+            [max(0.0, mean - min(points[x])) for x, mean in zip(xs, means, strict=True)],
+            [max(0.0, max(points[x]) - mean) for x, mean in zip(xs, means, strict=True)],
         ]
         ax.errorbar(xs, means, spread, marker="o", markersize=4, capsize=3, label=name)
     if log:

@@ -5,9 +5,10 @@ import shutil
 import pytest
 
 from dlcourse import optim
-from dlcourse.compare import batched, work
+from dlcourse.compare import runner, stacked
 from dlcourse.compare.progress import Progress
-from dlcourse.compare.row import Row
+from dlcourse.compare.result import Result
+from dlcourse.compare.settings import parse
 
 
 @pytest.fixture
@@ -15,10 +16,10 @@ def both(grid, tmp_path, monkeypatch):
     """The rows of a grid trained as one model and one by one."""
 
     def run(**settings):
-        monkeypatch.setattr(batched, "quicker", lambda *args: True)
-        together = grid(tmp_path / "together", **settings).rows
+        monkeypatch.setattr(stacked, "is_faster", lambda *args: True)
+        together = grid(tmp_path / "together", **settings).results
         assert {row.together for row in together} == {len(together)}
-        alone = grid(tmp_path / "alone", **settings, together=False).rows
+        alone = grid(tmp_path / "alone", **settings, together=False).results
         assert {row.together for row in alone} == {1}
         return together, alone
 
@@ -58,8 +59,8 @@ def test_settings_mean_in_a_stack_what_they_mean_alone(both, settings):
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_stack_gives_what_each_gives_alone(grid, tmp_path):
     # Adam would not notice gradients that are too large or too small alike.
-    together = grid(tmp_path / "compiled", optimizer="sgd", seeds=2, compile=True).rows
-    alone = grid(tmp_path / "alone", optimizer="sgd", seeds=2, together=False).rows
+    together = grid(tmp_path / "compiled", optimizer="sgd", seeds=2, compile=True).results
+    alone = grid(tmp_path / "alone", optimizer="sgd", seeds=2, together=False).results
     for one, other in zip(together, alone, strict=True):
         assert (one.together, other.together) == (2, 1)
         assert one.scores == pytest.approx(other.scores, rel=1e-3, abs=1e-5)
@@ -75,28 +76,30 @@ def test_a_run_that_diverges_leaves_the_others_of_its_stack_alone(both):
 
 
 def test_a_model_that_cannot_be_stacked_trains_alone(grid, monkeypatch):
-    monkeypatch.setattr(batched, "quicker", lambda *args: True)
-    assert {row.together for row in grid(dropout=0.5, seeds=2).rows} == {1}
+    monkeypatch.setattr(stacked, "is_faster", lambda *args: True)
+    assert {row.together for row in grid(dropout=0.5, seeds=2).results} == {1}
 
 
 def test_only_what_shares_every_step_shares_a_unit():
-    run = {"model": "mlp", "data": "blobs", "seed": 0}
-    differ = [run, {**run, "seed": 1}, {**run, "init": "zeros"}, {**run, "lr": 0.1}]
-    assert len(work.units(differ, jobs=1)) == 1
-    assert len(work.units([run, {**run, "width": 4}], jobs=1)) == 2
-    assert len(work.units(differ, jobs=1, together=False)) == 4
-    many = [{**run, "seed": seed} for seed in range(70)]
-    made = work.units(many, jobs=2)
+    def run(**changes):
+        return parse({"model": "mlp", "data": "blobs", "seed": 0, **changes})
+
+    differ = [run(), run(seed=1), run(init="zeros"), run(lr=0.1)]
+    assert len(runner.units(differ, jobs=1)) == 1
+    assert len(runner.units([run(), run(width=4)], jobs=1)) == 2
+    assert len(runner.units(differ, jobs=1, together=False)) == 4
+    many = [run(seed=seed) for seed in range(70)]
+    made = runner.units(many, jobs=2)
     assert [len(unit) for unit in made] == [24, 24, 22]
-    assert [one["seed"] for unit in made for one in unit] == list(range(70))
-    assert not batched.can_share({**run, "clip_norm": 1.0})
-    assert batched.can_share({**run, "schedule": "cosine"})
-    assert not batched.can_share({**run, "schedule": "halve"})
+    assert [one.seed for unit in made for one in unit] == list(range(70))
+    assert not stacked.can_stack(run(clip_norm=1.0))
+    assert stacked.can_stack(run(schedule="cosine"))
+    assert not stacked.can_stack(run(schedule="halve"))
 
 
 def test_an_epoch_of_the_stack_shows_every_model_its_own_order(grid, monkeypatch):
-    monkeypatch.setattr(batched, "quicker", lambda *args: True)
-    rows = grid(init="zeros", optimizer="sgd", seeds=2, depth=0).rows
+    monkeypatch.setattr(stacked, "is_faster", lambda *args: True)
+    rows = grid(init="zeros", optimizer="sgd", seeds=2, depth=0).results
     # From equal weights only the order of the batches tells the seeds apart.
     assert rows[0].together == 2
     assert rows[0].scores["train_loss"] != rows[1].scores["train_loss"]
@@ -106,8 +109,8 @@ def test_progress_says_done_running_left_and_the_best_so_far(capsys):
     with Progress("runs", 4, 1, 2, True) as shown:
         shown.bar.mininterval = 0
         settings = {"init": "xavier", "optimizer": "sgd", "lr": 0.1}
-        shown.add(Row(settings, "done", {"val_accuracy": 0.75}))
-        shown.add(Row(settings, "diverged", {"val_accuracy": 0.9}))
+        shown.add(Result(settings, "done", {"val_accuracy": 0.75}))
+        shown.add(Result(settings, "diverged", {"val_accuracy": 0.9}))
     said = capsys.readouterr().err
     assert "runs: 1/4 done, 2 running, 1 left, about" in said
     assert "3/4 done, 1 running, 0 left, 1 went wrong, best 0.7500 (xavier sgd 0.1)" in said
