@@ -53,7 +53,10 @@ def base_splits(
     name: str, environment: Environment, limit: int | None, val_fraction: float, normalize: str
 ) -> tuple[Batches, Batches, Batches]:
     return images(name, environment).batches(
-        limit=limit, val_fraction=val_fraction, normalize=normalize, device=environment.device or "cpu"
+        limit=limit,
+        val_fraction=val_fraction,
+        normalize=normalize,
+        device=environment.device or "cpu",
     )
 
 
