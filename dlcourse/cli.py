@@ -354,8 +354,9 @@ def data(parser: Parser) -> Call:
         "--seed", type=int, default=0, help="seed that draws the test split (default: 0)"
     )
     importing.add_argument(
-        "--skip-bad", action="store_true", help="leave out images that do not decode"
+        "--skip-bad", action="store_true", help="leave out images that cannot be decoded"
     )
+    importing.add_argument("--force", action="store_true", help="replace an earlier NAME.npz")
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse.data import store
@@ -370,18 +371,19 @@ def data(parser: Parser) -> Call:
             print(shown_data(statuses, args.json))
             return 0 if all(status.ok for status in statuses) else 1
         else:
-            from dlcourse.data.importer import import_images
+            from dlcourse.data import importer
 
-            path, counts = import_images(
+            path, counts = importer.import_images(
                 args.name,
                 args.path,
                 args.data_dir,
                 size=args.size,
                 gray=args.gray,
                 skip_bad=args.skip_bad,
+                force=args.force,
                 seed=args.seed,
             )
-            print(f"{path}: {sum(counts.values())} images in {len(counts)} classes")
+            print(importer.as_text(path, counts))
         return 0
 
     return call

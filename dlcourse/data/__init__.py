@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlcourse.data.augment import Compose, Crop, Cutout, Flip, Noise, Shift
     from dlcourse.data.batches import Batches
-    from dlcourse.data.catalog import CATALOG
+    from dlcourse.data.catalog import CATALOG, register
     from dlcourse.data.images import ImageData, load
     from dlcourse.data.importer import import_images
     from dlcourse.data.store import get, verify
@@ -40,6 +40,7 @@ HOME = {
     "import_images": "importer",
     "load": "images",
     "load_text": "text",
+    "register": "catalog",
     "tokenize": "text",
     "verify": "store",
 }
@@ -65,6 +66,7 @@ __all__ = [
     "import_images",
     "load",
     "load_text",
+    "register",
     "tokenize",
     "verify",
 ]

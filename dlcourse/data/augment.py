@@ -1,8 +1,9 @@
-"""Augmentation of whole batches, each sample its own draw.
+"""Augmentation of whole batches, with a separate random draw for each image.
 
 Every class is a callable (images (B, C, H, W), generator) -> images of the same shape, dtype and
-device. Draws are made on the CPU from the generator, so that they are the same on every device.
-Pass one, or several in `Compose`, as `augment=` to `ImageData.batches`.
+device. Random numbers are drawn on the CPU from the generator, so they are the same on every
+device. Pass one augmentation, or several in `Compose`, as `augment=` to `ImageData.batches`.
+Inputs that are not images are refused with UsageError.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from torch.nn import functional as F
 
 from dlcourse.data.batches import Augment
 from dlcourse.errors import UsageError
+from dlcourse.values import check_whole
 
 __all__ = ["Compose", "Crop", "Cutout", "Flip", "Noise", "Shift"]
 
 
 class Compose:
-    """One augmentation after the other."""
+    """Several augmentations, one after the other."""
 
     def __init__(self, *steps: Augment) -> None:
+        for step in steps:
+            if isinstance(step, type) or not callable(step):
+                raise UsageError(f"Compose takes augmentations such as Flip(), got {step!r}")
         self.steps = steps
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -33,7 +38,7 @@ class Compose:
 
 @dataclass(frozen=True)
 class Crop:
-    """Pad by `padding` pixels of 0 on every side, then cut the size out again at random.
+    """Pad by `padding` pixels of 0 on every side, then cut out the original size at random.
 
     With 4 on CIFAR-10 this is the crop of He et al. 2015 (arXiv:1512.03385).
     """
@@ -41,9 +46,10 @@ class Crop:
     padding: int = 4
 
     def __post_init__(self) -> None:
-        at_least("padding", self.padding, 0)
+        check_whole(0, padding=self.padding)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        check_images(self, images)
         B = len(images)
         top, left = torch.randint(2 * self.padding + 1, (2, B), generator=generator)
         return windows(F.pad(images, (self.padding,) * 4), top, left, images.shape[2:])
@@ -51,12 +57,12 @@ class Crop:
 
 @dataclass(frozen=True)
 class Shift:
-    """Shift by up to `pixels` each way; zeros come in."""
+    """Shift by up to `pixels` in each direction and fill with zeros."""
 
     pixels: int = 2
 
     def __post_init__(self) -> None:
-        at_least("pixels", self.pixels, 0)
+        check_whole(0, pixels=self.pixels)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         return Crop(self.pixels)(images, generator)
@@ -73,6 +79,7 @@ class Flip:
             raise UsageError(f"p must be between 0 and 1, got {self.p}")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        check_images(self, images)
         mirrored = (torch.rand(len(images), generator=generator) < self.p).nonzero().squeeze(1)
         mirrored = mirrored.to(images.device)
         return images.index_copy(0, mirrored, images.index_select(0, mirrored).flip(3))
@@ -80,17 +87,18 @@ class Flip:
 
 @dataclass(frozen=True)
 class Cutout:
-    """Set a square of `size` pixels a side, its center anywhere, to 0.
+    """Set a square with sides of `size` pixels and a random center to 0.
 
-    DeVries & Taylor 2017 (arXiv:1708.04552): the square may hang over the edge.
+    As in DeVries & Taylor 2017 (arXiv:1708.04552), the square may extend over the edge.
     """
 
     size: int = 8
 
     def __post_init__(self) -> None:
-        at_least("size", self.size, 1)
+        check_whole(size=self.size)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        check_images(self, images)
         B, _, H, W = images.shape
         device = images.device
         top = torch.randint(H, (B, 1), generator=generator).to(device) - self.size // 2
@@ -103,22 +111,26 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Noise:
-    """Add Gaussian noise of standard deviation `std`, on the scale 0 to 255, and clip to it."""
+    """Add Gaussian noise of standard deviation `std` to uint8 images, and clip to 0 to 255."""
 
     std: float = 10.0
 
     def __post_init__(self) -> None:
-        at_least("std", self.std, 0)
+        if not 0 <= self.std < float("inf"):
+            raise UsageError(f"std must be at least 0, got {self.std}")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        check_images(self, images)
+        if images.dtype != torch.uint8:
+            raise UsageError(f"Noise takes uint8 images, 0 to 255, got {images.dtype}")
         noise = torch.randn(images.shape, generator=generator).to(images.device) * self.std
         return (images + noise).round_().clamp_(0, 255).to(images.dtype)
 
 
 def windows(images: Tensor, top: Tensor, left: Tensor, size: torch.Size) -> Tensor:
-    """The window of `size` (H, W) of each image (B, C, ...) whose corner is at (top, left) (B,)."""
-    # Rows are gathered whole, samples sorted by column; then each column is one slice. Both copy
-    # runs of bytes, which on a CPU is several times as fast as a gather pixel by pixel.
+    """From each of images (B, C, ...), the window of `size` (H, W) at corner (top, left), (B,)."""
+    # Whole rows are gathered with the samples sorted by column; then each column is one slice.
+    # Both copy runs of bytes, several times as fast on a CPU as a gather of single pixels.
     B, C, rows, columns = images.shape
     (H, W), device = size, images.device
     order = left.argsort(stable=True)
@@ -135,6 +147,8 @@ def windows(images: Tensor, top: Tensor, left: Tensor, size: torch.Size) -> Tens
     return cut.index_select(0, order.argsort().to(device))
 
 
-def at_least(name: str, value: float, least: float) -> None:
-    if value < least:
-        raise UsageError(f"{name} must be at least {least}, got {value}")
+def check_images(augmentation: Augment, images: Tensor) -> None:
+    if images.dim() != 4:
+        raise UsageError(
+            f"{type(augmentation).__name__} takes images (B, C, H, W), got {tuple(images.shape)}"
+        )

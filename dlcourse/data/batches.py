@@ -1,7 +1,7 @@
 """Batches sliced from tensors that stay in memory on the device: no workers, no per-sample Python.
 
-Order and augmentation of epoch e are a function of (seed, e) alone, drawn on the CPU, so that they
-are the same on every device (as `torch.utils.data.DistributedSampler` does with its epoch).
+Order and augmentation of epoch e depend on (seed, e) alone and are drawn on the CPU, so they are
+the same on every device (as in `torch.utils.data.DistributedSampler`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.errors import UsageError
+from dlcourse.values import check_whole
 
 __all__ = ["Augment", "Batches", "epoch_generator"]
 
@@ -32,8 +33,10 @@ class Batches:
         all); the tensors are shared, not copied.
     normalize(float32 batch) -> float32 batch; may work in place. augment(uint8 batch, generator)
         -> uint8 batch, on the whole batch, before it is normalized.
-    Each pass is the next epoch, unless `set_epoch` says which. Raises UsageError for a batch_size
-    below 1.
+    Each pass is the next epoch, unless `set_epoch` sets another one.
+
+    Raises UsageError for arguments that do not fit together, and for `drop_last` if it would leave
+    no batch.
     """
 
     def __init__(
@@ -51,20 +54,36 @@ class Batches:
         source: str = "",
         synthetic: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1, got {batch_size}")
-        if seed < 0:
-            raise UsageError(f"seed must be 0 or more, got {seed}")
+        check_whole(batch_size=batch_size)
+        check_whole(0, seed=seed)
+        if len(images) != len(labels):
+            raise UsageError(f"{len(images)} images do not match {len(labels)} labels")
+        for name, function in (("augment", augment), ("normalize", normalize)):
+            if function is not None and (isinstance(function, type) or not callable(function)):
+                hint = f"; write {function.__name__}()" if isinstance(function, type) else ""
+                raise UsageError(f"{name} must be a function or None, got {function!r}{hint}")
+        if indices is not None and len(indices):
+            low, high = int(indices.min()), int(indices.max())
+            if indices.dtype != torch.int64 or low < 0 or high >= len(images):
+                raise UsageError(
+                    f"indices must be int64, 0 to {len(images) - 1}, "
+                    f"got {indices.dtype}, {low} to {high}"
+                )
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.indices = torch.arange(len(images)) if indices is None else indices
         self.shuffle, self.drop_last = shuffle, drop_last
         self.normalize, self.augment = normalize, augment
         self.seed, self.source, self.synthetic = seed, source, synthetic
         self.epoch = 0
+        if drop_last and len(self) == 0:
+            raise UsageError(
+                f"drop_last with batch_size {batch_size} leaves no batch of {self.num_samples} "
+                "samples; use a smaller batch_size"
+            )
 
     @property
     def num_samples(self) -> int:
-        """How many samples there are, those that drop_last leaves out included."""
+        """How many samples there are, including any that drop_last leaves out."""
         return len(self.indices)
 
     @property
@@ -77,7 +96,7 @@ class Batches:
         return whole + (rest > 0 and not self.drop_last)
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next pass that of `epoch` (from 0)."""
+        """Let the next pass be epoch `epoch` (from 0)."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

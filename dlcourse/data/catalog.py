@@ -1,22 +1,28 @@
-"""The data sets that the course knows by name: what they are, whence they come, known unloaded.
+"""The data sets that the course knows by name: what they are and where they come from.
 
-Hashes of archives are those that torchvision's own classes carry; those of the text files were
+Hashes of archives are the ones in torchvision's own classes; hashes of the text files were
 computed from the files. Nothing here imports torch or touches the disk.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from dlcourse.errors import UnknownNameError
+from dlcourse.errors import UnknownNameError, UsageError
 
-__all__ = ["CATALOG", "RAW_FILES", "DataSet", "RawFile", "RemoteFile", "find"]
+__all__ = [
+    "CATALOG", "RAW_FILES", "REGISTERED", "DataSet", "RawFile", "Registered", "RemoteFile", "find",
+    "names", "register",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch: its path in the data folder, its hash as "md5:..." or "sha256:...", and
-    the addresses that serve it, the one to try first first."""
+    """A file to download: its path in the data folder, its hash as "md5:..." or "sha256:...", and
+    the addresses that serve it, in the order in which to try them."""
 
     path: str
     hash: str
@@ -36,8 +42,8 @@ class DataSet:
     """A named data set.
 
     kind: "images" or "text". size: in words, for people. shape: (C, H, W) of an image.
-    layout: "idx" or "cifar" for images, else "". classes: class names by label, where they are
-    known without loading. stand_in: what replaces it where it cannot be had.
+    layout: "idx" or "cifar" for images, else "". classes: class names by label, if they are
+    known without loading. stand_in: what replaces it if it is not available.
     """
 
     name: str
@@ -53,7 +59,9 @@ class DataSet:
     classes: tuple[str, ...] = ()
 
 
-def idx_files(folder: str, mirrors: tuple[str, ...], hashes: dict[str, str]):
+def idx_files(
+    folder: str, mirrors: tuple[str, ...], hashes: dict[str, str]
+) -> tuple[RemoteFile, ...]:
     return tuple(
         RemoteFile(
             f"{folder}/raw/{name}.gz",
@@ -89,7 +97,7 @@ SHAKESPEARE_URL = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 )
 
-# The files that torchvision leaves unpacked, where the originals are known: no gzip guards them.
+# The originals of files that torchvision leaves unpacked: gzip's checksum does not protect them.
 RAW_FILES: dict[tuple[str, str], RawFile] = {
     ("mnist", "train-images-idx3-ubyte"): RawFile(47040016, "6bbc9ace898e44ae57da46a324031adb"),
     ("mnist", "train-labels-idx1-ubyte"): RawFile(60008, "a25bea736e30d166cdddb491f175f624"),
@@ -261,6 +269,50 @@ CATALOG: dict[str, DataSet] = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A data set of your own: the function that makes it, and what a list says about it."""
+
+    make: Callable[[], Any]
+    kind: str
+    title: str
+
+
+REGISTERED: dict[str, Registered] = {}
+
+
+def register(
+    name: str, make: Callable[[], Any], *, kind: str = "images", title: str = "registered"
+) -> None:
+    """Give a data set of your own a name that `load` (or `load_text`) and the commands know.
+
+    make: a function without arguments that returns an `ImageData`, or for kind "text" a
+        `TextData`. It is called each time the data set is loaded. title: what lists say about it.
+
+    >>> register("blobs", lambda: None, title="three Gaussian blobs")
+    >>> REGISTERED.pop("blobs").title
+    'three Gaussian blobs'
+
+    Raises UsageError for a name that is taken or not a name, another kind, and a `make` that is
+    not callable.
+    """
+    if name in CATALOG or name in REGISTERED:
+        raise UsageError(f"data set {name!r} already exists; choose another name")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise UsageError(f"name must consist of letters, digits, '_' and '-', got {name!r}")
+    if kind not in ("images", "text"):
+        raise UnknownNameError("kind", kind, ("images", "text"))
+    if not callable(make):
+        raise UsageError(f"data set {name!r} needs a function that makes it, got {make!r}")
+    REGISTERED[name] = Registered(make, kind, title)
+
+
+def names(kind: str) -> list[str]:
+    """The names of the data sets of this kind, registered ones included."""
+    known = [entry.name for entry in CATALOG.values() if entry.kind == kind]
+    return known + [name for name, own in REGISTERED.items() if own.kind == kind]
 
 
 def find(name: str) -> DataSet:

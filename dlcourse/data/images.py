@@ -1,4 +1,4 @@
-"""Image data sets by name: found, fetched or replaced by a stand-in, as tensors in memory."""
+"""Image data sets by name, as tensors in memory: found, downloaded, or a stand-in."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from dlcourse.data.split import stratified_split, stratified_subset
 from dlcourse.data.synthetic.digits import draw_digits
 from dlcourse.data.torchvision_files import find_files, read_files
 from dlcourse.errors import DataError, UnknownNameError, UsageError
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["ImageData", "load"]
 
@@ -29,8 +30,11 @@ __all__ = ["ImageData", "load"]
 class ImageData:
     """Images and labels in memory.
 
-    train_images, test_images: uint8 (N, C, H, W). train_labels, test_labels: int64 (N,).
-    source: where they came from, in words. synthetic: whether a stand-in takes their place.
+    train_images, test_images: uint8 (N, C, H, W). train_labels, test_labels: int64 (N,), 0 to
+    num_classes - 1. source: where the data come from, in words. synthetic: whether they are a
+    stand-in.
+
+    Raises DataError for tensors of another shape, type or range.
     """
 
     name: str
@@ -41,6 +45,15 @@ class ImageData:
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
+
+    def __post_init__(self) -> None:
+        tensors = {f"{s}_{w}": getattr(self, f"{s}_{w}")
+                   for s in ("train", "test") for w in ("images", "labels")}  # fmt: skip
+        for name, tensor in tensors.items():
+            if not isinstance(tensor, Tensor):
+                raise DataError(f"{name} of {self.name!r} must be a tensor, got {type(tensor)}")
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        check_arrays(arrays | {"class_names": np.array(self.class_names, str)}, self.name)
 
     @property
     def num_classes(self) -> int:
@@ -60,40 +73,43 @@ class ImageData:
         drop_last: bool = False,
         split_seed: int = 0,
     ) -> tuple[Batches, Batches, Batches]:
-        """Batches to train on (shuffled, augmented), to validate on and to test on (neither).
+        """Batches for training (shuffled, augmented), validation and test (neither).
 
-        val_fraction: share of the training images that is cut off for validation, each class in
-            proportion, by `split_seed`, so that runs with other seeds validate on the same images.
-        seed: of the order and of the augmentation. augment: see `dlcourse.data.augment`.
-        limit: at most so many training images (validation included), and test images; classes in
-            proportion.
+        val_fraction: the share of the training images that is cut off for validation, each class
+            in proportion. `split_seed` draws them, so runs with different seeds validate on the
+            same images.
+        seed: for the order and the augmentation. augment: see `dlcourse.data.augment`.
+        limit: at most so many training images (validation included) and test images, each class
+            in proportion.
         normalize: "channel", "pixel" or "none", measured on the training part alone.
 
-        Raises UsageError for a value that cannot be.
+        Raises UsageError for a value that makes no sense.
         """
-        if limit is not None and limit < 1:
-            raise UsageError(f"limit must be at least 1, got {limit}")
+        if limit is not None:
+            check_whole(limit=limit)
+        check_whole(0, split_seed=split_seed)
+        check_share(val_fraction=val_fraction)
         generator = torch.Generator().manual_seed(split_seed)
         chosen = subset(self.train_labels, limit, generator)
         rest, cut = stratified_split(self.train_labels[chosen], val_fraction, generator)
-        train, val = chosen[rest], chosen[cut]
         images, labels = self.train_images.to(device), self.train_labels.to(device)
-        common = {
-            "batch_size": batch_size,
-            "normalize": Standardization.of(images, train, normalize),
-            "source": self.source,
-            "synthetic": self.synthetic,
-            "seed": seed,
-        }
+        make = functools.partial(
+            Batches,
+            batch_size=batch_size,
+            normalize=Standardization.of(images, chosen[rest], normalize),
+            source=self.source,
+            synthetic=self.synthetic,
+            seed=seed,
+        )
         return (
-            Batches(
-                images, labels, indices=train, shuffle=True,
-                drop_last=drop_last, augment=augment, **common,
+            make(
+                images, labels, indices=chosen[rest], shuffle=True,
+                drop_last=drop_last, augment=augment,
             ),
-            Batches(images, labels, indices=val, **common),
-            Batches(
+            make(images, labels, indices=chosen[cut]),
+            make(
                 self.test_images.to(device), self.test_labels.to(device),
-                indices=subset(self.test_labels, limit, generator), **common,
+                indices=subset(self.test_labels, limit, generator),
             ),
         )  # fmt: skip
 
@@ -107,58 +123,63 @@ def subset(labels: Tensor, limit: int | None, generator: torch.Generator) -> Ten
 def load(
     name: str, data_dir: str | PathLike[str] | None = None, *, offline: bool = False
 ) -> ImageData:
-    """The image data set called `name`: a known one, or any `<name>.npz` in the data folder.
+    """The image data set called `name`: one of the course's, a registered one, or any `<name>.npz`
+    in the data folder.
 
-    Taken is the first that is there: `<name>.npz`, torchvision's files, a download (unless
-    `offline`), the synthetic stand-in; the last is said on stderr and in `source`.
+    Of these, the first that exists is taken: `<name>.npz`, torchvision's files, a download (unless
+    `offline`), the synthetic stand-in, which is announced on stderr and in `source`.
     data_dir: the data folder, else $DLCOURSE_DATA, else datasets/.
 
-    Raises UnknownNameError, and DataError for a file that is there but damaged.
+    Raises UnknownNameError, and DataError for files that are damaged or incomplete.
     """
-    folder = data_folder(data_dir)
     entry = catalog.CATALOG.get(name)
     if entry is not None and entry.kind != "images":
         raise UsageError(f"data set {name!r} is {entry.kind}; load it with load_text")
+    if name in catalog.REGISTERED:
+        made = catalog.REGISTERED[name].make()
+        if not isinstance(made, ImageData):
+            raise UsageError(f"data set {name!r} is not an ImageData, got {type(made).__name__}")
+        return made
+    folder = data_folder(data_dir)
     npz = folder / f"{name}.npz"
-    if entry is None and (Path(name).name != name or not npz.is_file()):
-        here = sorted(path.stem for path in folder.glob("*.npz"))
-        known = [known.name for known in catalog.CATALOG.values() if known.kind == "images"]
-        raise UnknownNameError("data set", name, dict.fromkeys([*known, *here]))
-    if npz.is_file():
-        return from_arrays(name, f"{title(entry, name)} from {npz}", read_npz(npz), entry)
-    if path := find_files(entry, folder):
-        arrays = read_files(entry, path)
-        check_arrays(arrays, str(path))
-        return from_arrays(name, f"{entry.title} from {path}", arrays, entry)
-    why = "--offline" if offline else ""
+    if Path(name).name == name and npz.is_file():
+        title = entry.title if entry else name
+        return from_arrays(name, f"{title} from {npz}", read_npz(npz), entry)
+    if entry is None:
+        own = sorted(path.stem for path in folder.glob("*.npz"))
+        raise UnknownNameError("data set", name, dict.fromkeys([*catalog.names("images"), *own]))
+    why = "--offline"
     if not offline:
         from dlcourse.data.store import get
 
         try:
-            npz = get(name, folder)
-            return from_arrays(name, f"{entry.title} from {npz}", read_npz(npz), entry)
+            get(name, folder)
         except DataError as error:
             why = str(error)
+        if npz.is_file():
+            return from_arrays(name, f"{entry.title} from {npz}", read_npz(npz), entry)
+    if paths := find_files(entry, folder):
+        where = paths[0] if entry.layout == "cifar" else paths[0].parent
+        return from_arrays(name, f"{entry.title} from {where}", read_files(entry, paths), entry)
     return stand_in(entry, folder, why)
-
-
-def title(entry: catalog.DataSet | None, name: str) -> str:
-    return entry.title if entry else name
 
 
 def from_arrays(
     name: str, source: str, arrays: dict[str, np.ndarray], entry: catalog.DataSet | None
 ) -> ImageData:
     names = arrays.get("class_names")
-    if names is None:
-        num_classes = int(arrays["train_labels"].max()) + 1
-        known = entry is not None and len(entry.classes) == num_classes
-        names = entry.classes if known else range(num_classes)
+    num_classes = int(arrays["train_labels"].max()) + 1
+    if names is not None:
+        class_names = tuple(map(str, names))
+    elif entry is not None and len(entry.classes) == num_classes:
+        class_names = entry.classes
+    else:
+        class_names = tuple(map(str, range(num_classes)))
     return ImageData(
         name,
         source,
         False,
-        tuple(map(str, names)),
+        class_names,
         *(
             torch.from_numpy(arrays[f"{split}_{what}"])
             for split in ("train", "test")
@@ -168,10 +189,10 @@ def from_arrays(
 
 
 def stand_in(entry: catalog.DataSet, folder: Path, why: str) -> ImageData:
-    """The synthetic data set in place of `entry`, said on stderr with the reason."""
+    """The synthetic data set in place of `entry`, announced on stderr with the reason."""
     print(
         f"dlcourse: {entry.title} IS NOT HERE: SYNTHETIC {entry.stand_in.upper()} TAKE ITS PLACE.\n"
-        f"  Looked in {str(folder)!r}; {why}\n"
+        f"  Looked in {str(folder)!r} for {entry.name}.npz and {entry.files[0].path}; {why}\n"
         f"  For the real data: `dlcourse data get {entry.name}`",
         file=sys.stderr,
     )
@@ -181,7 +202,9 @@ def stand_in(entry: catalog.DataSet, folder: Path, why: str) -> ImageData:
 
 
 @functools.lru_cache(maxsize=1)
-def draw(kind: str, num_classes: int) -> tuple[tuple[str, ...], tuple[Tensor, ...]]:
+def draw(
+    kind: str, num_classes: int
+) -> tuple[tuple[str, ...], tuple[Tensor, Tensor, Tensor, Tensor]]:
     if kind == "digits":
         return tuple("0123456789"), draw_digits()
     from dlcourse.data.synthetic.shapes import class_names, draw_shapes

@@ -1,4 +1,4 @@
-"""Standardization: inputs to mean 0 and standard deviation 1, by channel or by pixel."""
+"""Standardize images to mean 0 and standard deviation 1, for each channel or each pixel."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlcourse.errors import UnknownNameError
+from dlcourse.errors import UnknownNameError, UsageError
 
 __all__ = ["NORMALIZATIONS", "Standardization"]
 
 NORMALIZATIONS = ("channel", "pixel", "none")
 CHUNK = 250
-# A pixel that hardly ever varies (MNIST's corners) is centered, not blown up.
+# A pixel that hardly varies (in MNIST's corners) is centered, but not scaled up.
 MIN_STD = 1.0
 
 
 @dataclass(frozen=True)
 class Standardization:
-    """(inputs - mean) / std on the scale 0 to 255.
+    """(inputs - mean) / std, for inputs on the scale 0 to 255.
 
-    mean, std: float32, (C, 1, 1) by channel or (C, H, W) by pixel.
+    mean, std: float32, (C, 1, 1) for channels or (C, H, W) for pixels.
     """
 
     mean: Tensor
@@ -29,13 +29,17 @@ class Standardization:
 
     @classmethod
     def of(cls, images: Tensor, indices: Tensor, by: str = "channel") -> Standardization:
-        """Measured on images[indices] alone; images uint8 (N, C, H, W), indices int64 (n,).
+        """Measure mean and standard deviation on images[indices].
 
-        by: "channel", "pixel", or "none" for inputs in [0, 1]. A standard deviation below 1 of 255
-        counts as 1. Raises UnknownNameError.
+        images: uint8 (N, C, H, W). indices: int64 (n,). by: "channel", "pixel", or "none" for
+        inputs in [0, 1]. A standard deviation below 1 counts as 1.
+
+        Raises UnknownNameError for another `by`, UsageError for no images.
         """
         if by not in NORMALIZATIONS:
             raise UnknownNameError("normalization", by, NORMALIZATIONS)
+        if len(indices) == 0:
+            raise UsageError("there is no training image to measure mean and deviation on")
         C = images.shape[1]
         if by == "none":
             return cls(
@@ -46,7 +50,7 @@ class Standardization:
         squares = total.clone()
         for chosen in indices.to(images.device).split(CHUNK):
             part = images.index_select(0, chosen).float()
-            # Sums of so few whole numbers below 2**16 lose nothing that matters in float32.
+            # Sums of so few whole numbers below 2**16 are exact enough in float32.
             total += part.sum(0).cpu()
             squares += part.square_().sum(0).cpu()
         n = len(indices)

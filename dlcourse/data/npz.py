@@ -6,9 +6,11 @@ optional class_names, strings (num_classes,).
 
 from __future__ import annotations
 
+import sys
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +20,16 @@ from dlcourse.errors import DataError
 __all__ = ["check_arrays", "read_npz", "write_npz"]
 
 REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
+CHANNELS = (1, 3, 4)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of `path`, checked. Raises DataError, naming the file, for anything else."""
     try:
-        # Opened here, since np.load leaves a file open that turns out to be no zip.
+        # Opened here because np.load leaves a file open if it is not a zip.
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            wanted = [name for name in (*REQUIRED, "class_names") if name in file.files]
-            arrays = {name: file[name] for name in wanted}
+            found = list(file.files)
+            arrays = {name: file[name] for name in (*REQUIRED, "class_names") if name in found}
     except (
         OSError,
         EOFError,
@@ -38,45 +41,111 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     ) as error:
         why = "it holds pickled objects" if "allow_pickle" in str(error) else str(error)
         raise DataError(f"cannot read {str(path)!r}: {why}; delete it or fetch it again") from None
-    check_arrays(arrays, str(path))
+    unused = sorted(set(found) - set(arrays))
+    check_arrays(arrays, str(path), unused)
+    if unused:
+        print(
+            f"dlcourse: {str(path)!r} also holds {', '.join(unused)}, which is not used",
+            file=sys.stderr,
+        )
     return arrays
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write `arrays`, checked, whole or not at all. Raises DataError."""
+    """Write `arrays`, checked, completely or not at all. Raises DataError."""
     check_arrays(arrays, str(path))
     with whole_file(path) as part, open(part, "wb") as file:
-        np.savez(file, **arrays)
+        contents: dict[str, Any] = dict(arrays)
+        np.savez(file, **contents)
 
 
-def check_arrays(arrays: dict[str, np.ndarray], where: str) -> None:
-    """Raise DataError, naming `where` and the array, unless `arrays` are an image data set."""
+def check_arrays(
+    arrays: dict[str, np.ndarray], where: str, others: list[str] | None = None
+) -> None:
+    """Raise DataError, naming `where` and the array, unless `arrays` are an image data set.
+
+    others: names of further arrays in the file; a message mentions them if one is missing.
+    """
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
-        raise DataError(f"{where!r} lacks the array {missing[0]}; it needs {', '.join(REQUIRED)}")
+        there = f"; it holds {', '.join([*arrays, *others])}" if others else ""
+        raise DataError(
+            f"{where!r} lacks the array {missing[0]}; it needs {', '.join(REQUIRED)}{there}"
+        )
     names = arrays.get("class_names")
-    if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):
-        raise DataError(f"class_names in {where!r} must be a row of strings, got {kind(names)}")
+    if names is not None:
+        if names.ndim != 1 or names.dtype.kind != "U":
+            raise DataError(
+                f"class_names in {where!r} must be a row of strings, got {kind(names)}; "
+                "use np.array(names, dtype=str)"
+            )
+        if len(set(names.tolist())) != len(names):
+            raise DataError(f"class_names in {where!r} must differ from each other")
     for split in ("train", "test"):
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
-            raise DataError(
-                f"{split}_images in {where!r} must be uint8 (N, C, H, W), got {kind(images)}"
-            )
+        check_images(images, f"{split}_images in {where!r}")
         if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
             raise DataError(
                 f"{split}_labels in {where!r} must be int64 ({len(images)},), got {kind(labels)}"
+                f"{label_cure(labels, len(images))}"
             )
-        num_classes = len(names) if names is not None else labels.max() + 1
+    check_labels(arrays["train_labels"], arrays["test_labels"], names, where)
+    if arrays["train_images"].shape[1:] != arrays["test_images"].shape[1:]:
+        raise DataError(
+            f"train_images and test_images in {where!r} differ in shape: "
+            f"{kind(arrays['train_images'])} and {kind(arrays['test_images'])}"
+        )
+
+
+def check_images(images: np.ndarray, what: str) -> None:
+    """Raise DataError, with a cure where one is obvious, unless `images` are uint8 (N, C, H, W)."""
+    cures = []
+    if images.ndim == 3:
+        cures.append("add the channel with images[:, None]")
+    # No camera has 28 channels and pictures of 28x3: this is (N, H, W, C).
+    last = images.ndim == 4 and images.shape[3] in CHANNELS and images.shape[1] > max(CHANNELS)
+    if last:
+        cures.append("its channels are last: use images.transpose(0, 3, 1, 2)")
+    if images.dtype != np.uint8 and images.dtype.kind in "iufb" and images.size:
+        low, high = images.min(), images.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            cures.append("it holds NaN or infinity: remove those images")
+        elif images.dtype.kind == "f" and 0 <= low <= high <= 1:
+            cures.append("scale [0, 1] with (255 * images).round().astype(np.uint8)")
+        elif 0 <= low <= high <= 255:
+            cures.append("use images.round().astype(np.uint8)")
+        else:
+            cures.append(f"scale {low:g} to {high:g} to 0 to 255 before astype(np.uint8)")
+    if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape or last:
+        cure = "".join(f"; {cure}" for cure in cures)
+        raise DataError(f"{what} must be uint8 (N, C, H, W), got {kind(images)}{cure}")
+
+
+def label_cure(labels: np.ndarray, n: int) -> str:
+    """What to do about labels of a wrong type or shape, or ""."""
+    if labels.ndim == 2 and labels.shape[0] == n:
+        return "; use labels[:, 0]" if labels.shape[1] == 1 else "; use labels.argmax(1)"
+    if labels.shape == (n,) and labels.dtype.kind in "iufb":
+        whole = labels.dtype.kind != "f" or bool((labels == np.floor(labels)).all())
+        return "; use labels.astype(np.int64)" if whole else "; labels must be whole numbers"
+    return ""
+
+
+def check_labels(train: np.ndarray, test: np.ndarray, names: np.ndarray | None, where: str) -> None:
+    """Raise DataError unless labels are 0 to num_classes - 1 and, without names, have no gaps."""
+    num_classes = int(train.max()) + 1 if names is None else len(names)
+    for split, labels in (("train", train), ("test", test)):
         if labels.min() < 0 or labels.max() >= num_classes:
             raise DataError(
                 f"{split}_labels in {where!r} must be 0 to {num_classes - 1}, "
                 f"got {labels.min()} to {labels.max()}"
             )
-    if arrays["train_images"].shape[1:] != arrays["test_images"].shape[1:]:
+    counts = np.bincount(train, minlength=num_classes)
+    if names is None and not counts.all():
+        gap = int(counts.argmin())
         raise DataError(
-            f"train_images and test_images in {where!r} differ in shape: "
-            f"{kind(arrays['train_images'])} and {kind(arrays['test_images'])}"
+            f"train_labels in {where!r} hold {train.min()} to {train.max()}, but no {gap}; number "
+            "the classes from 0 without gaps, or add class_names with a name for every class"
         )
 
 

@@ -1,25 +1,30 @@
-"""The data sets in the data folder: what is here, get it, verify it."""
+"""The data sets in the data folder: what is there, download it, verify it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from dlcourse.data import catalog
-from dlcourse.data.folder import data_folder
+from dlcourse.data.folder import data_folder, split_files
 from dlcourse.data.torchvision_files import find_files, idx_path, read_files
 from dlcourse.errors import DataError, UnknownNameError
 
-__all__ = ["Status", "as_dicts", "as_text", "get", "statuses", "verify"]
+__all__ = ["Status", "as_dicts", "as_text", "get", "here", "statuses", "verify"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """A data set and whether it is here. path: where it is, "" where it is not. ok: whether what
-    is there is whole, None where it was not looked at or is not there; problem: what is not."""
+    """A data set and whether it is in the data folder.
+
+    path: where it is, or "". ok: whether it is undamaged, None if that was not checked. problem:
+    what is damaged or missing.
+    """
 
     name: str
     title: str
@@ -34,19 +39,27 @@ class Status:
 
 
 def statuses(data_dir: str | PathLike[str] | None = None) -> list[Status]:
-    """The course's data sets and any other `<name>.npz` in the data folder; nothing is read."""
+    """The course's data sets, registered ones, and other `<name>.npz` files; nothing is read."""
     folder = data_folder(data_dir)
     found = []
     for entry in catalog.CATALOG.values():
-        path = here(entry, folder)
+        try:
+            path, problem = here(entry, folder), ""
+        except DataError as error:
+            path, problem = None, str(error)
         found.append(
             Status(
                 entry.name, entry.title, entry.kind, entry.size, entry.licence, entry.homepage,
-                str(path or ""), weight(path),
+                str(path or ""), weight(path), problem=problem,
             )
         )  # fmt: skip
+    for name, own in catalog.REGISTERED.items():
+        found.append(
+            Status(name, own.title, own.kind, own.title, "your own", "registered", "in memory")
+        )
+    taken = {status.name for status in found}
     for path in sorted(folder.glob("*.npz")):
-        if path.stem not in catalog.CATALOG:
+        if path.stem not in taken:
             found.append(
                 Status(path.stem, path.stem, "images", "imported", "your own", "imported",
                        str(path), weight(path))
@@ -55,47 +68,52 @@ def statuses(data_dir: str | PathLike[str] | None = None) -> list[Status]:
 
 
 def verify(data_dir: str | PathLike[str] | None = None, names: Sequence[str] = ()) -> list[Status]:
-    """Read and re-check what is here: hashes where the file's is known, else its structure (an
-    npz carries a checksum of every array). names: these alone. Raises UnknownNameError."""
+    """Read and check what is in the data folder: the hash of a file if it is known, otherwise its
+    structure (an npz holds a checksum of every array).
+
+    names: check only these. Raises UnknownNameError.
+    """
     there = {status.name: status for status in statuses(data_dir)}
     for name in names:
         if name not in there:
             raise UnknownNameError("data set", name, there)
     checked = []
     for status in there.values():
-        if status.path and (not names or status.name in names):
+        if names and status.name not in names:
+            continue
+        if status.problem:
+            checked.append(replace(status, ok=False))
+        elif status.bytes:
             try:
-                check(status.name, Path(status.path))
-                checked.append(Status(**asdict(status) | {"ok": True}))
+                check(status.name, data_folder(data_dir))
+                checked.append(replace(status, ok=True))
             except DataError as error:
-                checked.append(Status(**asdict(status) | {"ok": False, "problem": str(error)}))
+                checked.append(replace(status, ok=False, problem=str(error)))
     return checked
 
 
-def check(name: str, path: Path) -> None:
-    """Raise DataError unless the data set at `path` is whole."""
+def check(name: str, folder: Path) -> None:
+    """Raise DataError unless the data set called `name` in `folder` is undamaged."""
     from dlcourse.data.fetch import hash_ok
     from dlcourse.data.npz import check_arrays, read_npz
 
-    if path.suffix == ".npz":
-        read_npz(path)
+    npz = folder / f"{name}.npz"
+    if npz.is_file():
+        read_npz(npz)
         return
     entry = catalog.CATALOG[name]
-    for file in entry.files:
-        if entry.layout == "idx":
-            there = idx_path(path, file.path)
-            raw = catalog.RAW_FILES.get((name, there.name))
-            known = file.hash if there.suffix == ".gz" else raw and f"md5:{raw.md5}"
-        elif entry.layout == "cifar":
-            there, known = path, None if path.is_dir() else file.hash
-        else:
-            there, known = path / Path(file.path).name, file.hash
-        if known and not hash_ok(there, known):
+    files = files_of(entry, folder)
+    for path, remote in zip(files, entry.files, strict=True):
+        raw = catalog.RAW_FILES.get((name, path.name.replace(".idx", "-idx")))
+        # The hash in the catalog is that of the packed file.
+        unpacked = entry.kind == "images" and path.suffix != ".gz"
+        known = (raw and f"md5:{raw.md5}") if unpacked else remote.hash
+        if known and not hash_ok(path, known):
             raise DataError(
-                f"{str(there)!r} has a wrong hash; delete it and run `dlcourse data get {name}`"
+                f"{str(path)!r} has a wrong hash; delete it and run `dlcourse data get {name}`"
             )
     if entry.kind == "images":
-        check_arrays(read_files(entry, path), str(path))
+        check_arrays(read_files(entry, files), str(files[0]))
 
 
 def weight(path: Path | None) -> int:
@@ -106,7 +124,7 @@ def weight(path: Path | None) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def as_dicts(statuses: list[Status]) -> list[dict[str, object]]:
+def as_dicts(statuses: list[Status]) -> list[dict[str, Any]]:
     """For JSON."""
     return [asdict(status) for status in statuses]
 
@@ -126,37 +144,66 @@ def as_text(statuses: list[Status]) -> str:
 
 
 def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
-    """Fetch the data set `name` into the data folder unless it is there; the path it is at.
+    """Download the data set `name` into the data folder unless it is there; return where it is.
 
-    Images become `<name>.npz`, text keeps its files. Those who share the folder fetch once.
-    Raises UnknownNameError, and DataError with what each mirror answered.
+    Images become `<name>.npz`, text keeps its files. Files that are there are not downloaded
+    again, and processes that share the folder download once.
+
+    Raises UnknownNameError, and DataError with the answer of each mirror.
     """
     from dlcourse.data.fetch import fetch_file, locked
     from dlcourse.data.npz import write_npz
 
     entry, folder = catalog.find(name), data_folder(data_dir)
-    if path := here(entry, folder):
-        return path
-    with locked(folder, name):
-        if path := here(entry, folder):  # another process fetched it meanwhile
+    with suppress(DataError):  # incomplete
+        if path := here(entry, folder):
             return path
+    with locked(folder, name):
+        with suppress(DataError):
+            if path := here(entry, folder):  # another process has downloaded it
+                return path
         if entry.kind == "text":
             for file in entry.files:
                 fetch_file(file, folder)
-            return here(entry, folder)
+            return (folder / entry.files[0].path).parent
         fetched = folder / f".{name}.fetched"
         for file in entry.files:
-            fetch_file(file, fetched)
+            if entry.layout != "idx" or not idx_path(file.path, [folder]):
+                fetch_file(file, fetched)
         npz = folder / f"{name}.npz"
-        write_npz(npz, read_files(entry, find_files(entry, fetched)))
+        write_npz(npz, read_files(entry, find_files(entry, folder, fetched)))
         shutil.rmtree(fetched)
         return npz
 
 
 def here(entry: catalog.DataSet, folder: Path) -> Path | None:
-    """Where `entry` is in `folder`, None where it is not there whole."""
+    """Where `entry` is in `folder`, or None. Raises DataError if a part of its files is missing."""
     npz = folder / f"{entry.name}.npz"
+    if entry.kind == "images" and npz.is_file():
+        return npz
+    files = files_of(entry, folder)
+    return None if not files else files[0] if entry.layout == "cifar" else files[0].parent
+
+
+def files_of(entry: catalog.DataSet, folder: Path) -> list[Path]:
+    """The original files of `entry` in `folder`, or an empty list.
+
+    Raises DataError, naming what is missing, if only a part of them is there.
+    """
     if entry.kind == "images":
-        return npz if npz.is_file() else find_files(entry, folder)
+        return find_files(entry, folder)
     paths = [folder / file.path for file in entry.files]
-    return paths[0].parent if all(path.is_file() for path in paths) else None
+    missing = [path.name for path in paths if not path.is_file()]
+    if not missing:
+        return paths
+    parent = paths[0].parent
+    if len(paths) > 1 and parent.is_dir():
+        found = list(split_files(parent).values())  # under other names
+        if all(len(files) == 1 for files in found):
+            return [path for files in found for path in files]
+        if any(found):
+            raise DataError(
+                f"{entry.title} is incomplete: {str(parent)!r} lacks {', '.join(missing)}; add "
+                f"what is missing, or run `dlcourse data get {entry.name}`"
+            )
+    return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import math
 import sys
@@ -14,35 +15,62 @@ import torch
 from torch import Tensor
 
 from dlcourse.data import catalog
-from dlcourse.data.folder import data_folder
+from dlcourse.data.folder import data_folder, split_files
 from dlcourse.data.synthetic.grammar import build_grammar
 from dlcourse.data.vocabulary import EOS, Vocabulary
 from dlcourse.errors import DataError, UnknownNameError, UsageError
+from dlcourse.values import check_whole
 
 __all__ = ["LEVELS", "TextBatches", "TextData", "load_text", "tokenize"]
 
 LEVELS = ("word", "char")
-SPLITS = {"train": "train", "val": "valid", "test": "test"}  # ours: the word in file names
+SPLITS = ("train", "val", "test")
 STAND_IN_WORDS = {"train": 930_000, "val": 74_000, "test": 82_000}
+# The longer marks first: that of UTF-32 begins with that of UTF-16.
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+# Larger shares of tokens that are left out, or unknown, are reported.
+LEFT_OUT, UNKNOWN = 0.01, 0.3
 
 
 class TextBatches:
     """An iterable of (inputs int64 (B, T), targets int64 (B, T)); targets are one token ahead.
 
-    The tokens lie in `batch_size` contiguous rows that are walked `bptt` tokens at a time, so row b
-    of a batch goes on where row b of the batch before ended, and a hidden state carries over. The
-    last batch may be shorter; fewer than `batch_size` tokens at the very end are left out.
+    The tokens are laid out in `batch_size` contiguous rows, which are read `bptt` tokens at a time:
+    row b of each batch continues row b of the batch before, so a hidden state can be carried over.
+    The last batch may be shorter. Up to `batch_size` tokens at the very end do not fill the rows
+    and are left out; a line on stderr says so if they are more than 1 % of all.
+
+    tokens: int64 (N,). split: how messages call them.
     """
 
     def __init__(
-        self, tokens: Tensor, batch_size: int, bptt: int, source: str, synthetic: bool
+        self,
+        tokens: Tensor,
+        batch_size: int,
+        bptt: int,
+        source: str = "",
+        synthetic: bool = False,
+        split: str = "",
     ) -> None:
-        for name, value in (("batch_size", batch_size), ("bptt", bptt)):
-            if value < 1:
-                raise UsageError(f"{name} must be at least 1, got {value}")
+        check_whole(batch_size=batch_size, bptt=bptt)
         row = (len(tokens) - 1) // batch_size
+        of_split = f" of {split}" * bool(split)
         if row < 1:
-            raise UsageError(f"batch_size must be below the {len(tokens)} tokens, got {batch_size}")
+            raise UsageError(
+                f"batch_size must be below the {len(tokens)} tokens{of_split}, got {batch_size}"
+            )
+        left_out = len(tokens) - 1 - row * batch_size
+        if left_out > LEFT_OUT * len(tokens):
+            print(
+                f"dlcourse: the last {left_out} of {len(tokens)} tokens{of_split} are left out "
+                f"because they do not fill {batch_size} rows; a smaller batch_size uses more",
+                file=sys.stderr,
+            )
         self.batch_size, self.bptt = batch_size, bptt
         self.source, self.synthetic = source, synthetic
         self.inputs = tokens[: row * batch_size].view(batch_size, row)
@@ -62,9 +90,9 @@ class TextBatches:
 
 @dataclass(frozen=True, eq=False)
 class TextData:
-    """A text in numbers. train, val, test: int64 (N,). level: "word" or "char".
+    """A text as numbers. train, val, test: int64 (N,). level: "word" or "char".
 
-    entropy_rate: nats a token where it is known exactly (the stand-in), else None.
+    entropy_rate: nats per token if it is known exactly (for the stand-in), otherwise None.
     """
 
     name: str
@@ -79,7 +107,7 @@ class TextData:
 
     @property
     def best_perplexity(self) -> float | None:
-        """The best that any model can have on unseen text, where that is known."""
+        """The best perplexity that any model can reach on unseen text, if it is known."""
         return None if self.entropy_rate is None else math.exp(self.entropy_rate)
 
     def batches(
@@ -87,19 +115,32 @@ class TextData:
     ) -> tuple[TextBatches, TextBatches, TextBatches]:
         """Batches of train, val and test, on `device`. Raises UsageError; see TextBatches."""
         train, val, test = (
-            TextBatches(tokens.to(device), batch_size, bptt, self.source, self.synthetic)
-            for tokens in (self.train, self.val, self.test)
+            TextBatches(tokens.to(device), batch_size, bptt, self.source, self.synthetic, split)
+            for split, tokens in zip(SPLITS, (self.train, self.val, self.test), strict=True)
         )
         return train, val, test
 
 
 def tokenize(text: str, level: str = "word") -> list[str]:
-    """The words of each line, closed by `<eos>`, or the characters. Raises UnknownNameError."""
+    """The words of each line with `<eos>` at its end, or the characters.
+
+    Only line feed, carriage return and both together end a line. Raises UnknownNameError.
+
+    >>> tokenize("a b\\r\\nc")
+    ['a', 'b', '<eos>', 'c', '<eos>']
+    """
     if level not in LEVELS:
         raise UnknownNameError("level", level, LEVELS)
+    text = with_newlines(text)
     if level == "char":
         return list(text)
-    return [token for line in text.splitlines() for token in (*line.split(), EOS)]
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return [token for line in lines for token in (*line.split(), EOS)]
+
+
+def with_newlines(text: str) -> str:
+    """`text` with every end of a line as one line feed."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def load_text(
@@ -110,20 +151,28 @@ def load_text(
     max_size: int | None = None,
     offline: bool = False,
 ) -> TextData:
-    """The text called `name`: "ptb", "tinyshakespeare", or a UTF-8 file, or a folder with the files
-    `train`, `valid` and `test` (any prefix and ending), in the data folder or at that path.
+    """The text called `name`: "ptb", "tinyshakespeare", a registered text, or your own.
+
+    Your own text is a UTF-8 file, or a folder with one file each for train, valid and test (any
+    prefix and ending), in the data folder or at the path `name`. One file is cut 90 : 5 : 5.
 
     level: "word" or "char" (None: "char" for tinyshakespeare, else "word"). max_size: of the
-    vocabulary, which is built from train alone. One file is cut 90 : 5 : 5, in order. What is not
-    here is fetched unless `offline`, else a text from a grammar stands in, said on stderr.
+    vocabulary, which is built from train alone. A course text that is not in the data folder is
+    downloaded unless `offline`; if that fails, a text from a grammar takes its place, with a
+    notice on stderr.
 
     Raises UnknownNameError, UsageError, and DataError for a file that is damaged or not UTF-8.
     """
     level = level or ("char" if name == "tinyshakespeare" else "word")
     if level not in LEVELS:
         raise UnknownNameError("level", level, LEVELS)
-    if max_size is not None and max_size < 1:
-        raise UsageError(f"max_size must be at least 1, got {max_size}")
+    if max_size is not None:
+        check_whole(max_size=max_size)
+    if name in catalog.REGISTERED:
+        made = catalog.REGISTERED[name].make()
+        if not isinstance(made, TextData):
+            raise UsageError(f"data set {name!r} is not a TextData, got {type(made).__name__}")
+        return made
     folder = data_folder(data_dir)
     path, why = find_text(name, folder, offline)
     entropy_rate = None
@@ -131,8 +180,8 @@ def load_text(
         entry = catalog.find(name)
         print(
             f"dlcourse: {entry.title} IS NOT HERE: A SYNTHETIC TEXT TAKES ITS PLACE.\n"
-            f"  Looked in {str(folder)!r}; {why}\n"
-            f"  For the real data: `dlcourse data get {name}`",
+            f"  Looked in {str(folder)!r} for {', '.join(file.path for file in entry.files)}; {why}"
+            f"\n  For the real data: `dlcourse data get {name}`",
             file=sys.stderr,
         )
         texts, source = stand_in(), f"synthetic text from a grammar (stand-in for {entry.title})"
@@ -142,75 +191,118 @@ def load_text(
     tokens = {split: tokenize(text, level) for split, text in texts.items()}
     vocabulary = Vocabulary.build(tokens["train"], max_size)
     numbers = {split: vocabulary.encode(part) for split, part in tokens.items()}
+    for split, part in numbers.items():
+        unknown = int((part == 0).sum())
+        if unknown > UNKNOWN * len(part):
+            print(
+                f"dlcourse: {unknown} of the {len(part)} tokens of {split} in {name!r} are not in "
+                f"the vocabulary of {len(vocabulary)} and count as <unk>",
+                file=sys.stderr,
+            )
     return TextData(
         name, source, path is None, level, vocabulary, **numbers, entropy_rate=entropy_rate
     )
 
 
 def find_text(name: str, folder: Path, offline: bool) -> tuple[Path | None, str]:
-    """Where the text is, or None and why it is not to be had."""
+    """Where the text is, or None and the reason why it is not available."""
     entry = catalog.CATALOG.get(name)
     if entry is None:
         for path in (folder / name, folder / f"{name}.txt", Path(name)):
             if path.exists():
                 return path, ""
-        known = [known.name for known in catalog.CATALOG.values() if known.kind == "text"]
-        raise UnknownNameError("text", name, known)
+        own = sorted(path.stem for path in folder.glob("*.txt"))
+        raise UnknownNameError("text", name, [*catalog.names("text"), *own])
     if entry.kind != "text":
         raise UsageError(f"data set {name!r} is {entry.kind}; load it with load")
     from dlcourse.data.store import get, here
 
-    path, why = here(entry, folder), "--offline"
-    if path is None and not offline:
+    if offline:
+        found, why = here(entry, folder), "--offline"
+    else:
         try:
-            path = get(name, folder)
+            found, why = get(name, folder), ""
         except DataError as error:
-            why = str(error)
-    if path is not None and len(entry.files) == 1:
-        path = folder / entry.files[0].path
-    return path, why
+            found, why = here(entry, folder), str(error)
+    if found is not None and len(entry.files) == 1:
+        found = folder / entry.files[0].path
+    return found, why
 
 
 def read_splits(path: Path) -> dict[str, str]:
     """The text of train, val and test. Raises DataError."""
     if path.is_file():
-        return cut(read_utf8(path), path)
+        return cut(read_text(path), path)
     texts = {}
-    for split, word in SPLITS.items():
-        found = sorted(file for file in path.iterdir() if word in file.name and file.is_file())
-        if len(found) != 1:
+    for split, files in split_files(path).items():
+        if len(files) != 1:
+            word = "valid" if split == "val" else split
             raise DataError(
                 f"folder {str(path)!r} must hold one file with {word!r} in its name, "
-                f"it holds {len(found)}"
+                f"it holds {len(files)}"
             )
-        texts[split] = read_utf8(found[0])
+        texts[split] = read_text(files[0])
     return texts
 
 
 def cut(text: str, path: Path) -> dict[str, str]:
-    """90 : 5 : 5 of `text`, cut at the ends of lines where there are any nearby."""
+    """90 : 5 : 5 of `text`, cut at the ends of lines if there are any nearby."""
     ends = [text.find("\n", int(share * len(text))) + 1 for share in (0.9, 0.95)]
     if not 0 < ends[0] < ends[1] < len(text):
         ends = [int(share * len(text)) for share in (0.9, 0.95)]
     parts = text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]
-    if not all(parts):
+    if not all(part.strip() for part in parts):
         raise DataError(f"text {str(path)!r} has {len(text)} characters: too short to be split")
     return dict(zip(SPLITS, parts, strict=True))
 
 
-def read_utf8(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file without its byte order mark, every line ended by a line feed.
+
+    Raises DataError for another encoding, which is named if it can be recognized.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read text {str(path)!r}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "")
+    if not encoding and b"\0" in content:
+        encoding = guess_wide(content)
+        if not encoding:
+            raise DataError(
+                f"text {str(path)!r} holds a NUL at byte {content.index(0):,}: this is not a text"
+            )
+    if encoding:
         raise DataError(
-            f"text {str(path)!r} is not UTF-8 (byte {error.start:,}); "
-            f"convert it first: iconv -f latin1 -t utf-8"
+            f"text {str(path)!r} is {encoding}, not UTF-8; save it as UTF-8, for example with "
+            f"iconv -f {encoding} -t UTF-8"
+        )
+    try:
+        text = with_newlines(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"text {str(path)!r} is not UTF-8 (byte {error.start:,}, line {line:,}, is "
+            f"0x{content[error.start]:02X}); convert it first, for example with "
+            "iconv -f latin1 -t UTF-8"
         ) from None
     if not text.strip():
         raise DataError(f"text {str(path)!r} is empty")
     return text
+
+
+def guess_wide(content: bytes) -> str:
+    """The encoding of a text without a mark, from which bytes of most characters are 0, or ""."""
+    for encoding, width, zeros in (
+        ("UTF-32LE", 4, (2, 3)),
+        ("UTF-32BE", 4, (0, 1)),
+        ("UTF-16LE", 2, (1,)),
+        ("UTF-16BE", 2, (0,)),
+    ):
+        share = 0.7 * (len(content) // width)
+        if all(content[place::width].count(0) > share for place in zeros):
+            return encoding
+    return ""
 
 
 @functools.lru_cache(maxsize=1)

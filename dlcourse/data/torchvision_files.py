@@ -1,4 +1,6 @@
-"""Image data sets in the files that torchvision keeps: IDX, and CIFAR's pickled batches."""
+"""Image data sets in the files that torchvision uses: IDX (yann.lecun.com/exdb/mnist) for MNIST and
+data sets in its format, raw or gzipped, and CIFAR's pickled batches.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import pickle
 import struct
 import tarfile
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,39 +23,68 @@ from dlcourse.errors import DataError
 __all__ = ["find_files", "read_files"]
 
 UNSIGNED_BYTE = 0x08  # the only type of number in the IDX files of these data sets
-CIFAR_FILES = {
+CIFAR_FILES: dict[str, tuple[str, list[str], list[str]]] = {
     "cifar10": ("cifar-10-batches-py", [f"data_batch_{i}" for i in range(1, 6)], ["test_batch"]),
     "cifar100": ("cifar-100-python", ["train"], ["test"]),
 }
 
 
-def find_files(entry: DataSet, root: Path) -> Path | None:
-    """Where below `root` the files of `entry` are, as torchvision lays them out; None: nowhere."""
-    if entry.layout == "idx":
-        folder = root / Path(entry.files[0].path).parent
-        there = all(idx_path(folder, file.path) for file in entry.files)
-        return folder if there else None
-    folder = root / CIFAR_FILES[entry.name][0]
-    archive = root / entry.files[0].path
-    return folder if folder.is_dir() else archive if archive.is_file() else None
+def find_files(entry: DataSet, *roots: Path) -> list[Path]:
+    """The files of `entry` below `roots`: IDX files in the catalog's order, or CIFAR's folder or
+    archive. An empty list if there are none.
+
+    IDX files may lie in `MNIST/raw/` or `MNIST/`, packed or not, also under the names that other
+    mirrors give them (`train-images.idx3-ubyte`). Raises DataError, naming what is missing, if
+    some are there and some are not.
+    """
+    if entry.layout == "cifar":
+        for root in roots:
+            folder, archive = root / CIFAR_FILES[entry.name][0], root / entry.files[0].path
+            if folder.is_dir() or archive.is_file():
+                return [folder if folder.is_dir() else archive]
+        return []
+    found = {file.path: idx_path(file.path, roots) for file in entry.files}
+    there = [path for path in found.values() if path]
+    missing = [Path(name).name.removesuffix(".gz") for name, path in found.items() if not path]
+    if there and missing:
+        raise DataError(
+            f"{entry.title} is incomplete: {str(there[0].parent)!r} lacks {', '.join(missing)} "
+            f"(looked for {missing[0]} and {other_name(missing[0])}, with and without .gz); add "
+            f"what is missing, or run `dlcourse data get {entry.name}`"
+        )
+    return there
 
 
-def read_files(entry: DataSet, path: Path) -> dict[str, np.ndarray]:
+def idx_path(name: str, roots: Sequence[Path]) -> Path | None:
+    """Where the file called `name` in the catalog is, under any of its names."""
+    set_name, plain = Path(name).parts[0].lower(), Path(name).name.removesuffix(".gz")
+    for root in roots:
+        for folder in sorted(root.glob("*")):
+            if folder.name.lower().replace("-", "").replace("_", "") != set_name:
+                continue
+            for file in (plain, other_name(plain)):
+                # Some archives unpack each file into a folder of its own name.
+                for end in (file, f"{file}.gz", f"{file}/{file}"):
+                    for path in (folder / "raw" / end, folder / end):
+                        if path.is_file():
+                            return path
+    return None
+
+
+def other_name(plain: str) -> str:
+    """train-images.idx3-ubyte, as some mirrors write train-images-idx3-ubyte."""
+    return plain.replace("-idx", ".idx")
+
+
+def read_files(entry: DataSet, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """The arrays of `entry`, as in its npz, from what `find_files` found. Raises DataError."""
-    arrays = read_mnist(entry, path) if entry.layout == "idx" else read_cifar(entry, path)
+    arrays = read_mnist(entry, paths) if entry.layout == "idx" else read_cifar(entry, paths[0])
     return arrays | {"class_names": np.array(entry.classes)}
 
 
-def idx_path(folder: Path, name: str) -> Path | None:
-    packed = folder / Path(name).name
-    paths = [path for path in (packed.with_suffix(""), packed) if path.is_file()]
-    return paths[0] if paths else None
-
-
-def read_mnist(entry: DataSet, folder: Path) -> dict[str, np.ndarray]:
-    paths = [idx_path(folder, file.path) for file in entry.files]
+def read_mnist(entry: DataSet, paths: Sequence[Path]) -> dict[str, np.ndarray]:
     train_images, train_labels, test_images, test_labels = (
-        read_idx(path, num_dims, RAW_FILES.get((entry.name, path.name)))
+        read_idx(path, num_dims, RAW_FILES.get((entry.name, path.name.replace(".idx", "-idx"))))
         for path, num_dims in zip(paths, (3, 1, 3, 1), strict=True)
     )
     return {
@@ -66,9 +98,9 @@ def read_mnist(entry: DataSet, folder: Path) -> dict[str, np.ndarray]:
 def read_idx(path: Path, num_dims: int, original: RawFile | None = None) -> np.ndarray:
     """The uint8 array of `num_dims` dimensions in an IDX file.
 
-    original: what an unpacked file of that size must be; a smaller set in its place is taken as
-    it is. Raises DataError where the file is unreadable, truncated, too long, of another kind, or
-    not the original.
+    original: the original file. A file of the same size must be identical; other sizes are other
+    data and are taken as they are. Raises DataError if the file is unreadable, truncated, too
+    long, of another kind, or not the original.
     """
     try:
         if path.suffix == ".gz":
@@ -91,7 +123,7 @@ def read_idx(path: Path, num_dims: int, original: RawFile | None = None) -> np.n
             f"says {math.prod(shape):,}",
         )
     if original and len(content) == original.bytes:
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        md5 = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
         if md5 != original.md5:
             raise damaged_idx(path, f"is damaged: its MD5 is {md5}, the original's {original.md5}")
     return content[start:].reshape(shape)
@@ -122,23 +154,26 @@ def read_cifar(entry: DataSet, path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def cifar_members(path: Path, folder: str, names: list[str]):
-    """(name, content) of each of the batches, from the folder or straight from the archive."""
+def cifar_members(path: Path, folder: str, names: list[str]) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each batch, from the folder or directly from the archive."""
     try:
         if path.is_dir():
             for name in names:
                 yield name, (path / name).read_bytes()
             return
-        # Only these members are read, into memory: nothing is unpacked.
+        # Only these members are read, into memory; nothing is unpacked.
         with tarfile.open(path) as archive:
             for name in names:
-                yield name, archive.extractfile(f"{folder}/{name}").read()
-    except (OSError, EOFError, KeyError, AttributeError, tarfile.TarError) as error:
+                stream = archive.extractfile(f"{folder}/{name}")
+                if stream is None:
+                    raise KeyError(f"{name} is not a file")
+                yield name, stream.read()
+    except (OSError, EOFError, KeyError, zlib.error, tarfile.TarError) as error:
         raise damaged(str(path), error) from None
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Unpickles plain containers and NumPy arrays, nothing that could run code."""
+    """Unpickle plain containers and NumPy arrays only; nothing that could run code."""
 
     def find_class(self, module: str, name: str) -> type:
         if (module.split(".")[0], name) in {

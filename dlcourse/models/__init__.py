@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dlcourse.models.pca import PCA
     from dlcourse.models.perceptron import Perceptron
     from dlcourse.models.recurrent_lm import RecurrentLM
-    from dlcourse.models.registry import MODELS, Entry, build
+    from dlcourse.models.registry import MODELS, Entry, build, register
     from dlcourse.models.resnet import ResNet
     from dlcourse.models.seq2seq import Seq2Seq
     from dlcourse.models.text_classifier import TextClassifier
@@ -58,6 +58,7 @@ HOME = {
     "WideLeNet": "lenet",
     "build": "registry",
     "load_weights": "checks",
+    "register": "registry",
 }
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "WideLeNet",
     "build",
     "load_weights",
+    "register",
 ]
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from dlcourse.errors import UnknownNameError, UsageError
 
-__all__ = ["MODELS", "Entry", "as_dicts", "as_text", "build"]
+__all__ = ["MODELS", "Entry", "as_dicts", "as_text", "build", "register"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Entry:
     model: str | Callable[..., nn.Module]
     kind: str
     paper: str
-    year: int
+    year: int | None
     input_size: tuple[int, ...] = ()
     arguments: tuple[Any, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -164,6 +164,42 @@ def build(name: str, **settings: Any) -> nn.Module:
         raise UsageError(f"model {name!r}: {error}") from None
 
 
+def register(
+    name: str,
+    model: Callable[..., nn.Module],
+    *,
+    input_size: tuple[int, ...] = (),
+    kind: str = "image classifier",
+    paper: str = "your own",
+    year: int | None = None,
+    **settings: Any,
+) -> None:
+    """Give a model of your own a name that `build` and the commands know.
+
+    model: a class or function that returns a module; every argument needs a default, in its
+        signature or in `settings`. Commands can set the arguments by name (`--axis width=8,16`).
+        If it takes `num_classes`, `in_channels` or `in_features`, `compare` fits them to the data.
+    input_size: the size of one sample, for example (1, 28, 28), or () for token numbers.
+
+    >>> register("tiny", nn.Linear, input_size=(4,), in_features=4, out_features=2)
+    >>> build("tiny", out_features=3).weight.shape
+    torch.Size([3, 4])
+    >>> entry = MODELS.pop("tiny")
+
+    Raises UsageError for a name that is taken, and for a model that is not callable or has an
+    argument without a value.
+    """
+    if name in MODELS:
+        raise UsageError(f"model {name!r} already exists; choose another name")
+    if not callable(model) or isinstance(model, nn.Module):
+        raise UsageError(f"model {name!r} needs a class or function that builds it, got {model!r}")
+    try:
+        inspect.signature(model).bind(**settings)
+    except TypeError as error:
+        raise UsageError(f"model {name!r}: {error}; give every argument a default") from None
+    MODELS[name] = Entry(model, kind, paper, year, tuple(input_size), settings=settings)
+
+
 def departures(model: Callable[..., nn.Module]) -> str:
     """What the docstring of a model says about differences from its paper, or ""."""
     match = re.search(r"Differs from the paper[^:]*: (.*?)(?:\n\n|\Z)", inspect.getdoc(model) or "",
@@ -200,9 +236,8 @@ def as_text(models: Mapping[str, Entry]) -> str:
     for departs, rows in itertools.groupby(as_dicts(models), key=lambda row: row["departs"]):
         for row in rows:
             size = "x".join(map(str, row["input_size"])) or "integers"
-            lines.append(
-                f"{row['name']:<24}{size:<12}{row['parameters']:>12,}  {row['paper']} {row['year']}"
-            )
+            paper = f"{row['paper']} {row['year'] or ''}".strip()
+            lines.append(f"{row['name']:<24}{size:<12}{row['parameters']:>12,}  {paper}")
         lines += textwrap.wrap(
             f"differs: {departs}" if departs else "", 96, initial_indent=" " * 8,
             subsequent_indent=" " * 8,

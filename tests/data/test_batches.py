@@ -1,5 +1,6 @@
 """Batches, splits, standardization and augmentation, held against arithmetic by hand."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -10,7 +11,7 @@ from dlcourse import data, models
 from dlcourse.data.augment import windows
 from dlcourse.data.normalize import Standardization
 from dlcourse.data.split import stratified_split
-from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.errors import DataError, UnknownNameError, UsageError
 from dlcourse.train import fit
 
 
@@ -134,7 +135,22 @@ def test_standardization_by_pixel_equals_torch_and_keeps_dead_pixels_finite():
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"limit": 0}, "limit must be at least 1, got 0"),
         ({"val_fraction": 1.0}, "val_fraction must be at least 0 and below 1, got 1.0"),
-        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"batch_size": 1.5}, "batch_size must be a whole number, at least 1, got 1.5"),
+        ({"batch_size": "64"}, "batch_size must be a whole number, at least 1, got '64'"),
+        ({"limit": 10.0}, "limit must be a whole number, at least 1, got 10.0"),
+        ({"val_fraction": "half"}, "val_fraction must be at least 0 and below 1, got 'half'"),
+        ({"val_fraction": float("nan")}, "val_fraction must be at least 0 and below 1, got nan"),
+        ({"val_fraction": 0.001}, "val_fraction 0.001 of 100 samples is less than one sample"),
+        ({"limit": 4}, "val_fraction 0.1 of 4 samples is less than one sample"),
+        ({"val_fraction": 0.999, "limit": 9}, "there is no training image"),
+        (
+            {"batch_size": 91, "drop_last": True},
+            "drop_last with batch_size 91 leaves",
+        ),
+        ({"augment": data.Flip}, r"augment must be a function or None, got .*; write Flip\(\)"),
+        ({"augment": "flip"}, "augment must be a function or None, got 'flip'"),
+        ({"split_seed": -1}, "split_seed must be at least 0, got -1"),
     ],
 )
 def test_values_that_cannot_be_are_refused(settings, message):
@@ -231,3 +247,58 @@ def test_order_and_augmentation_are_the_same_on_cuda():
     ):
         assert torch.equal(y, v.cpu())
         assert torch.allclose(x, u.cpu(), atol=0.03)  # a rounding of the noise may differ
+
+
+def test_a_batch_larger_than_the_data_holds_all_of_them():
+    train, val, test = raw(batch_size=1000)
+    assert [[len(batch) for batch in numbers(b)] for b in (train, val, test)] == [[90], [10], [20]]
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"labels": torch.zeros(5).long()}, "6 images do not match 5 labels"),
+    ({"indices": torch.tensor([0, 6])}, "indices must be int64, 0 to 5, got torch.int64, 0 to 6"),
+    ({"indices": torch.tensor([-1])}, "indices must be int64, 0 to 5, got torch.int64, -1 to -1"),
+    ({"indices": torch.tensor([0.5])}, "indices must be int64, 0 to 5, got torch.float32"),
+])  # fmt: skip
+def test_batches_refuse_tensors_that_do_not_fit(settings, message):
+    given = {"images": images(6), "labels": torch.zeros(6).long(), "batch_size": 2} | settings
+    with pytest.raises(UsageError, match=message):
+        data.Batches(**given)
+
+
+WRONG_DATA = {
+    "float images": ({"train_images": torch.rand(100, 1, 6, 6)}, r"scale \[0, 1\] with"),
+    "no channels": ({"train_images": images(100)[:, 0]}, r"add the channel with images\[:, None\]"),
+    "labels from 1": ({"train_labels": torch.arange(100) % 5 + 1}, "must be 0 to 4, got 1 to 5"),
+    "int32 labels": ({"test_labels": torch.zeros(20).int()}, r"use labels.astype\(np.int64\)"),
+    "a list": ({"test_labels": [0] * 20}, "test_labels of 'toy' must be a tensor"),
+    "two equal names": ({"class_names": ("a",) * 5}, "class_names in 'toy' must differ"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_DATA)
+def test_image_data_of_another_form_are_refused_with_a_cure(what):
+    change, message = WRONG_DATA[what]
+    with pytest.raises(DataError, match=message):
+        dataclasses.replace(toy(), **change)
+
+
+@pytest.mark.parametrize("augmentation", [
+    data.Crop(2), data.Shift(1), data.Flip(), data.Cutout(2), data.Noise(1),
+])  # fmt: skip
+def test_augmentations_refuse_what_is_no_image(augmentation):
+    name = type(augmentation).__name__.replace("Shift", "Crop")
+    with pytest.raises(UsageError, match=rf"{name} takes images \(B, C, H, W\), got \(8, 784\)"):
+        augmentation(torch.zeros(8, 784), generator())
+
+
+def test_augmentations_refuse_settings_that_make_no_sense():
+    for make, message in (
+        (lambda: data.Crop(1.5), "padding must be a whole number"),
+        (lambda: data.Cutout(0), "size must be at least 1"),
+        (lambda: data.Noise(float("nan")), "std must be at least 0, got nan"),
+        (lambda: data.Compose(data.Flip), "Compose takes augmentations such as Flip"),
+        (lambda: data.Noise(5)(torch.rand(1, 1, 2, 2), generator()), "Noise takes uint8 images"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            make()

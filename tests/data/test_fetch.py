@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import requests
+import torch
 
 from dlcourse import data
 from dlcourse.data import fetch, store
@@ -198,7 +199,8 @@ def test_load_without_a_network_takes_the_stand_in_and_says_why(tmp_path, monkey
         raise requests.ConnectionError
 
     monkeypatch.setattr(fetch.requests, "get", unreachable)
-    monkeypatch.setattr("dlcourse.data.images.draw", lambda *_: (("0",), (None,) * 4))
+    drawn = (torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)) * 2
+    monkeypatch.setattr("dlcourse.data.images.draw", lambda *_: (("0",), drawn))
     assert data.load("mnist", tmp_path).synthetic
     said = capsys.readouterr().err
     assert "MNIST IS NOT HERE" in said

@@ -185,6 +185,27 @@ WRONG_ARRAYS = {
     "splits of two shapes": (
         {"test_images": np.zeros((15, 1, 4, 4), np.uint8)}, "differ in shape"),
     "names that are numbers": ({"class_names": np.arange(10)}, "must be a row of strings"),
+    "channels last": (
+        {"train_images": np.zeros((30, 8, 8, 3), np.uint8)},
+        r"got uint8 \(30, 8, 8, 3\); its channels are last: use images.transpose\(0, 3, 1, 2\)"),
+    "float channels last": (
+        {"train_images": np.full((30, 8, 8, 1), 0.5)}, r"transpose.*; scale \[0, 1\] with"),
+    "images of int64": (
+        {"train_images": np.zeros((30, 1, 4, 4), np.int64)}, r"use images.round\(\).astype"),
+    "images of uint16": (
+        {"train_images": np.full((30, 1, 4, 4), 9000, np.uint16)}, "scale 9000 to 9000 to 0"),
+    "NaN": ({"test_images": np.full((15, 1, 4, 4), np.nan)}, "it holds NaN or infinity: remove"),
+    "infinity": ({"test_images": np.full((15, 1, 4, 4), np.inf)}, "it holds NaN or infinity"),
+    "labels in a column": (
+        {"train_labels": np.zeros((30, 1), np.uint8)}, r"got uint8 \(30, 1\); use labels\[:, 0\]"),
+    "one-hot labels": ({"train_labels": np.eye(30)}, r"use labels.argmax\(1\)"),
+    "labels of uint8": (
+        {"train_labels": np.zeros(30, np.uint8)}, r"use labels.astype\(np.int64\)"),
+    "labels of float": ({"train_labels": np.full(30, 0.5)}, "labels must be whole numbers"),
+    "labels from 1": ({"train_labels": np.arange(30) % 10 + 1}, "hold 1 to 10, but no 0; number"),
+    "test labels beyond": ({"test_labels": np.full(15, 10)}, "test_labels .* must be 0 to 9"),
+    "names in bytes": ({"class_names": np.array([b"a"] * 10)}, r"use np.array\(names, dtype=str\)"),
+    "two equal names": ({"class_names": np.array(["a"] * 10)}, "must differ from each other"),
 }  # fmt: skip
 
 
@@ -204,6 +225,90 @@ def test_npz_without_an_array_or_cut_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(DataError, match=r"cannot read .*mnist\.npz'"):
         data.load("mnist", tmp_path, offline=True)
+
+
+def test_arrays_under_other_names_are_listed(tmp_path, capsys):
+    np.savez(tmp_path / "own.npz", x_train=np.zeros(3), y_train=np.zeros(3))
+    with pytest.raises(DataError, match=r"lacks the array train_images; .*; it holds x_t"):
+        data.load("own", tmp_path)
+    np.savez(tmp_path / "own.npz", **arrays(), val_images=np.zeros(3))
+    data.load("own", tmp_path)
+    assert "also holds val_images, which is not used" in capsys.readouterr().err
+
+
+def rename_idx(raw, where, form):
+    """Move the files of MNIST/raw to another folder under other names."""
+    where.mkdir(parents=True, exist_ok=True)
+    for path in list(raw.iterdir()):
+        target = where / form.format(path.name, path.name.replace("-idx", ".idx"))
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+    raw.rmdir()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("where", ["MNIST", "MNIST/raw", "mnist", "mnist/raw"])
+@pytest.mark.parametrize("form", ["{0}", "{1}", "{0}/{0}"])
+def test_idx_files_of_other_mirrors_and_folders_are_taken(tmp_path, packed, where, form):
+    if packed and form == "{0}/{0}":
+        pytest.skip("archives hold unpacked files")
+    made = arrays()
+    rename_idx(write_idx(tmp_path / "made", made, packed), tmp_path / where, form)
+    mnist = data.load("mnist", tmp_path, offline=True)
+    assert not mnist.synthetic
+    assert torch.equal(mnist.train_images, torch.from_numpy(made["train_images"]))
+    assert [status.ok for status in store.verify(tmp_path)] == [False]  # not the original's hash
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_three_of_four_files_name_the_fourth(tmp_path, offline):
+    raw = write_idx(tmp_path, arrays())
+    (raw / "t10k-labels-idx1-ubyte").unlink()
+    message = (
+        r"MNIST is incomplete: .*raw' lacks t10k-labels-idx1-ubyte \(looked for "
+        r"t10k-labels-idx1-ubyte and t10k-labels.idx1-ubyte, with and without .gz\)"
+    )
+    with pytest.raises(DataError, match=message):
+        data.load("mnist", tmp_path, offline=offline)
+    (status,) = store.verify(tmp_path)
+    assert (status.ok, "lacks t10k-labels" in status.problem) == (False, True)
+    assert "is incomplete" in store.as_text(store.statuses(tmp_path))
+
+
+def test_a_stand_in_says_what_was_looked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dlcourse.data.images.draw_digits", lambda: draw_digits(100, 20))
+    data.images.draw.cache_clear()
+    data.load("mnist", tmp_path, offline=True)
+    data.images.draw.cache_clear()
+    told = capsys.readouterr().err
+    assert "for mnist.npz and MNIST/raw/train-images-idx3-ubyte.gz; --offline" in told
+
+
+def toy_data():
+    made = arrays(size=4, num_classes=2)
+    tensors = {name: torch.from_numpy(array) for name, array in made.items()}
+    return data.ImageData("blobs", "drawn", False, ("round", "square"), **tensors)
+
+
+def test_a_registered_data_set_is_loaded_listed_and_kept_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalog, "REGISTERED", {})
+    data.register("blobs", toy_data, title="two kinds of blobs")
+    assert data.load("blobs", tmp_path).class_names == ("round", "square")
+    assert "two kinds of blobs" in store.as_text(store.statuses(tmp_path))
+    with pytest.raises(UnknownNameError, match="did you mean 'blobs'"):
+        data.load("blob", tmp_path)
+    with pytest.raises(UsageError, match="data set 'blobs' already exists"):
+        data.register("blobs", toy_data)
+    with pytest.raises(UsageError, match="data set 'mnist' already exists"):
+        data.register("mnist", toy_data)
+    with pytest.raises(UsageError, match="needs a function that makes it, got 3"):
+        data.register("three", 3)
+    data.register("none", lambda: None)
+    with pytest.raises(UsageError, match="data set 'none' is not an ImageData, got NoneType"):
+        data.load("none", tmp_path)
+    data.register("words", toy_data, kind="text")
+    with pytest.raises(UsageError, match="data set 'words' is not a TextData, got ImageData"):
+        data.load_text("words", tmp_path)
 
 
 def write_cifar(folder, bomb=None):

@@ -12,6 +12,8 @@ from dlcourse.data.synthetic.grammar import Grammar
 from dlcourse.data.text import TextBatches
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
+from support.texts import EQUAL, PLAIN, REFUSED
+
 
 def write_splits(folder, train="the cat sat\nthe dog sat\n", valid="the cow sat\n", test="a cat\n"):
     folder.mkdir()
@@ -40,7 +42,7 @@ def test_one_file_is_cut_in_order_and_nothing_is_lost(tmp_path):
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "book.txt").write_bytes("caf\u00e9 ".encode("latin-1") * 50)
-    with pytest.raises(DataError, match=r"book\.txt' is not UTF-8 \(byte 3\); convert it first"):
+    with pytest.raises(DataError, match=r"book\.txt' is not UTF-8 \(byte 3, line 1"):
         data.load_text("book", tmp_path)
 
 
@@ -62,7 +64,7 @@ def test_unknown_text_or_level_gets_the_near_name(tmp_path):
 
 
 def test_vocabulary_of_size_0_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"max_size must be at least 1 .* got 0"):
+    with pytest.raises(UsageError, match="max_size must be at least 1, got 0"):
         data.Vocabulary.build(["a"], max_size=0)
     with pytest.raises(UsageError, match="max_size must be at least 1, got 0"):
         data.load_text("ptb", tmp_path, max_size=0, offline=True)
@@ -170,3 +172,102 @@ def test_penn_treebank_has_the_published_number_of_tokens():
     ptb = data.load_text("ptb", offline=True)
     assert [len(ptb.train), len(ptb.val), len(ptb.test)] == [929_589, 73_760, 82_430]
     assert len(ptb.vocabulary) == 10_000
+
+
+def own_text(tmp_path, content, **settings):
+    (tmp_path / "own.txt").write_bytes(content)
+    return data.load_text("own", tmp_path, **settings)
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+@pytest.mark.parametrize("form", EQUAL)
+def test_marks_and_line_ends_change_no_token(tmp_path, form, level):
+    own = own_text(tmp_path, EQUAL[form], level=level)
+    expected = own_text(tmp_path, PLAIN.encode(), level=level)
+    assert own.vocabulary.tokens == expected.vocabulary.tokens
+    for split in ("train", "val", "test"):
+        assert torch.equal(getattr(own, split), getattr(expected, split))
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0b", "\x0c", "\u2029", "\x1c"])
+def test_only_line_feeds_end_a_line(separator):
+    assert data.tokenize(f"a{separator}b\nc\n") == ["a", "b", "<eos>", "c", "<eos>"]
+    assert data.tokenize(f"a{separator}b", "char") == ["a", separator, "b"]
+
+
+def test_a_last_line_without_line_feed_is_a_line_and_blank_lines_count():
+    assert data.tokenize("a\nb") == data.tokenize("a\nb\n") == ["a", "<eos>", "b", "<eos>"]
+    assert data.tokenize("a\n\nb") == ["a", "<eos>", "<eos>", "b", "<eos>"]
+    assert data.tokenize("") == []
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_other_encodings_and_no_text_are_refused_by_name(tmp_path, what):
+    content, message = REFUSED[what]
+    with pytest.raises(DataError, match=message):
+        own_text(tmp_path, content)
+
+
+@pytest.mark.parametrize("names", [
+    ("train.txt", "valid.txt", "test.txt"), ("Train.txt", "val.txt", "TEST.txt"),
+    ("my.training.txt", "my.dev.txt", "my.testing.txt"),
+    ("wiki.train.tokens", "wiki.validation.tokens", "wiki.test.tokens"),
+])  # fmt: skip
+def test_files_of_a_folder_are_known_by_the_usual_names_of_splits(tmp_path, names):
+    (tmp_path / "own").mkdir()
+    for name, word in zip(names, ("a a b", "a", "b"), strict=True):
+        (tmp_path / "own" / name).write_text(word)
+        (tmp_path / "own" / f".{name}.swp").write_bytes(b"\0")
+    own = data.load_text("own", tmp_path)
+    assert [len(own.train), len(own.val), len(own.test)] == [4, 2, 2]
+
+
+def test_penn_treebank_under_other_names_is_taken_and_a_part_is_named(tmp_path):
+    (tmp_path / "ptb").mkdir()
+    for word in ("train", "valid"):
+        (tmp_path / "ptb" / f"{word}.txt").write_text("no it was\n")
+    with pytest.raises(
+        DataError, match=r"Penn Treebank .* is incomplete: .* lacks ptb\.train\.txt, "
+    ):
+        data.load_text("ptb", tmp_path, offline=True)
+    (tmp_path / "ptb" / "test.txt").write_text("it was\n")
+    ptb = data.load_text("ptb", tmp_path, offline=True)
+    assert (ptb.synthetic, len(ptb.test)) == (False, 3)
+
+
+def test_tokens_that_fill_no_row_are_counted_aloud(capsys):
+    TextBatches(torch.arange(1000), 9, 10)
+    assert capsys.readouterr().err == ""
+    TextBatches(torch.arange(100), 60, 10, split="val")
+    told = capsys.readouterr().err
+    assert "the last 39 of 100 tokens of val are left out because they do not fill 60 rows" in told
+
+
+@pytest.mark.parametrize(("batch_size", "message"), [
+    (2.5, "batch_size must be a whole number, at least 1, got 2.5"),
+    (True, "batch_size must be a whole number, at least 1, got True"),
+    (0, "batch_size must be at least 1, got 0"),
+    (65, "batch_size must be below the 65 tokens of val, got 65"),
+])  # fmt: skip
+def test_text_batches_name_the_split_and_the_value(tmp_path, batch_size, message):
+    with pytest.raises(UsageError, match=message):
+        own_text(tmp_path, PLAIN.encode(), level="char").batches(batch_size)
+
+
+def test_a_text_of_unknown_words_is_said(tmp_path, capsys):
+    own_text(tmp_path, "\n".join(f"word{i}" for i in range(200)).encode())
+    assert "9 of the 18 tokens of val in 'own' are not in the vocab" in capsys.readouterr().err
+
+
+def test_a_vocabulary_of_words_refuses_a_string_and_numbers_that_are_none():
+    words = data.Vocabulary.build(["the", "cat"])
+    with pytest.raises(UsageError, match="needs a list of words, got 'the cat'; split"):
+        words.encode("the cat")
+    assert data.Vocabulary.build("abc").encode("cab").tolist() == [3, 1, 2]
+    for number in (1.5, 3, -1, torch.tensor([0.5])):
+        with pytest.raises(UsageError, match="token number must be 0 to 2, got"):
+            words.decode(number if isinstance(number, torch.Tensor) else [number])
+    with pytest.raises(UsageError, match=r"tokens must be distinct and begin with <unk>, got \[\]"):
+        data.Vocabulary([])
+    with pytest.raises(UsageError, match="min_count must be at least 1, got 0"):
+        data.Vocabulary.build(["a"], min_count=0)
