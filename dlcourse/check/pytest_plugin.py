@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -232,6 +232,24 @@ def forget(tests: Path) -> None:
         del sys.modules[name]
 
 
+@contextlib.contextmanager
+def no_distributed_tensors() -> Iterator[None]:
+    """Keep `assert_close` from importing torch.distributed.tensor, which takes half a second.
+
+    It asks whether a value is a DTensor, and no lab makes one.
+    """
+    import torch.testing._comparison as comparison
+
+    before = getattr(comparison, "_HAS_DTENSOR", None)
+    if before is not None:
+        comparison._HAS_DTENSOR = False
+    try:
+        yield
+    finally:
+        if before is not None:
+            comparison._HAS_DTENSOR = before
+
+
 def run_session(
     tests: Path, root: Path, work: Callable[[TestSession], None], task: str | None = None
 ) -> None:
@@ -259,7 +277,7 @@ def run_session(
     autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(said), no_distributed_tensors():
             pytest.main(arguments, plugins=[session])
     finally:
         if autoload is None:

@@ -1,6 +1,8 @@
 """`dlcourse check`: what it says to a student, and what it gives points for."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -262,3 +264,13 @@ def test_points_of_the_tests_are_those_of_the_tasks(lab):
     assert {v.task: v.max_score for v in record.verdicts()} == {t.id: t.points for t in lab.tasks}
     assert record.score == record.max_score
     assert check_lab(lab, lab.student).score == 0
+
+
+def test_check_imports_nothing_slow_that_no_verdict_needs():
+    code = (
+        "import sys; from dlcourse.cli import main; main(['check', 'lab05', '--solution']); "
+        "slow = ['matplotlib', 'torch.distributed.tensor', 'torchvision', 'dlcourse.grade']; "
+        "print([name for name in slow if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
