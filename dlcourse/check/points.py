@@ -73,6 +73,7 @@ class PartialCredit(Exception):  # noqa: N818 (no error: it carries points)
 
 def award(fraction: float, reason: str) -> None:
     """End the test with `fraction`, from 0 to 1, of its points, for `reason`; 1 just goes on."""
+    fraction = float(fraction)  # a test may count with values that a student returned
     if not 0 <= fraction <= 1:
         raise UsageError(f"award takes a fraction from 0 to 1, got {fraction!r}")
     if fraction < 1:

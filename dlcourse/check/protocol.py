@@ -6,10 +6,13 @@ unpickled, imported or evaluated. A tensor that arrives is a plain tensor, whate
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Callable
+
+# Bound here: student code may replace the functions in their module.
+from json import dumps as to_json
+from json import loads as from_json
 
 import numpy as np
 import torch
@@ -163,7 +166,7 @@ def decode(
         if kind == "device":
             return torch.device(value)
         if kind == "generator":
-            generator = torch.Generator()
+            generator = torch.Generator("cpu")
             generator.set_state(torch.frombuffer(bytearray(take(buffers)), dtype=torch.uint8))
             return generator
     except (TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
@@ -190,9 +193,11 @@ def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np
         raw = torch.frombuffer(bytearray(buffer), dtype=torch.uint8)
         tensor = (raw != 0 if dtype is torch.bool else raw.view(dtype)).reshape(shape)
     else:
-        tensor = torch.empty(shape, dtype=dtype)
+        tensor = torch.empty(shape, dtype=dtype, device="cpu")
     if strided and node.get("strides"):
-        tensor = torch.empty_strided(shape, node["strides"], dtype=dtype).copy_(tensor)
+        tensor = torch.empty_strided(shape, node["strides"], dtype=dtype, device="cpu").copy_(
+            tensor
+        )
     if node["t"] == "array":
         return tensor.numpy()
     return tensor.requires_grad_() if node.get("grad") is True else tensor
@@ -203,7 +208,7 @@ def pack(message: dict, buffers: list[bytes]) -> bytes:
 
     Raises ProtocolError for a message that is too large.
     """
-    text = json.dumps({"m": message, "b": [len(buffer) for buffer in buffers]}).encode()
+    text = to_json({"m": message, "b": [len(buffer) for buffer in buffers]}).encode()
     frame = b"".join([HEADER.pack(len(text)), text, *buffers])
     if len(text) > MAX_JSON or len(frame) > MAX_FRAME:
         raise ProtocolError(f"a message of {len(frame):,} bytes")
@@ -218,7 +223,7 @@ def unpack(frame: bytes) -> tuple[dict, list[bytes]]:
     if length > MAX_JSON or HEADER.size + length > len(frame):
         raise ProtocolError("a frame whose JSON does not fit")
     try:
-        whole = json.loads(frame[HEADER.size : HEADER.size + length])
+        whole = from_json(frame[HEADER.size : HEADER.size + length])
         message, lengths = whole["m"], whole["b"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"a frame that is no JSON: {clean_text(error, 80)}") from None

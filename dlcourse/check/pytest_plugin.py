@@ -17,6 +17,7 @@ import pytest
 
 from dlcourse.check.explain import explain_assertion
 from dlcourse.check.points import PartialCredit, Points
+from dlcourse.check.process_state import fixed_settings, seed_everything
 from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, TestRecord
 from dlcourse.check.student import Student, StudentError
@@ -118,6 +119,7 @@ class TestSession:
 
     def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
         self.student_now = self.compared = self.failure = None
+        seed_everything()
         start = time.perf_counter()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
         marked = worth(item)
@@ -277,7 +279,7 @@ def run_session(
     autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        with contextlib.redirect_stdout(said), no_distributed_tensors():
+        with contextlib.redirect_stdout(said), fixed_settings(), no_distributed_tensors():
             pytest.main(arguments, plugins=[session])
     finally:
         if autoload is None:

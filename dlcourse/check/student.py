@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from dlcourse.check.process_state import Separation
 from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
 from dlcourse.check.student_host import StudentHost
 
@@ -55,6 +56,7 @@ class InProcessChannel:
 
     def __init__(self, path: Path, name: str, shown: str | None = None) -> None:
         self.host = StudentHost(path.read_bytes(), shown or str(path), name, self.call_back)
+        self.separation = Separation([self.host.filename])
         self.current: CallBack | None = None
         self.interrupted = -AGAIN_S
 
@@ -65,7 +67,8 @@ class InProcessChannel:
         told.daemon = True
         told.start()
         try:
-            return self.host.answer(message, buffers)
+            with self.separation.student():
+                return self.host.answer(message, buffers)
         except KeyboardInterrupt as error:
             if time.monotonic() - self.interrupted < AGAIN_S:
                 raise
@@ -77,7 +80,8 @@ class InProcessChannel:
             told.cancel()
 
     def call_back(self, number: int, message: dict, buffers: list[bytes]) -> tuple:
-        return self.current(number, message, buffers)
+        with self.separation.tests():
+            return self.current(number, message, buffers)
 
 
 def tell_slow() -> None:

@@ -7,6 +7,7 @@ knows no test and no expected value.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import itertools
@@ -19,7 +20,9 @@ import types
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 
 from dlcourse.check.forbidden import violations
+from dlcourse.check.no_processes import ProcessRefusedError, refuse_processes
 from dlcourse.check.probes import PROBES
+from dlcourse.check.process_state import seed_everything
 from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
 
 __all__ = ["StudentHost"]
@@ -38,11 +41,16 @@ class OutputLimitError(Exception):
 class Printed(io.TextIOBase):
     """What student code prints: kept up to 2,000 characters, refused beyond MAX_PRINTED."""
 
+    encoding = "utf-8"
+
     def __init__(self) -> None:
         self.text, self.count = "", 0
 
     def writable(self) -> bool:
         return True
+
+    def reconfigure(self, **settings: object) -> None:
+        """Every character can be printed here: a file that asks for UTF-8 has it."""
 
     def write(self, text: str) -> int:
         self.count += len(text)
@@ -89,7 +97,7 @@ class StudentHost:
         replies: list[bytes] = []
         stdin, sys.stdin = sys.stdin, NoInput()
         try:
-            with contextlib.redirect_stdout(self.printed):
+            with contextlib.redirect_stdout(self.printed), refuse_processes():
                 value = self.do(message, buffers)
                 reply = {"value": encode(value, replies, self.hold)}
         except KeyboardInterrupt:
@@ -134,6 +142,8 @@ class StudentHost:
         return as_list(value)
 
     def load(self) -> None:
+        # The same random numbers in check and in grade: both give the same verdict.
+        seed_everything()
         module = types.ModuleType(self.name)
         module.__file__ = self.filename
         lines = self.source.decode("utf-8", "replace").splitlines(keepends=True)
@@ -203,7 +213,7 @@ class StudentHost:
         elif isinstance(error, OutputLimitError):
             kind, text = "output", str(error)
         elif isinstance(error, PermissionError) and not loading:
-            kind = "refused"
+            kind, text = "refused", refusal(error, text)
         elif isinstance(error, AttributeError) and error.obj is self.module and self.module:
             kind = "missing"
         frames = self.own_frames(error)
@@ -236,6 +246,14 @@ def as_list(value: object) -> object:
             raise OutputLimitError(f"your code gave back more than {MAX_ITEMS:,} items")
         return items
     return value
+
+
+def refusal(error: PermissionError, text: str) -> str:
+    if isinstance(error, ProcessRefusedError):
+        return str(error)
+    if error.errno == errno.EPERM:
+        return f"{text}; while a lab is graded there is no network and no other process"
+    return text
 
 
 def describe(error: BaseException) -> str:
