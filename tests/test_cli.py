@@ -10,6 +10,8 @@ import pytest
 
 from dlcourse.cli import build_parser, main
 
+from support import tiny
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -125,3 +127,41 @@ def test_a_student_bundle_says_that_a_command_is_for_instructors(name, capsys, m
     assert capsys.readouterr().err == (
         f"dlcourse: {name!r} is a command for instructors; the student bundle does not contain it\n"
     )
+
+
+EVERY_COMMAND = """
+import sys
+from dlcourse.cli import main
+for command in (
+    ["check", "lab90"], ["check", "lab90", "--json"], ["labs"], ["run", "lab90"], ["models"],
+    ["similar", "submissions", "--lab", "lab90"], ["data", "list"], ["compare", "--list"],
+    ["check", "zażółć"], ["notebook", "lab90", "--out", "ł.ipynb"],
+    *([["grade", "submissions", "--lab", "lab90", "--out", "ł"]] * (sys.platform == "linux")),
+):
+    sys.stdout.flush()
+    print("status", main(command))
+"""
+
+
+def test_no_command_dies_of_an_encoding(tmp_path):
+    lab = tiny.make_course(tmp_path)
+    wrong = tiny.SOLUTION.replace("return a + b", "print('\u2713'); raise ValueError('\u0142')")
+    end = 'if __name__ == "__main__":\n    lab.script(main)\n'
+    main = f'def main(argv=None):\n    print("\u2713 \u0142")\n\n\n{end}'
+    lab.student.write_text(f"{wrong}\n\n{main}", encoding="utf-8")
+    (tmp_path / "submissions").mkdir()
+    for name in ("Micha\u0142", "\u5f20\u4f1f"):
+        path = tmp_path / "submissions" / f"{name}.py"
+        path.write_text(tiny.SOLUTION, encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "DLCOURSE_DATA": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_COMMAND],
+        cwd=tmp_path, env=environment, capture_output=True, check=False,
+    )  # fmt: skip
+    shown = done.stdout.decode("ascii")
+    assert done.returncode == 0, done.stderr.decode("ascii")
+    statuses = [line for line in shown.splitlines() if line.startswith("status")]
+    expected = (1, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0)
+    assert statuses == [f"status {status}" for status in expected[: len(statuses)]]
+    assert len(statuses) >= 10
+    assert "\\u2713" in shown
