@@ -186,7 +186,7 @@ def grade(parser: Parser) -> Call:
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import course, executors
-        from dlcourse.grade import batch, late
+        from dlcourse.grade import batch
 
         lab = course.find_lab(args.lab)
         graded = batch.grade_folder(
@@ -196,7 +196,7 @@ def grade(parser: Parser) -> Call:
             args.jobs,
             allow_unsandboxed=args.allow_unsandboxed,
             executor=executors.connect(args.executor) if args.executor else None,
-            days_late=late.read_days(args.late) if args.late else None,
+            late=args.late,
             per_day=args.per_day,
         )
         print(batch.as_text(graded, args.out))
@@ -251,12 +251,14 @@ def similar(parser: Parser) -> Call:
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import course
-        from dlcourse.grade import similar
+        from dlcourse.grade import similar, student_version
         from dlcourse.grade.submissions import find_submissions
 
         lab = course.find_lab(args.lab)
-        submissions = find_submissions(args.folder, lab)
-        pairs = similar.similar(submissions, lab.student.read_bytes(), args.least)
+        intake = find_submissions(args.folder, lab)
+        for line in intake.lines():
+            print(line, file=sys.stderr)
+        pairs = similar.similar(intake.submissions, student_version.starter(lab), args.least)
         print(similar.as_text(pairs))
         return 0
 

@@ -1,13 +1,21 @@
-"""A lab as a notebook: the cells of the script, then a cell that runs the experiment."""
+"""A lab's script as a notebook, and a notebook back as a script.
+
+The notebook has the script's cells and a last cell that runs the experiment.
+"""
 
 from __future__ import annotations
 
+import ast
+import io
+import json
+import re
+import tokenize
 from pathlib import Path
 
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 
-__all__ = ["as_notebook", "write"]
+__all__ = ["as_notebook", "as_script", "write"]
 
 SCRIPT_END = """if __name__ == "__main__":
     lab.script(main)
@@ -23,6 +31,17 @@ from IPython.display import Image, display
 for figure in sorted(Path("results/{short}").glob("*.png")):
     display(Image(figure))
 """
+# The cells that NOTEBOOK_END adds, also with other arguments; `as_script` leaves them out.
+EXPERIMENT = re.compile(
+    r"main\(.*\)\s*(?:#.*)?"
+    r"|from pathlib import Path\s+from IPython\.display import Image, display\s+"
+    r"for figure in sorted\(.*\):\s+display\(Image\(figure\)\)"
+)
+# Lines that only IPython understands: `%magic`, `!shell`, `x = !shell`, `?help`, `help?`.
+MAGIC = re.compile(r"^\s*(?:[%!?]|[\w.,\s\[\]]+=\s*(?:!|%\w)|[\w.]+\?{1,2}\s*$)")
+FUTURE = re.compile(r"^from __future__ import [\w, ]+", re.MULTILINE)
+# Cell magics whose cell is Python all the same.
+CELL_MAGICS_OVER_PYTHON = {"%%time", "%%timeit", "%%capture", "%%prun"}
 
 
 def as_notebook(source: str, short: str) -> str:
@@ -46,6 +65,89 @@ def as_notebook(source: str, short: str) -> str:
         # jupytext draws random ids; the same lab would never give the same file twice.
         cell["id"] = f"{short}-{number:02}"
     return jupytext.writes(notebook, fmt="ipynb")
+
+
+def as_script(text: str, name: str = "the notebook") -> str:
+    """Return the Python script that the code cells of a notebook make.
+
+    text: the notebook's JSON (nbformat 3 or 4); messages call it `name`. Left out are magics
+    (`%time`, `%%bash`), shell lines (`!pip`), help lines (`fit?`), and the cells that `write` adds
+    to run the experiment, which a grader must not run.
+
+    Raises UsageError for damaged JSON, for a notebook of another language or without code, and
+    for a cell that does not parse. The message says which cell; the first one is cell 1.
+    """
+    try:
+        notebook = json.loads(text)
+        sheets = notebook.get("worksheets", [notebook])
+        cells = [cell for sheet in sheets for cell in sheet["cells"]]
+        metadata = notebook.get("metadata", {})
+        language = (metadata.get("kernelspec") or {}).get("language") or (
+            metadata.get("language_info") or {}
+        ).get("name", "python")
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{name} is not a notebook: its JSON is damaged at line {error.lineno}; "
+            "open it in Jupyter and save it again"
+        ) from None
+    except (AttributeError, KeyError, TypeError, RecursionError):
+        raise UsageError(f"{name} is not a notebook: it has no list of cells") from None
+    if str(language).lower() != "python":
+        raise UsageError(f"{name} is a notebook of the language {language}; expected Python")
+    parts = []
+    for number, cell in enumerate(cells, start=1):
+        try:
+            if cell["cell_type"] != "code":
+                continue
+            source = cell["source"] if "source" in cell else cell["input"]
+            code = source if isinstance(source, str) else "".join(source)
+        except (AttributeError, KeyError, TypeError):
+            raise UsageError(f"{name}: cell {number} is damaged: no source") from None
+        if EXPERIMENT.fullmatch(code.strip()):
+            continue
+        code = without_magics(code)
+        try:
+            ast.parse(code)
+        except (SyntaxError, ValueError) as error:
+            at = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
+            raise UsageError(f"{name}: cell {number} does not parse, {at}") from None
+        if code.strip():
+            parts.append(f"# %% cell {number}\n{code.rstrip()}\n")
+    if not parts:
+        raise UsageError(f"{name} is a notebook without code cells")
+    script = "\n".join(parts)
+    # A notebook may have these imports in any cell, a script only at its beginning.
+    futures = dict.fromkeys(FUTURE.findall(script))
+    return "".join([*(f"{line}\n" for line in futures), FUTURE.sub("", script)])
+
+
+def without_magics(code: str) -> str:
+    """Replace the lines of `code` that only IPython understands, so that blocks keep a body."""
+    lines = code.splitlines()
+    first = next((line for line in lines if line.strip()), "").strip()
+    if first.startswith("%%"):
+        if first.split()[0] not in CELL_MAGICS_OVER_PYTHON:
+            return ""
+        lines[lines.index(next(line for line in lines if line.strip()))] = ""
+    kept: list[str] = []
+    for line in lines:
+        if MAGIC.match(line) and not is_continued("\n".join(kept)):
+            line = line[: len(line) - len(line.lstrip())] + "pass"
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def is_continued(code: str) -> bool:
+    """Whether the statement or string at the end of `code` goes on in the next line."""
+    if code.endswith("\\"):
+        return True
+    try:
+        list(tokenize.generate_tokens(io.StringIO(code + "\n").readline))
+    except tokenize.TokenError as error:
+        return "EOF in multi-line" in str(error) or "unterminated triple-quoted" in str(error)
+    except SyntaxError:  # such as unindent that matches no outer level
+        pass
+    return False
 
 
 def write(lab: Lab, out: Path | None = None, *, solution: bool = False) -> Path:

@@ -1,4 +1,4 @@
-"""`dlcourse grade`: a folder of untrusted submissions, each graded in the sandbox, once."""
+"""`dlcourse grade`: grade a folder of untrusted submissions in the sandbox, each of them once."""
 
 from __future__ import annotations
 
@@ -6,42 +6,39 @@ import contextlib
 import hashlib
 import json
 import multiprocessing
+import re
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from dlcourse import runtime
+from dlcourse import files, runtime
 from dlcourse.check.record import Record, TestRecord
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
-from dlcourse.grade.journal import Journal
-from dlcourse.grade.late import penalized
+from dlcourse.grade.lists import penalized, read_days_late
 from dlcourse.grade.reports import write_reports
-from dlcourse.grade.submissions import Submission, find_submissions
+from dlcourse.grade.submissions import Graded, Submission, find_submissions
 
 if TYPE_CHECKING:
     from dlcourse.grade import worker
 
-__all__ = ["Graded", "as_text", "grade_folder"]
+__all__ = ["Journal", "as_text", "grade_folder"]
 
 
-@dataclass
-class Graded:
-    """A submission and its record; `score` is what counts, after any late penalty."""
+class Journal(files.Journal):
+    """Records of submissions by key, so that a batch that was killed continues where it was."""
 
-    submission: Submission
-    record: Record
-    days_late: float = 0.0
-    score: float = 0.0
+    encode = staticmethod(Record.to_journal)
+    decode = staticmethod(Record.from_journal)
+    error = GradingError
 
 
 def grade_folder(
@@ -52,54 +49,80 @@ def grade_folder(
     *,
     allow_unsandboxed: bool = False,
     executor: Executor | None = None,
-    days_late: dict[str, float] | None = None,
+    late: Path | None = None,
     per_day: float = 0.1,
 ) -> list[Graded]:
     """Grade every submission in `folder` and write all reports to `out`.
 
-    What the journal in `out` already holds, for the same submission, tests and environment, is not
-    graded again. executor: where the work runs; default `jobs` processes here. days_late: by
-    student, see `late.penalized`. Raises UsageError for folders that cannot be, GradingError where
-    the grader cannot prove itself or cannot write.
+    A submission that the journal in `out` already holds, with the same tests and environment, is
+    not graded again. Everything in `folder` that is not graded is named on stderr.
+
+    executor: where the work runs; by default in `jobs` processes on this machine. late: a CSV file
+    with the columns student,days_late; per_day: the share of the score that each day costs.
+
+    Raises UsageError for bad arguments, before anything is graded, and GradingError if the grader
+    cannot prove itself or cannot write.
     """
     if not sys.platform.startswith("linux"):
         raise GradingError("grading untrusted code needs Linux; `dlcourse check` runs anywhere")
     if jobs < 1:
         raise UsageError(f"--jobs must be at least 1, got {jobs}")
-    submissions = find_submissions(folder, lab)
-    claim(out, lab)
-    try:
-        claimed = FileLock(out / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise UsageError(f"another batch writes into {out}; wait for it") from None
-    with claimed:
+    penalized(0.0, 0.0, per_day)
+    intake = find_submissions(folder, lab)
+    submissions = intake.submissions
+    days_late = days_late_of(submissions, late)
+    for line in intake.lines():
+        print(line, file=sys.stderr)
+
+    def refuse(about: Any) -> str | None:
+        return None if about["lab"] == lab.name else f"holds the grades of {about['lab']}"
+
+    with files.claimed_folder(
+        out, "batch.json", {"lab": lab.name}, refuse=refuse, label="--out", work="batch"
+    ):
         records = records_of(submissions, folder, lab, out, jobs, allow_unsandboxed, executor)
-        graded = []
-        for submission, record in zip(submissions, records, strict=True):
-            days = (days_late or {}).get(submission.student, 0.0)
-            score = penalized(record.score, days, per_day)
-            graded.append(Graded(submission, record, days, score))
+        graded = [
+            Graded(
+                one,
+                name_helpers(record, one, lab),
+                days_late.get(one, 0.0),
+                penalized(record.score, days_late.get(one, 0.0), per_day),
+            )
+            for one, record in zip(submissions, records, strict=True)
+        ]
         try:
-            write_reports(graded, lab, out)
+            write_reports(graded, intake.left_out, lab, out)
         except OSError as error:
             raise Journal.cannot_write(out, error) from None
     return graded
 
 
-def claim(out: Path, lab: Lab) -> None:
-    """Make `out` this lab's. Raises UsageError where it holds something else."""
-    about = out / "batch.json"
-    try:
-        if about.is_file():
-            other = json.loads(about.read_text()).get("lab")
-            if other != lab.name:
-                raise UsageError(f"--out {out} holds the grades of {other}; name another folder")
-        elif out.is_dir() and any(path.name != ".lock" for path in out.iterdir()):
-            raise UsageError(f"--out {out} holds other files; name an empty or a new folder")
-        out.mkdir(parents=True, exist_ok=True)
-        about.write_text(json.dumps({"lab": lab.name}) + "\n")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot use --out {out}: {error}") from None
+def days_late_of(submissions: list[Submission], late: Path | None) -> dict[Submission, float]:
+    """The days in the list `late`; 1 for a submission that only Canvas marks as late."""
+    listed = read_days_late(late, submissions) if late else {}
+    for one in submissions:
+        if one.late and one not in listed:
+            listed[one] = 1.0
+            print(
+                f"{one.student}: Canvas marks it LATE; counted as 1 day, "
+                "a row in the --late list overrides that",
+                file=sys.stderr,
+            )
+    return listed
+
+
+def name_helpers(record: Record, submission: Submission, lab: Lab) -> Record:
+    """Say it in `record` if the file did not load because a module next to it was not read."""
+    modules = {PurePosixPath(name).stem for name in submission.unread if name.endswith(".py")}
+    for test in record.tests:
+        match = re.search(r"No module named '([\w.]+)'", test.reason)
+        if test.outcome == "import failure" and match and match[1].split(".")[0] in modules:
+            module = match[1].split(".")[0]
+            test.reason += (
+                f"; only {lab.name}.py is graded and {module}.py is not read: "
+                "copy what you use from it into the lab's file"
+            )
+    return record
 
 
 def records_of(
@@ -111,7 +134,7 @@ def records_of(
     allow_unsandboxed: bool,
     executor: Executor | None,
 ) -> list[Record]:
-    """The record of each submission: the journal's where it has one, else after grading it."""
+    """The record of each submission, from the journal if it is there, else by grading it."""
     from dlcourse.grade import worker
 
     environment = environment_of(lab)
@@ -122,8 +145,8 @@ def records_of(
         if todo:
             hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
             settings = worker.BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
-            local = None if executor else local_pool(min(jobs, len(todo)))
-            with local or contextlib.nullcontext(executor) as pool:
+            with contextlib.ExitStack() as stack:
+                pool = executor or stack.enter_context(local_pool(min(jobs, len(todo))))
                 fill(journal, pool, settings, todo, keys, environment)
     finally:
         journal.close()
@@ -132,7 +155,7 @@ def records_of(
 
 @contextlib.contextmanager
 def local_pool(jobs: int) -> Iterator[Executor]:
-    """`jobs` processes here."""
+    """A pool of `jobs` processes on this machine."""
     from dlcourse.grade import worker
 
     pool = ProcessPoolExecutor(
@@ -142,7 +165,7 @@ def local_pool(jobs: int) -> Iterator[Executor]:
         yield pool
     except BrokenProcessPool:
         raise GradingError(
-            "a worker died; run the same command again: what is graded stays"
+            "a worker died; run the same command again: finished work is kept"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -154,9 +177,9 @@ def fill(
     settings: worker.BatchSettings,
     todo: list[Submission],
     keys: dict[Submission, str],
-    environment: dict,
+    environment: dict[str, Any],
 ) -> None:
-    """Prove the grader, then grade `todo`; each record is in the journal before the next."""
+    """Let the grader prove itself, then grade `todo`. Each record goes to the journal at once."""
     from dlcourse.grade import worker
 
     proof = pool.submit(worker.prove, settings).result()
@@ -183,17 +206,17 @@ def fill(
     if failed:
         raise GradingError(
             f"{len(failed)} of {len(todo)} submissions could not be graded, {failed[0]}; run the "
-            "same command again: what is graded stays"
+            "same command again: finished work is kept"
         )
 
 
 def is_graded(journal: Journal, key: str) -> bool:
-    """Whether `key` has a record, and not one that says that it could not be checked."""
+    """Whether `key` has a record other than "could not be checked"."""
     return key in journal.records and journal.records[key].exit_status != GradingError.exit_status
 
 
 def missing_file(
-    submission: Submission, blank: Iterable[TestRecord], lab: Lab, extra: dict
+    submission: Submission, blank: Iterable[TestRecord], lab: Lab, extra: dict[str, Any]
 ) -> Record:
     """The record of a submission without a file that could be graded."""
     tests = [
@@ -206,8 +229,8 @@ def missing_file(
     return Record(lab.short, tests, 0.0, {**extra, "student": submission.student})
 
 
-def environment_of(lab: Lab) -> dict:
-    """What a grade depends on beside the submission."""
+def environment_of(lab: Lab) -> dict[str, Any]:
+    """Everything that a grade depends on, except the submission."""
     return {
         "tests_sha256": hashlib.sha256(lab.tests.read_bytes()).hexdigest(),
         "device": "cpu",
@@ -216,20 +239,23 @@ def environment_of(lab: Lab) -> dict:
     }
 
 
-def key_of(submission: Submission, environment: dict) -> str:
+def key_of(submission: Submission, environment: dict[str, Any]) -> str:
     text = json.dumps([submission.student, submission.sha256, environment], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 def as_text(graded: list[Graded], out: Path) -> str:
-    """A few lines on a batch: scores, and what went wrong how often."""
+    """A summary of a batch: the median score, and how often each outcome occurred."""
     scores = sorted(one.score for one in graded)
     kinds = Counter(
         verdict.outcome for one in graded for verdict in one.record.verdicts()
     ).most_common()
+    problems = sum(bool(one.submission.problem) for one in graded)
+    unread = f"not graded: {problems}, see stderr and report.html\n" if problems else ""
     return (
         f"{len(graded)} submissions, median {statistics.median(scores):g} of "
         f"{graded[0].record.max_score:g} points\n"
         f"tasks: {', '.join(f'{count} {kind}' for kind, count in kinds)}\n"
+        f"{unread}"
         f"reports: {out / 'grades.csv'}, {out / 'report.html'}, {out / 'students'}"
     )

@@ -1,8 +1,10 @@
-"""Pairs of submissions that share more than the task explains.
+"""Find pairs of submissions that share more than the task explains.
 
 Winnowing (Schleimer, Wilkerson & Aiken 2003, SIGMOD) over normalized tokens: names, numbers and
-strings count by kind only, comments and layout not at all. What stands in the handed-out lab is
-left out. A listed pair is a reason to read both, not a verdict.
+strings count by their kind only, comments and layout not at all. What stands in the handed-out lab
+is left out. A shared fingerprint weighs less the more of the class has it (inverse document
+frequency), so that idioms do not make a pair and copies do, even if most of the class has them. A
+listed pair is a reason to read both, not a verdict.
 """
 
 from __future__ import annotations
@@ -10,20 +12,22 @@ from __future__ import annotations
 import hashlib
 import io
 import keyword
+import math
 import token
 import tokenize
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from dlcourse.errors import UsageError
 from dlcourse.grade.submissions import Submission
 
 __all__ = ["Pair", "as_text", "fingerprints", "similar"]
 
 GRAM = 12  # tokens: shorter matches are noise
 WINDOW = 8  # a match of GRAM + WINDOW - 1 tokens is always found
-MAX_SHARED = 0.5  # a fingerprint in more of the class than this is how the task is solved
+FEWEST = 3  # fingerprints that a pair must share
 SILENT = {
     token.NEWLINE,
     token.INDENT,
@@ -37,7 +41,8 @@ SILENT = {
 
 @dataclass(frozen=True)
 class Pair:
-    """Two students and the share of the smaller one's fingerprints that both have, 0 to 1."""
+    """Two students, the share of the smaller one's weighted fingerprints that both have (0 to 1),
+    and how many these are."""
 
     first: str
     second: str
@@ -46,7 +51,7 @@ class Pair:
 
 
 def tokens(source: bytes) -> list[str]:
-    """The normalized tokens of `source`; of a file that breaks off, those before the break."""
+    """The normalized tokens of `source`, up to the place where it cannot be read further."""
     found = []
     try:
         for part in tokenize.tokenize(io.BytesIO(source).readline):
@@ -64,7 +69,7 @@ def tokens(source: bytes) -> list[str]:
 
 
 def gram_hashes(source: bytes) -> list[int]:
-    """A hash for every GRAM tokens of `source` in a row."""
+    """The hashes of all runs of GRAM tokens in `source`."""
     words = tokens(source)
     grams = (" ".join(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1))
     return [
@@ -74,42 +79,44 @@ def gram_hashes(source: bytes) -> list[int]:
 
 
 def fingerprints(source: bytes) -> set[int]:
-    """The winnowed hashes of `source`: the least of each WINDOW in a row."""
+    """The winnowed hashes of `source`: the least of every WINDOW neighbors."""
     hashes = gram_hashes(source)
     last = max(1, len(hashes) - WINDOW + 1)
     return {min(hashes[at : at + WINDOW]) for at in range(last)} if hashes else set()
 
 
 def similar(
-    submissions: Iterable[Submission], starter: bytes = b"", least: float = 0.5
+    submissions: Sequence[Submission], starter: bytes = b"", least: float = 0.5
 ) -> list[Pair]:
-    """The pairs that share at least `least` of the smaller one's fingerprints, most first."""
-    # All of what is handed out, not only its fingerprints: none of it may count.
+    """The pairs that share at least `least` of the smaller one's fingerprints, most first.
+
+    starter: the handed-out lab. Students who handed in together are not compared. Raises
+    UsageError if `least` is not between 0 and 1.
+    """
+    if not 0 <= least <= 1:
+        raise UsageError(f"--least must be a share from 0 to 1, got {least!r}")
+    # Every run of tokens in the lab counts as given, not only its fingerprints.
     given = set(gram_hashes(starter))
-    prints = {
-        submission.student: fingerprints(submission.source) - given
-        for submission in submissions
-        if submission.source
-    }
-    spread = Counter(mark for marks in prints.values() for mark in marks)
-    common = max(3.0, MAX_SHARED * len(prints))
-    holders = defaultdict(list)
-    for student, marks in prints.items():
-        for mark in marks:
-            if spread[mark] <= common:
-                holders[mark].append(student)
-    shared = Counter(pair for students in holders.values() for pair in combinations(students, 2))
-    sizes = Counter(student for students in holders.values() for student in students)
+    marked = [(one, fingerprints(one.source) - given) for one in submissions if not one.problem]
+    spread = Counter(mark for _, marks in marked for mark in marks)
+    weights = {mark: math.log((len(marked) + 1) / count) for mark, count in spread.items()}
+    sizes = [sum(weights[mark] for mark in marks) for _, marks in marked]
     pairs = []
-    for (first, second), count in shared.items():
-        share = count / min(sizes[first], sizes[second])
-        if share >= least and count >= 3:
-            pairs.append(Pair(first, second, round(share, 3), count))
+    for (first, size), (second, other) in combinations(zip(marked, sizes, strict=True), 2):
+        if first[0].group and first[0].group == second[0].group:
+            continue
+        both = first[1] & second[1]
+        if len(both) < FEWEST:
+            continue
+        share = sum(weights[mark] for mark in both) / min(size, other)
+        if share >= least:
+            names = first[0].student, second[0].student
+            pairs.append(Pair(*names, round(min(share, 1.0), 3), len(both)))
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.fingerprints, pair.first))
 
 
 def as_text(pairs: Sequence[Pair]) -> str:
-    """One line a pair."""
+    """One line for each pair."""
     if not pairs:
         return "no two submissions share more than the task explains"
     return "\n".join(

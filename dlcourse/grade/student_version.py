@@ -14,7 +14,7 @@ from pathlib import Path
 from dlcourse.course import TASK, Lab, enclosing_names
 from dlcourse.errors import UsageError
 
-__all__ = ["generate", "solution_lines", "surviving_lines", "write"]
+__all__ = ["generate", "solution_lines", "starter", "surviving_lines", "write"]
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 
@@ -70,6 +70,13 @@ def generate(source: str, filename: str = "solution") -> str:
             f"{filename}: the student version does not parse at line {error.lineno}: {error.msg}"
         ) from None
     return text
+
+
+def starter(lab: Lab) -> bytes:
+    """The student version of `lab` as it is handed out, from its solution if that is there."""
+    if not lab.solution.is_file():
+        return lab.student.read_bytes()
+    return generate(lab.solution.read_text(encoding="utf-8"), lab.solution.name).encode()
 
 
 def is_comment(line: str) -> bool:

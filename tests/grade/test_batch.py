@@ -17,13 +17,10 @@ import pytest
 import dlcourse
 from dlcourse.check.record import Record, TestRecord
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
-from dlcourse.grade import late, submissions
-from dlcourse.grade.batch import grade_folder
-from dlcourse.grade.journal import Journal
-from dlcourse.grade.similar import similar
-from dlcourse.grade.submissions import Submission, find_submissions
+from dlcourse.grade.batch import Journal, grade_folder, name_helpers
+from dlcourse.grade.submissions import Submission
 
-from support import tiny
+from support import exports, tiny
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
 
@@ -231,7 +228,7 @@ def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
     pool = StandIn()
     message = (
         "^1 of 3 submissions could not be graded, lost: the sandbox ended; run the same command "
-        "again: what is graded stays$"
+        "again: finished work is kept$"
     )
     with pytest.raises(GradingError, match=message):
         grade_folder(folder, lab, tmp_path / "out", executor=pool)
@@ -255,83 +252,6 @@ def test_batch_is_imported_where_there_is_no_unix(monkeypatch):
     importlib.import_module("dlcourse.grade.batch")
 
 
-def test_layouts_of_gradescope_moodle_and_canvas(lab, folder):
-    (folder / "submission_77").mkdir()
-    (folder / "submission_77" / "lab90_sums.py").write_text("g")
-    (folder / "submission_metadata.yml").write_text(
-        "submission_77:\n  :submitters:\n  - :name: Ada L\n    :email: a@b.c\n"
-    )
-    moodle = folder / "Ben M_4711_assignsubmission_file_"
-    moodle.mkdir()
-    zipped(moodle / "work.zip", {"work/lab90_sums.py": "m", "work/notes.txt": ""})
-    (folder / "cyd_LATE_12_345_lab90_sums.py").write_text("c")
-    zipped(folder / "dan.zip", {"main.py": "z", "__MACOSX/main.py": "junk"})
-    found = {s.student: (s.id, s.source) for s in find_submissions(folder, lab)}
-    assert found == {
-        "Ada L": ("77", b"g"),
-        "Ben M": ("4711", b"m"),
-        "cyd": ("12", b"c"),
-        "dan": ("dan", b"z"),
-    }
-
-
-def damaged(path):
-    """Flip a bit of what is compressed, and say that the sum still holds."""
-    data = bytearray(path.read_bytes())
-    data[60] ^= 0xFF
-    path.write_bytes(data)
-
-
-def test_submission_that_cannot_be_read_has_a_problem(lab, folder):
-    zipped(folder / "climbs.zip", {"../lab90_sums.py": ""})
-    zipped(folder / "bomb.zip", {"lab90_sums.py": "0" * 10**7})
-    zipped(folder / "empty.zip", {"notes.txt": "", "lab90_sums.ipynb": "{}"})
-    zipped(folder / "many.zip", {f"{n:0200}": "" for n in range(8000)})
-    zipped(folder / "flipped.zip", {"lab90_sums.py": tiny.SOLUTION})
-    damaged(folder / "flipped.zip")
-    (folder / "torn.zip").write_bytes(b"PK\x03\x04")
-    (folder / "linked.py").symlink_to(lab.solution)
-    os.mkfifo(folder / "pipe.py")
-    (folder / "two").mkdir()
-    (folder / "two" / "a.py").touch()
-    (folder / "two" / "b.py").touch()
-    (folder / "link").mkdir()
-    (folder / "link" / "lab90_sums.py").symlink_to(lab.solution)
-    found = {s.student: s.problem for s in find_submissions(folder, lab)}
-    assert found.pop("flipped")
-    nothing = "no Python file in it; expected lab90_sums.py"
-    assert found == {
-        "climbs": "a zip with the path '../lab90_sums.py'",
-        "bomb": "lab90_sums.py is larger than 1,048,576 bytes",
-        "empty": nothing,
-        "many": "a zip of more than 2000 entries",
-        "torn": "File is not a zip file",
-        "pipe": nothing,
-        "two": "2 files could be lab90_sums.py: a.py, b.py",
-        "link": nothing,
-    }
-
-
-def test_of_a_zip_only_the_lab_is_read(lab, folder, monkeypatch):
-    files = {f"{number}.py": "0" * 10**6 for number in range(50)}
-    zipped(folder / "bulk.zip", {**files, "lab90_sums.py": "mine"})
-    read = []
-    capped = submissions.capped
-    monkeypatch.setattr(submissions, "capped", lambda f, name: read.append(name) or capped(f, name))
-    assert [s.source for s in find_submissions(folder, lab)] == [b"mine"]
-    assert read == ["lab90_sums.py"]
-
-
-def test_two_students_of_one_name_stay_two(lab, folder):
-    for number in (1, 2):
-        made = folder / f"Ben M_{number}_assignsubmission_file_"
-        made.mkdir()
-        (made / "lab90_sums.py").write_text("same")
-    found = find_submissions(folder, lab)
-    assert [s.student for s in found] == ["Ben M (1)", "Ben M (2)"]
-    assert len({s.slug for s in found}) == 2
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -342,6 +262,8 @@ def test_two_students_of_one_name_stay_two(lab, folder):
          "holds the grades of lab91; name another folder"),
         (lambda folder, out: ((folder / "s.py").touch(), out.mkdir(), (out / "thesis").touch()),
          "holds other files; name an empty or a new folder"),
+        (lambda folder, out: ((folder / "s.py").write_text("x"), out.mkdir(),
+                              (out / "batch.json").write_text("{")), "is damaged"),
     ],
 )  # fmt: skip
 @linux
@@ -349,12 +271,6 @@ def test_bad_folders_are_one_line(lab, folder, tmp_path, change, message):
     change(folder, tmp_path / "out")
     with pytest.raises(UsageError, match=message):
         grade_folder(folder, lab, tmp_path / "out")
-
-
-def test_plain_names_for_files():
-    assert Submission("ada.l", "1").slug == "ada.l"
-    assert Submission("../x", "1").slug.startswith("x-")
-    assert Submission("a b", "1").slug != Submission("a_b", "1").slug
 
 
 def test_journal_keeps_whole_lines_only_and_says_when_the_disk_is_full(tmp_path):
@@ -371,40 +287,68 @@ def test_journal_keeps_whole_lines_only_and_says_when_the_disk_is_full(tmp_path)
         full = Journal(tmp_path / "journal")
         full.close()
         full.file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-        with pytest.raises(GradingError, match="No space left on device; mend that and run"):
+        with pytest.raises(GradingError, match="No space left on device; fix that and run"):
             full.add("c", record)
         full.close()
 
 
-def test_late_penalty_applies_to_raw_scores(tmp_path):
-    assert late.penalized(10, 0) == 10
-    assert late.penalized(10, 0.1, per_day=0.2) == 8
-    assert late.penalized(10, 99) == 0
-    (tmp_path / "late.csv").write_text("who,when\n")
-    (tmp_path / "bad.csv").write_text("student,days_late\nada,soon\n")
-    with pytest.raises(UsageError, match="expected columns student,days_late"):
-        late.read_days(tmp_path / "bad.csv")
+class Graders(StandIn):
+    """Lets every file but the blank one pass."""
+
+    def submit(self, function, settings, job=None):
+        self.seen.append("odd")
+        return super().submit(function, settings, job)
 
 
-def test_copies_are_found_through_renaming_and_honest_work_is_not(lab):
-    copied = tiny.SOLUTION.replace("result", "x").replace("value", "item").replace("count", "c")
-    other = tiny.SOLUTION.replace(
-        "    result = 0\n    for value in values:\n        result = add(result, value)\n"
-        "    return result\n",
-        "    if not values:\n        return 0\n    head, *tail = values\n"
-        "    return head if not tail else add(head, total(tail))\n",
+@linux
+def test_reports_name_what_was_not_read_and_why(lab, tmp_path, capsys):
+    folder = exports.make(tmp_path, "folders")
+    exports.put(folder, {"zoe_LATE_1_2_lab90_sums.py": "zoe"})
+    graded = grade_folder(folder, lab, tmp_path / "out", executor=Graders())
+    said = capsys.readouterr().err.splitlines()
+    unread = "it holds report.pdf"
+    expected = "no Python file in it; expected lab90_sums.py, .ipynb or .zip"
+    assert f"dan: not graded: {expected}; {unread}" in said
+    assert "notes.txt: not read; expected a folder, .zip, .py or .ipynb for each student" in said
+    assert said[0] == (
+        "zoe: Canvas marks it LATE; counted as 1 day, a row in the --late list overrides that"
     )
-    submissions = [
-        Submission("ada", "1", tiny.SOLUTION.encode()),
-        Submission("bob", "2", f"# mine\n{copied}".encode()),
-        Submission("cyd", "3", other.encode()),
-        Submission("dan", "4", lab.student.read_bytes()),
-        Submission("eve", "5", b"def broken(:"),
-    ]
-    pairs = similar(submissions, lab.student.read_bytes())
-    assert (pairs[0].first, pairs[0].second, pairs[0].share) == ("ada", "bob", 1.0)
-    assert all(pair.share <= 0.5 for pair in pairs[1:])
-    assert {pair.first for pair in pairs} | {pair.second for pair in pairs} <= {"ada", "bob", "cyd"}
+    with (tmp_path / "out" / "grades.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(graded) + 3
+    remarks = {row["Student"]: row["remarks"] for row in rows if row["Student"]}
+    assert remarks["dan"] == f"not graded: {expected}; {unread}"
+    assert {row["remarks"].split(":")[0] for row in rows if not row["Student"]} == {
+        ".DS_Store", "notes.txt", "'Eve', 'eve'",
+    }  # fmt: skip
+    assert {row["Student"]: row["days late"] for row in rows}["zoe"] == "1"
+    page = (tmp_path / "out" / "report.html").read_text()
+    for text in (unread, "notes.txt: not read; expected a folder", "only lab90_sums.py is graded"):
+        assert text in page
+    shown = json.loads((tmp_path / "out" / "students" / "dan" / "results.json").read_text())
+    assert shown["output"] == remarks["dan"]
+    assert [test["output"] for test in shown["tests"]] == ["missing"]
+    assert unread in (tmp_path / "out" / "students" / "dan" / "feedback.html").read_text()
+
+
+def test_late_row_that_names_nobody_stops_the_batch_before_it_starts(lab, folder, tmp_path):
+    (folder / "ada.py").write_text("x = 1")
+    (tmp_path / "late.csv").write_text("student,days_late\nadda,1\n")
+    message = "^late.csv, row 2: no submission is from student 'adda'; the nearest is 'ada'$"
+    with pytest.raises(UsageError, match=message):
+        grade_folder(folder, lab, tmp_path / "out", late=tmp_path / "late.csv")
+    assert not (tmp_path / "out").exists()
+
+
+def test_import_of_a_module_that_is_not_read_says_so(lab):
+    reason = "lab90_sums.py does not load: ModuleNotFoundError: No module named 'utils'"
+    test = TestRecord("90.1", "t", 0.0, 1.0, "import failure", reason)
+    record = Record("lab90", [test], 0.1)
+    name_helpers(record, Submission("ada", "ada", b"x", unread=("work/utils.py",)), lab)
+    assert test.reason.endswith(
+        "No module named 'utils'; only lab90_sums.py is graded and utils.py is not read: "
+        "copy what you use from it into the lab's file"
+    )
 
 
 def test_unknown_lab_is_named_before_anything_is_read(lab, monkeypatch, capsys):

@@ -1,0 +1,85 @@
+"""Likeness: copies are found through renaming, in notebooks and in most of a class."""
+
+from random import Random
+
+import pytest
+
+from dlcourse.errors import UsageError
+from dlcourse.grade.similar import as_text, similar
+from dlcourse.grade.student_version import starter
+from dlcourse.grade.submissions import Submission, find_submissions
+
+from support import exports, tiny
+
+RECURSIVE = tiny.SOLUTION.replace(
+    "    result = 0\n    for value in values:\n        result = add(result, value)\n"
+    "    return result\n",
+    "    if not values:\n        return 0\n    head, *tail = values\n"
+    "    return head if not tail else add(head, total(tail))\n",
+)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return tiny.make_course(tmp_path / "course")
+
+
+def test_copies_are_found_through_renaming_and_honest_work_is_not(lab):
+    copied = tiny.SOLUTION.replace("result", "x").replace("value", "item").replace("count", "c")
+    submissions = [
+        Submission("ada", "1", tiny.SOLUTION.encode()),
+        Submission("bob", "2", f"# mine\n{copied}".encode()),
+        Submission("cyd", "3", RECURSIVE.encode()),
+        Submission("dan", "4", starter(lab)),
+        Submission("eve", "5", b"def broken(:"),
+    ]
+    pairs = similar(submissions, starter(lab))
+    assert (pairs[0].first, pairs[0].second, pairs[0].share) == ("ada", "bob", 1.0)
+    assert all(pair.share <= 0.5 for pair in pairs[1:])
+    assert {pair.first for pair in pairs} | {pair.second for pair in pairs} <= {"ada", "bob", "cyd"}
+
+
+@pytest.mark.parametrize(("copies", "others"), [(4, 3), (5, 0), (30, 2)])
+def test_copies_that_most_of_the_class_has_are_found(lab, copies, others):
+    submissions = [Submission(f"copy{n}", str(n), tiny.SOLUTION.encode()) for n in range(copies)]
+    submissions += [Submission(f"other{n}", f"o{n}", b"# nothing yet\n") for n in range(others)]
+    pairs = similar(submissions, starter(lab))
+    assert len(pairs) == copies * (copies - 1) // 2
+    assert {pair.share for pair in pairs} == {1.0}
+
+
+def test_what_all_share_makes_no_pair_of_those_whose_other_work_differs(lab):
+    random, submissions = Random(0), []
+    for number in range(12):
+        own = " ".join(f"x {random.choice('+-*/%@&|^')}" for _ in range(60))
+        source = f"{tiny.SOLUTION}\n\ndef own(x):\n    return {own} x\n"
+        submissions.append(Submission(f"s{number}", str(number), source.encode()))
+    assert similar(submissions, starter(lab)) == []
+    copy = Submission("copy", "copy", submissions[3].source)
+    (pair,) = similar([*submissions, copy], starter(lab))
+    assert (pair.first, pair.second, pair.share) == ("s3", "copy", 1.0)
+
+
+def test_what_is_handed_out_makes_no_pair(lab):
+    handed_out = [Submission(name, name, starter(lab)) for name in "abc"]
+    assert similar(handed_out, starter(lab)) == []
+    assert as_text([]) == "no two submissions share more than the task explains"
+
+
+def test_a_notebook_is_compared_as_a_script_and_a_group_is_not_compared(lab, tmp_path):
+    folder = exports.put(
+        tmp_path / "class",
+        {"a.ipynb": exports.notebook("%time", tiny.SOLUTION), "b.py": exports.ANSWER},
+    )
+    assert [pair.share for pair in similar(find_submissions(folder, lab).submissions)] == [1.0]
+    group = exports.make(tmp_path, "gradescope")
+    pairs = similar(find_submissions(group, lab).submissions, starter(lab))
+    assert {(pair.first, pair.second) for pair in pairs} == {
+        ("Jörg Ü", "submission_3002"), ("Student A", "submission_3002"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.5, float("nan")])
+def test_share_outside_of_0_to_1_is_refused(least):
+    with pytest.raises(UsageError, match="--least must be a share from 0 to 1"):
+        similar([], b"", least)

@@ -1,0 +1,49 @@
+"""A notebook back as a script: what only a notebook can run is left out."""
+
+import pytest
+
+from dlcourse import course
+from dlcourse.notebook import as_notebook, as_script
+
+from support import exports
+
+
+@pytest.mark.parametrize("lab", course.labs(), ids=lambda lab: lab.name)
+def test_a_labs_notebook_gives_a_script_that_compiles_and_trains_nothing(lab):
+    script = as_script(as_notebook(lab.student.read_text(encoding="utf-8"), lab.short))
+    compile(script, "script", "exec")
+    assert "\nmain(" not in script
+    assert "IPython" not in script
+    assert script.count("raise NotImplementedError") == lab.student.read_text(
+        encoding="utf-8"
+    ).count("raise NotImplementedError")
+
+
+def test_imports_from_the_future_come_first():
+    script = as_script(
+        exports.notebook("!pip install x", "from __future__ import annotations\nx = 1")
+    )
+    assert script.startswith("from __future__ import annotations\n")
+    compile(script, "script", "exec")
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"),
+    [
+        ("if x:\n    %time y\nz = 1", "if x:\n    pass\nz = 1"),
+        ("%%time\nx = 1", "x = 1"),
+        ("files = !ls\nx = 1", "pass\nx = 1"),
+        ("fit?\nx = 1", "pass\nx = 1"),
+        ("x = '''\n%kept\n!kept\n'''", "x = '''\n%kept\n!kept\n'''"),
+        ("x = 5 \\\n% 3", "x = 5 \\\n% 3"),
+        ("x = 1 if y else \\\n  not z", "x = 1 if y else \\\n  not z"),
+    ],
+)
+def test_magics_and_shell_lines_are_left_out_and_python_is_kept(cell, kept):
+    script = as_script(exports.notebook(cell))
+    assert script.strip().splitlines()[1:][-len(kept.splitlines()) :] == kept.splitlines()
+
+
+def test_a_notebook_of_version_3_is_read():
+    text = '{"worksheets": [{"cells": [{"cell_type": "code", "input": "x = 1"}]}], "nbformat": 3}'
+    assert as_script(text) == "# %% cell 1\nx = 1\n"
