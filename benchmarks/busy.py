@@ -1,10 +1,11 @@
-"""An epoch on a machine that others use too: a busy loop for each core, with our setting or not.
+"""Measure one epoch on a busy machine: another process keeps each core occupied.
 
     python benchmarks/busy.py     (about 2 minutes on 2 cores)
 
-LeNet-5 on 1,280 images, batch 64. Each run is a process of its own, as GOMP_SPINCOUNT is read when
-torch is imported: `import dlcourse` sets it to 10000; "torch's default" unsets that. One thread is
-what a student would set by hand who knows of the trouble. All on the same busy machine.
+The epoch trains LeNet-5 on 1,280 images with batch size 64. Each run is a process of its own,
+because GOMP_SPINCOUNT is read when torch is imported. `import dlcourse` sets it to 10000; the run
+"torch's default" unsets it. The run with one thread shows what a student could set by hand. All
+runs share the same busy machine.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""A character LSTM on tiny Shakespeare against a small GPT with nanoGPT's settings for a CPU.
+"""Compare a character LSTM on tiny Shakespeare with a small GPT that has nanoGPT's CPU settings.
 
-    DLCOURSE_DATA=DIR python benchmarks/char_lstm.py           (ours, a minute)
+    DLCOURSE_DATA=DIR python benchmarks/char_lstm.py           (the LSTM, a minute)
     DLCOURSE_DATA=DIR python benchmarks/char_lstm.py --gpt     (the GPT, minutes)
 
-The GPT has the sizes and the training that nanoGPT's README gives for a CPU: 4 layers, 4 heads, 128
-numbers, windows of 64 characters, 12 of them a step, 2,000 steps of AdamW with warm-up and cosine,
-no dropout, weights tied; written again here over torch's own attention. nanoGPT keeps its data as
-90 : 10, so both train on the first 90 % of the text. One protocol scores both: the mean
-cross-entropy over the last 10 %, in windows of 64 characters with nothing before them. The clock
-runs while they train; nobody looks at the score on the way.
+The GPT has the sizes and the training that nanoGPT's README gives for a CPU: 4 layers, 4 heads, an
+embedding of 128, windows of 64 characters, batch size 12, 2,000 steps of AdamW with warm-up and a
+cosine schedule, no dropout, tied weights. It is written here on top of torch's own attention.
+nanoGPT splits its data 90 : 10, so both models train on the first 90 % of the text. Both are
+scored in the same way: the mean cross-entropy over the last 10 %, in windows of 64 characters
+without earlier context. The clock runs during training, and the score is not computed before the
+end.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class GPT(nn.Module):
 
 
 class CharLSTM(nn.Module):
-    """Shape: inputs int64 (B, T) -> logits (B, T, vocab_size); each row starts from nothing."""
+    """Shape: inputs int64 (B, T) -> logits (B, T, vocab_size); each row starts at state 0."""
 
     def __init__(self, vocab_size: int, embedding_dim: int = 32, hidden_size: int = 192) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class CharLSTM(nn.Module):
 
 
 class Windows:
-    """`steps` batches of windows at random places of `tokens`."""
+    """Yield `steps` batches of windows at random positions of `tokens`."""
 
     def __init__(self, tokens: Tensor, batch_size: int, steps: int, seed: int) -> None:
         self.tokens, self.batch_size, self.steps = tokens, batch_size, steps
@@ -114,7 +115,7 @@ def warm_up_then_cosine(optimizer: torch.optim.Optimizer, steps: int):
 
 
 def train_gpt(tokens: Tensor, vocab_size: int, steps: int = 2000) -> tuple[nn.Module, float]:
-    """By a plain loop, as nanoGPT's is."""
+    """Train with a plain loop, as nanoGPT does."""
     torch.manual_seed(1337)
     model = GPT(vocab_size)
     decayed = [p for p in model.parameters() if p.dim() > 1]
@@ -146,7 +147,7 @@ def train_lstm(tokens: Tensor, vocab_size: int, seed: int, steps: int, batch_siz
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--gpt", action="store_true", help="train the GPT, not ours")
+    made.add_argument("--gpt", action="store_true", help="train the GPT instead of the LSTM")
     made.add_argument("--seeds", type=int, default=5)
     made.add_argument("--steps", type=int, default=550)
     made.add_argument("--batch-size", type=int, default=16)

@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing in turn, and a result file that says where it came from."""
+"""What every benchmark shares: fair timing, and a result file with hardware and versions."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round; they take turns, so the machine's drift hits all.
+    """Measure the seconds of each contestant in each round.
 
-    One uncounted round comes first.
+    The contestants take turns, so that changes of the machine's speed affect all of them. The first
+    round is not counted.
     """
     seconds = {name: [] for name in contestants}
     for counted in [False, *[True] * rounds]:
@@ -43,10 +44,10 @@ def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dic
 def interleave_apart(
     makers: dict[str, Callable[[], Callable[[], object]]], rounds: int
 ) -> dict[str, list[float]]:
-    """As `interleave`, with each contestant made and run in a process of its own.
+    """Like `interleave`, but each contestant is created and run in a process of its own.
 
-    So what one does to its process, such as keeping freed memory, is not there for the others.
-    Makers must be picklable.
+    What one contestant does to its process, such as keeping freed memory, then does not affect the
+    others. The makers must be picklable.
     """
     spawn, pipes = multiprocessing.get_context("spawn"), {}
     for name, make in makers.items():
@@ -62,13 +63,13 @@ def interleave_apart(
                 if counted:
                     seconds[name].append(took)
     finally:
-        for pipe in pipes.values():  # which ends the processes, also where one has failed
+        for pipe in pipes.values():  # this ends the processes, even if one has failed
             pipe.close()
     return seconds
 
 
 def serve(make: Callable[[], Callable[[], object]], pipe: Connection) -> None:
-    """In a contestant's process: run it when told, answer with its seconds."""
+    """In a contestant's process: run it for each message received and answer with its seconds."""
     run = make()
     with contextlib.suppress(EOFError):
         while pipe.recv():
@@ -78,7 +79,7 @@ def serve(make: Callable[[], Callable[[], object]], pipe: Connection) -> None:
 
 
 def bare_loop(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """An epoch as one writes it by hand, with a new Adam."""
+    """Train one epoch as one writes it by hand, with a new Adam."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     model.train()
     for inputs, targets in batches:
@@ -89,7 +90,7 @@ def bare_loop(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Non
 
 
 def spread(values: list[float], digits: int = 4) -> dict[str, float | int]:
-    """Median, least, most and n."""
+    """The median, smallest and largest of `values`, and their number."""
     return {
         "median": round(statistics.median(values), digits),
         "min": round(min(values), digits),
@@ -99,7 +100,7 @@ def spread(values: list[float], digits: int = 4) -> dict[str, float | int]:
 
 
 def cpu_name() -> str:
-    """The processor's name where the system tells it."""
+    """The name of the processor, as far as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -108,7 +109,7 @@ def cpu_name() -> str:
 
 
 def record(name: str, result: dict, out: Path | None = None) -> Path:
-    """Write `result` with hardware, versions and date to benchmarks/results/<name>.json."""
+    """Write `result` with hardware, versions and date to `out` (default: results/<name>.json)."""
     path = out or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     entry = {
@@ -124,9 +125,9 @@ def record(name: str, result: dict, out: Path | None = None) -> Path:
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    """A parser with the flag common to all benchmarks."""
+    """Return a parser with the flag that all benchmarks share."""
     made = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--out", type=Path, help="where the result goes (default: results/ beside)")
+    made.add_argument("--out", type=Path, help="file for the result (default: in results/)")
     return made

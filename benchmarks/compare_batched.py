@@ -1,9 +1,10 @@
-"""16 MLPs (784-128-10), batch 64, each with its own weights and data: as one model, and in turn.
+"""Train 16 MLPs (784-128-10), each with its own weights and data: as one model, and one by one.
 
     python benchmarks/compare_stacked.py
 
-Each contestant takes the same steps from the same weights on the same batches; the losses of the
-last step are compared. Compilation is done in the uncounted first round.
+The batch size is 64. Each contestant takes the same steps from the same weights on the same
+batches, and the losses of the last step are compared. Compilation happens in the first round, which
+is not counted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RULES = ("normal:0.01", "normal:0.1", "xavier", "kaiming")
 
 
 def made(device):
-    """The models, each from its own seed; the initializers take turns."""
+    """Build the models, each with its own seed; the initializers alternate."""
     found = []
     for seed in range(COUNT):
         torch.manual_seed(seed)

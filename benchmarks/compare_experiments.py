@@ -1,4 +1,4 @@
-"""The lectures' experiments in their tiny size: the seconds of each command, and what it said.
+"""Run the lectures' experiments in their tiny size; record the seconds and verdict of each.
 
 python benchmarks/compare_experiments.py [NAME ...]
 """
@@ -19,7 +19,7 @@ from dlcourse.compare.lectures.catalog import EXPERIMENTS
 def main() -> None:
     args = parser(__doc__)
     args.add_argument("names", nargs="*", default=list(EXPERIMENTS), help="default: all")
-    args.add_argument("--full", action="store_true", help="the full size instead")
+    args.add_argument("--full", action="store_true", help="run the full size")
     args = args.parse_args()
     result = {}
     for name in args.names:

@@ -1,9 +1,9 @@
-"""The five-by-eight grid of initializers and optimizers with three seeds, in its tiny size.
+"""Time the grid of 5 initializers, 8 optimizers and 3 seeds in its tiny size.
 
     python benchmarks/compare_grid.py
 
-The time is of the whole command, from typing it to its page: 120 runs, and 200 that search the
-learning rates.
+The time is that of the whole command, from its start to its report: 120 runs, and 200 more runs
+that search the learning rates.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the harness costs over calling `fit` in a loop, for runs of a second or more.
+"""Measure what the comparison harness costs over calling `fit` in a loop.
 
     python benchmarks/compare_overhead.py
 
-Both build the same models, train, and score on validation and test data; the harness also writes
-its study. Nothing trains as one model here.
+The runs take a second or more. Both contestants build the same models, train them, and score them
+on validation and test data; the harness also writes its study. No models are stacked here.
 """
 
 from __future__ import annotations

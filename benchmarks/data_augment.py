@@ -1,10 +1,10 @@
-"""Crop (padding 4) and flip of 50,000 images of 3x32x32: whole batches against torchvision.
+"""Crop (padding 4) and flip 50,000 images of 3x32x32: whole batches against torchvision.
 
     DLCOURSE_DATA=DIR python benchmarks/data_augment.py
 
-Both start from the images in memory as they hold them (uint8 tensors, PIL images) and end there.
-torchvision's per-sample transforms are timed on 5,000 images, once on one thread of PIL images,
-the faster, as its CIFAR10 gives them, and once on tensors.
+Both start from the images as they hold them in memory (uint8 tensors, PIL images) and end there.
+torchvision's transforms of single samples are timed on 5,000 images in one thread: on PIL images,
+as its CIFAR10 class gives them and which is faster, and on tensors.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""One epoch in memory against the same loop over torchvision's MNIST in a DataLoader.
+"""Train one epoch from memory, against the same loop over torchvision's MNIST in a DataLoader.
 
     DLCOURSE_DATA=DIR python benchmarks/data_epoch.py
 
-LeNet-5 at batch 64 and the MLP 784-128-10 at batch 512, Adam, real MNIST in IDX files. Against the
-DataLoader with 0, 1 or 2 workers, whichever trains quickest.
+LeNet-5 with batch size 64 and the MLP 784-128-10 with batch size 512, Adam, real MNIST in IDX
+files. The DataLoader has 0, 1 or 2 workers; the fastest of the three counts.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def main() -> None:
             for _ in loaders[workers]:
                 pass
             alone[workers] = round(time.perf_counter() - start, 3)
-        # Every number of workers takes part: what is best alone need not be best beside a model.
+        # Try every number of workers: the best alone is not always the best during training.
         contestants = {"memory": mnist.batches(batch_size, val_fraction=0)[0]}
         contestants |= {f"dataloader_{workers}": loader for workers, loader in loaders.items()}
         runs = {}
         for contestant, batches in contestants.items():
             torch.manual_seed(0)
             model = models.build(name)
-            optimizer = torch.optim.Adam(model.parameters(), fused=True)  # as `fit` takes it
+            optimizer = torch.optim.Adam(model.parameters(), fused=True)  # as `fit` uses it
             runs[contestant] = functools.partial(epoch, model, optimizer, batches)
         seconds = common.interleave(runs, args.rounds)
         medians = {contestant: statistics.median(taken) for contestant, taken in seconds.items()}

@@ -1,9 +1,10 @@
-"""From files to the first batch: seconds, and the most memory held on the way.
+"""Measure the seconds and the peak memory from files on disk to the first batch.
 
     DLCOURSE_DATA=DIR python benchmarks/data_ready.py
 
-cifar10.npz, and MNIST's IDX files. Each time is of a process of its own, torch already imported;
-memory is the growth of the process's peak over that before loading, over the size of the arrays.
+The files are cifar10.npz and MNIST's IDX files. Each time is that of a new process that has already
+imported torch. Memory is the growth of the process's peak during loading, divided by the size of
+the arrays.
 """
 
 from __future__ import annotations

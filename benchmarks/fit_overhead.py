@@ -1,9 +1,10 @@
-"""`fit` against a bare loop over the same batches: LeNet-5 and an MLP, batch 64 and 512, in turn.
+"""Compare `fit` with a bare loop over the same batches: LeNet-5 and an MLP, batch 64 and 512.
 
-DLCOURSE_DATA=DIR python benchmarks/fit_overhead.py     (about 2 minutes on 2 cores)
+    DLCOURSE_DATA=DIR python benchmarks/fit_overhead.py     (about 2 minutes on 2 cores)
 
-Twice: `fit` with the bare loop's arithmetic (no knob on), so that the difference is the loop's own
-cost, and as it is by itself (channels_last, fused Adam). A ratio above 1: `fit` is faster.
+The comparison is made twice: with the arithmetic of the bare loop (every speed setting off), so
+that the difference is the cost of the loop itself, and with the defaults of `fit` (channels_last,
+fused Adam). A ratio above 1 means that `fit` is faster.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dlcourse import data, models
 from dlcourse.train import fit
 
 MODELS = {"lenet5": {}, "mlp": {"hidden_sizes": (128,)}}
-# Training images an epoch, so that each takes about half a second.
+# Training images in an epoch, chosen so that an epoch takes about half a second.
 IMAGES = {"lenet5": 8_000, "mlp": 30_000}
 PLAIN = {"channels_last": False, "fused": False}
 

@@ -1,14 +1,14 @@
-"""`fit` against Lightning, fastai, skorch, ignite and npfl138: one epoch over the same tensors.
+"""Compare `fit` with Lightning, fastai, skorch, ignite and npfl138: one epoch, the same tensors.
 
     PYTHONPATH=OVERLAY DLCOURSE_DATA=DIR python benchmarks/fit_rivals.py     (about a minute)
 
-OVERLAY is a folder with the rivals, which the package does not depend on: `pip install --target
-OVERLAY --no-deps lightning pytorch-lightning lightning-utilities torchmetrics fastai fastcore
-fastprogress skorch pytorch-ignite npfl138`, and what these need besides torch. A rival that is not
-there is left out, and the record says so.
+OVERLAY is a folder with the other frameworks, which the package does not depend on: `pip install
+--target OVERLAY --no-deps lightning pytorch-lightning lightning-utilities torchmetrics fastai
+fastcore fastprogress skorch pytorch-ignite npfl138`, and what these need besides torch. A framework
+that is missing is left out, and the record says so.
 
-All take turns in one process: an MLP (784-128-10), batches of 64 and of 512, Adam, cross-entropy,
-no validation, no logger, no checkpoint, no progress bar. Each walks the same `Batches`.
+All take turns in one process: an MLP (784-128-10), batch sizes 64 and 512, Adam, cross-entropy, no
+validation, no logger, no checkpoint, no progress bar. Each iterates over the same `Batches`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def fastai(batches: Iterable) -> Callable[[], object]:
         learner = Learner(Loaders(), model, loss_func=F.cross_entropy, opt_func=Adam, lr=LR)
         learner.remove_cb(ProgressCallback)
         with learner.no_bar(), learner.no_logging():
-            learner._do_epoch_validate = lambda *_: None  # it would ask for validation data
+            learner._do_epoch_validate = lambda *_: None  # it would require validation data
             learner.fit(1)
 
     return run
@@ -150,7 +150,7 @@ def main() -> None:
     args = made.parse_args()
     mnist = data.load("mnist", offline=True)
     result = {"data": "MNIST", "threads": torch.get_num_threads(), "rivals": {}}
-    warnings.simplefilter("ignore")  # the rivals' own
+    warnings.simplefilter("ignore")  # of the other frameworks
     for batch_size in (64, 512):
         batches, _, _ = mnist.batches(batch_size=batch_size, limit=30_000)
         contestants = {

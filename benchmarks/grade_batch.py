@@ -1,9 +1,10 @@
-"""500 submissions of lab05, 10 % hostile or broken, in one batch with full isolation.
+"""Grade 500 submissions of lab05, 10 % of them hostile or broken, in one batch with full isolation.
 
-    python benchmarks/grade_batch.py            about a minute on two cores
+    python benchmarks/grade_batch.py            (about a minute on 2 cores)
 
-Asks: every submission gets a record, no hostile one earns a point more than its honest code, the
-parent stays under 1 GB, and a batch killed with SIGKILL and run again ends with the same grades.
+Required: every submission gets a record, no hostile one earns more points than its honest code, the
+parent stays under 1 GB, and a batch that is killed with SIGKILL and started again ends with the
+same grades.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from support.attacks import ATTACKS
 
 
 def hostile(name: str, attack: str, stub: str) -> str:
-    """The attack before an unwritten lab: it deserves nothing."""
+    """An attack followed by an unwritten lab: it deserves no points."""
     future = "from __future__ import annotations\n"
     return future + "WON, WRONG_SUM = False, -1\n" + attack + stub.replace(future, "")
 
 
 def make(folder: Path, students: int) -> dict[str, float]:
-    """Write the submissions; return the score that each must get."""
+    """Write the submissions and return the score that each must get."""
     lab = course.find_lab("lab05", common.ROOT)
     solution = lab.solution.read_text(encoding="utf-8")
     stub = generate(solution)

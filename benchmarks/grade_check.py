@@ -1,8 +1,9 @@
-"""How long a student waits: `dlcourse --help`, and `dlcourse check` on a solution and on a stub.
+"""Measure how long a student waits for `dlcourse --help` and for `dlcourse check`.
 
     python benchmarks/grade_check.py
 
-Asks: --help in under 0.15 s, check of the solution in under 10 s, both as processes of their own.
+The check is timed on a solution and on a stub. Required: --help in under 0.15 s and the check of
+the solution in under 10 s, each as a process of its own.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How many wrong answers the labs' tests catch, and whether they take right ones of other shapes.
+"""Count the wrong answers that the labs' tests catch and the right answers that they refuse.
 
     python benchmarks/grade_mutants.py [LAB ...]
 
-Every mutant of every solution, each one small change made by machine inside an answer; and at
-least three right answers a task, each graded on all tests. Asks: 95 % of the mutants caught,
-every survivor explained, every right answer given full points.
+A mutant is a solution with one small change, made by machine, inside an answer. Every mutant of
+every solution is graded, and at least three alternative right answers for each task. Required: 95 %
+of the mutants are caught, every survivor is explained, and every right answer gets full points.
 """
 
 from __future__ import annotations

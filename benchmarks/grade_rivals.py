@@ -1,11 +1,12 @@
-"""Submissions a minute, side by side with gradescope-utils, otter-grader and bare pytest.
+"""Compare submissions graded per minute with gradescope-utils, otter-grader and bare pytest.
 
     python -m venv rivals && rivals/bin/pip install gradescope-utils otter-grader ipykernel pytest
     python benchmarks/grade_rivals.py --rivals rivals/bin/python
 
-The same lab of three tests for all; the submission imports torch. The rivals run a submission a
-process, without isolation, as their autograders do. dlcourse runs one worker, every layer in force.
-Their Python takes torch from this one's packages.
+All grade the same lab of three tests, and the submission imports torch. The other graders start one
+process for each submission, without isolation, as their autograders do. dlcourse runs one worker
+with every layer in force. The Python of the other graders takes torch from the packages of this
+one.
 """
 
 from __future__ import annotations
@@ -123,7 +124,9 @@ def make_lab(root: Path) -> course.Lab:
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--rivals", type=Path, required=True, help="their Python")
+    parser.add_argument(
+        "--rivals", type=Path, required=True, help="the Python that has the other graders"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,9 +1,9 @@
-"""The LSTM of lab 08 as `dlcourse run lab08 --full` trains it, without the other models.
+"""Train the LSTM of lab 08 as `dlcourse run lab08 --full` does, without the other models.
 
     DLCOURSE_DATA=DIR python benchmarks/lab08_lstm.py     (half an hour on one core)
 
-The cells, the loop and the perplexity are those of the lab's solution; the test text is looked at
-once, after the last epoch.
+The cells, the loop and the perplexity come from the lab's solution. The test text is used once,
+after the last epoch.
 """
 
 from __future__ import annotations

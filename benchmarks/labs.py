@@ -1,11 +1,11 @@
-"""Run the labs' solutions on real data; write what they print into their docstrings.
+"""Run the labs' solutions on real data, record their output, and write their handouts.
 
     DLCOURSE_DATA=DIR python benchmarks/labs.py lab05 [--full]
 
-The lines below "A recorded run" in the docstring are replaced by the run's own, its figures are
-shrunk into handouts/, where a page shows them with the question and the tasks, and output and
-seconds go to results/labs/. `--full` records the long run and leaves docstring and handout alone;
-`--page` writes the page alone and runs nothing.
+The output replaces the lines below "A recorded run" in the solution's docstring. The figures are
+reduced in size and saved in handouts/, with a page that shows them together with the question and
+the tasks. Output and seconds are recorded in results/labs/. `--full` records the long run and
+changes neither docstring nor handout. `--page` writes only the page and runs nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("labs", nargs="+", metavar="LAB")
     made.add_argument("--full", action="store_true", help="the long run")
-    made.add_argument("--page", action="store_true", help="write the handout's page alone")
+    made.add_argument("--page", action="store_true", help="write only the page of the handout")
     args = made.parse_args()
     for name in args.labs:
         lab = course.find_lab(name)
@@ -57,8 +57,8 @@ def main() -> None:
 
 
 def run(lab: course.Lab, flags: list[str], folder: str) -> tuple[list[str], float]:
-    """The lines that the solution prints, run in `folder`, and the seconds it takes."""
-    # The lab names the files that it reads: by a link, not by where they lie on this machine.
+    """Run the solution in `folder`; return the lines that it prints and its seconds."""
+    # The lab prints the path of its data. A link keeps this machine's path out of the record.
     (Path(folder) / "datasets").symlink_to(data_folder().resolve())
     environment = os.environ | {"DLCOURSE_DATA": "datasets"}
     start = time.perf_counter()
@@ -74,18 +74,18 @@ def run(lab: course.Lab, flags: list[str], folder: str) -> tuple[list[str], floa
 
 
 def write_recorded_run(lab: course.Lab, stdout: list[str]) -> None:
-    """Put `stdout` below "A recorded run" of the lab's docstring, and generate the lab anew."""
+    """Put `stdout` below "A recorded run" in the docstring and generate the student version."""
     source = lab.solution.read_text(encoding="utf-8")
     block = "".join(f"    {line}".rstrip() + "\n" for line in stdout)
     text, count = HEADING.subn(lambda match: f"{match[1]}\n{block}", source, count=1)
     if not count:
-        raise SystemExit(f"{lab.solution.name}: no line 'A recorded run ...:' in the docstring")
+        raise SystemExit(f"{lab.solution.name}: the docstring has no line 'A recorded run ...:'")
     lab.solution.write_text(text, encoding="utf-8", newline="\n")
     student_version.write([lab])
 
 
 def shrink_figures(lab: course.Lab, results: Path) -> None:
-    """The run's figures, small, as handouts/<lab>_<figure>.png."""
+    """Save the run's figures, reduced in size, as handouts/<lab>_<figure>.png."""
     folder = lab.root / "handouts"
     folder.mkdir(exist_ok=True)
     for old in folder.glob(f"{lab.short}_*.png"):
@@ -99,9 +99,9 @@ def shrink_figures(lab: course.Lab, results: Path) -> None:
 
 
 def write_page(lab: course.Lab) -> None:
-    """handouts/<lab>.md: what the lab asks, its tasks, what it prints, its figures."""
+    """Write handouts/<lab>.md: the lab's question, tasks, recorded run and figures."""
     doc = ast.get_docstring(ast.parse(lab.solution.read_text(encoding="utf-8")))
-    title, _, body = doc.partition("\n\n")  # its indented lines are code to Markdown too
+    title, _, body = doc.partition("\n\n")  # indented lines are code in Markdown, too
     tasks = [f"| {task.id} | `{task.name}` | {task.points:g} |" for task in lab.tasks]
     figures = sorted((lab.root / "handouts").glob(f"{lab.short}_*.png"))
     page = [

@@ -1,4 +1,4 @@
-"""Seconds that `dlcourse check LAB` and `dlcourse run LAB --tiny` take on each lab's solution.
+"""Time `dlcourse check LAB` and `dlcourse run LAB --tiny` on each lab's solution.
 
 python benchmarks/labs_quick.py [LAB ...]
 """

@@ -1,12 +1,13 @@
-"""An LSTM language model with the exact softmax over 10,000 words: `fit` against the usual loop.
+"""Train an LSTM language model with an exact softmax over 10,000 words: `fit` and the usual loop.
 
     DLCOURSE_DATA=DIR python benchmarks/lstm_softmax.py     (about 4 minutes on 2 cores)
 
 The usual loop is that of PyTorch's word_language_model example in float32: log_softmax and
-nll_loss, clipping, and a plain step of gradient descent by hand. Same model (its sizes: embedding
-and two LSTM layers of 200, dropout 0.2, batches of 20 rows by 35 words), same first weights, same
-batches; both take turns over a stretch of the Penn Treebank, each in a process of its own. `fit`
-has `cross_entropy_in_place`, and bf16 where the machine has it.
+nll_loss, clipping, and a plain step of gradient descent written by hand. Both train the same model
+(the example's sizes: an embedding and two LSTM layers of 200 units, dropout 0.2, batches of 20 rows
+and 35 words) from the same weights on the same batches. They take turns over a part of the Penn
+Treebank, each in a process of its own. `fit` uses `cross_entropy_in_place`, and bf16 where the
+machine supports it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from dlcourse.train import cross_entropy_in_place, evaluate, fit
 from dlcourse.train.speed import has_bf16
 
 LR, CLIP, STEPS = 5.0, 0.25, 40
-# Small enough that rounding does not grow: with LR a millionth of the first weights makes 5 % of
-# the perplexity after 120 steps.
+# Small enough that rounding errors do not grow. With LR, a change of the first weights by one
+# millionth changes the perplexity after 120 steps by 5 %.
 SMALL_LR = 0.5
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     seconds = interleave_apart({name: partial(contestant, name) for name in RUNS}, args.rounds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     tokens = sum(targets.numel() for _, targets in list(train)[:STEPS])
-    # Without dropout both do the same steps from the same weights.
+    # Without dropout, both take the same steps from the same weights.
     perplexities, some = {}, list(val)[:40]
     for name, run in RUNS.items():
         net = model(len(text.vocabulary), dropout=0.0)

@@ -1,10 +1,10 @@
-"""LeNet-5 and an MLP on real MNIST: accuracy on the test images, and seconds of training.
+"""Train LeNet-5 and an MLP on real MNIST; record test accuracy and seconds of training.
 
     DLCOURSE_DATA=DIR python benchmarks/mnist.py     (about 6 minutes on 2 cores)
-    python benchmarks/mnist.py --synthetic           (on the stand-in: do the two differ there too?)
+    python benchmarks/mnist.py --synthetic           (do the two differ on the stand-in as well?)
 
-The weights of each run are those of its best epoch on validation images; the test images are
-looked at once, at the end.
+Each run keeps the weights of its best epoch on the validation images. The test images are used
+once, at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BATCH_SIZE = 64
 
 def main() -> None:
     made = parser(__doc__)
-    made.add_argument("--synthetic", action="store_true", help="on the synthetic digits")
+    made.add_argument("--synthetic", action="store_true", help="use the synthetic digits")
     args = made.parse_args()
     with tempfile.TemporaryDirectory() as empty:
         mnist = data.load("mnist", empty if args.synthetic else None, offline=True)

@@ -1,10 +1,10 @@
-"""Real MNIST through 30 numbers and back: the deep autoencoder against PCA.
+"""Compress real MNIST to 30 numbers and reconstruct it: the deep autoencoder against PCA.
 
     DLCOURSE_DATA=DIR python benchmarks/models_autoencoder.py [--epochs 15] [--seeds 3]
 
-The error is the sum of the squared pixel differences of an image, pixels in [0, 1], averaged over
-the test images. Published (Hinton & Salakhutdinov 2006): PCA 13.87, autoencoder 3.00. The epoch
-whose weights are kept is chosen on validation images.
+The error is the sum of the squared pixel differences of an image, with pixels in [0, 1], averaged
+over the test images. Published values (Hinton & Salakhutdinov 2006): PCA 13.87, autoencoder 3.00.
+The weights are those of the best epoch on validation images.
 """
 
 from __future__ import annotations

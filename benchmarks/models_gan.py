@@ -1,10 +1,10 @@
-"""DCGAN on real MNIST: do its samples show all ten digits, and is a LeNet-5 sure of them?
+"""Train DCGAN on real MNIST: do its samples show all ten digits, and is a LeNet-5 sure of them?
 
     DLCOURSE_DATA=DIR python benchmarks/models_gan.py [--state DIR]    (about 20 minutes on 2 cores)
 
-Three GANs, one a seed; 10,000 samples of each are judged by one LeNet-5, trained on the training
-images alone. The weights of the last step are judged: no epoch is picked by the judge.
-With --state, judge and finished seeds are kept in that folder and not trained again.
+Three GANs are trained, one for each seed. A LeNet-5 that was trained only on the training images
+judges 10,000 samples of each. The weights of the last step are judged: the judge chooses no epoch.
+With --state, the judge and the finished seeds are kept in that folder and not trained again.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Test perplexity of recurrent language models with 100 hidden units on the real Penn Treebank.
 
-    DLCOURSE_DATA=... python benchmarks/models_ptb.py --cell lstm
+    DLCOURSE_DATA=DIR python benchmarks/models_ptb.py --cell lstm
 
-SGD whose learning rate is halved each epoch of the second half, dropout, tied weights; the weights
-of the best validation epoch are tested once. All epochs but the last train with a sampled softmax
-(`sampled_cross_entropy`), in half of the time; perplexities are exact always. An epoch's weights
-and history go to --work, so that a run that is cut off goes on from there.
+Training uses SGD whose learning rate is halved after each epoch of the second half, dropout, and
+tied weights. The weights of the best validation epoch are tested once. All epochs but the last
+train with a sampled softmax (`sampled_cross_entropy`), which takes half of the time; perplexities
+are always exact. The weights and the history of each epoch are saved in --work, so that an
+interrupted run continues from there.
 """
 
 import json
@@ -23,43 +24,47 @@ from dlcourse.train import cross_entropy_in_place
 
 LR, CLIP, SEED = 20.0, 0.25, 0
 HEAD, SAMPLE = 1000, 600
-EXACT_EPOCHS = 1  # the last ones
+EXACT_EPOCHS = 1  # the last epochs, trained with the exact softmax
 MODELS = {  # settings of RecurrentLM, training, published perplexity (Mikolov et al. 2015)
     "lstm": ({"cell": "lstm"}, {"epochs": 14, "dropout": 0.1}, 115),
-    # What the context gathers slowly, a gradient that is cut after 20 steps cannot teach it.
+    # The context units change slowly: a gradient cut after 20 steps cannot train them.
     "scrn": (
         {"cell": "scrn", "context_size": 40},
         {"epochs": 14, "dropout": 0.15, "batch_size": 10, "bptt": 40},
         115,
     ),
-    # At the rate that the rare words need, the Elman net's recurrent weights diverge.
+    # With the learning rate that rare words need, the Elman network's recurrent weights diverge.
     "elman": ({"cell": "elman"}, {"epochs": 11, "dropout": 0.1, "recurrent_share": 0.1}, 129),
 }
 
 
 def share_of_lr(epoch, epochs):
-    """Of the learning rate in an epoch from 1: whole in the first half, then halved each time."""
+    """The factor of the learning rate in `epoch`: 1 in the first half, then halved each epoch."""
     return 0.5 ** max(0, epoch - math.ceil(epochs / 2))
 
 
 def sampled_cross_entropy(x, w, b, y):
-    """An estimate of cross_entropy(linear(x, w, b), y): the HEAD most frequent words (the lowest
-    numbers) and the target count exactly, of the rest a sample for all (Jean et al. 2015).
+    """Estimate cross_entropy(linear(x, w, b), y) (Jean et al. 2015).
+
+    The HEAD most frequent words (the lowest numbers) and the target count exactly; a sample stands
+    for all other words.
     """
     words = torch.cat([torch.arange(HEAD), HEAD + torch.randperm(len(w) - HEAD)[:SAMPLE]])
     scale = torch.zeros(len(words))
-    scale[HEAD:] = math.log((len(w) - HEAD) / SAMPLE)  # each of the sample stands for so many
+    scale[HEAD:] = math.log(
+        (len(w) - HEAD) / SAMPLE
+    )  # each sampled word stands for this many words
     logits = F.linear(x, w[words], b[words] + scale)
     place = torch.full((len(w),), -1)
     place[words] = torch.arange(len(words))
     rows = (place[y] >= 0).nonzero()[:, 0]
-    logits[rows, place[y[rows]]] = -math.inf  # the target is not to count twice
+    logits[rows, place[y[rows]]] = -math.inf  # the target must not count twice
     right = (x * w[y]).sum(1) + b[y]
     return (torch.logaddexp(logits.logsumexp(1), right) - right).mean()
 
 
 def loss_of(model, inputs, targets, sampled):
-    """The mean cross-entropy of a batch, with the state carried as forward does."""
+    """The mean cross-entropy of a batch; the model carries its state as in `forward`."""
     if not sampled:
         return cross_entropy_in_place(model(inputs), targets)
     decoder, model.decoder = model.decoder, torch.nn.Identity()
@@ -126,7 +131,7 @@ def train(name, epochs, work):
             total += loss.item() * y.numel()
         row = {
             "epoch": epoch,
-            "train_perplexity": math.exp(total / batches.num_samples),  # while learning
+            "train_perplexity": math.exp(total / batches.num_samples),  # measured during training
             "val_perplexity": perplexity(model, val),
             "seconds": time.perf_counter() - wall,
             "cpu_seconds": time.process_time() - cpu,
@@ -169,7 +174,7 @@ def train(name, epochs, work):
 def main():
     made = parser(__doc__)
     made.add_argument("--cell", choices=MODELS, required=True)
-    made.add_argument("--epochs", type=int, help="default: as recorded")
+    made.add_argument("--epochs", type=int, help="default: the recorded number")
     made.add_argument("--work", type=Path, default=Path("results/models_ptb"))
     args = made.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)

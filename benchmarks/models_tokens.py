@@ -1,10 +1,10 @@
-"""Tokens a second: the course's LSTM language model against a bare loop over nn.LSTM.
+"""Compare tokens per second of the LSTM language model with those of a bare loop over nn.LSTM.
 
     python benchmarks/models_tokens.py                     (about 2 minutes on 2 cores)
 
-Both train with SGD on the same random tokens: 100 hidden units, batches of 20 rows of 35 tokens,
-the state carried along. With the 10,000 words of the Penn Treebank, and with 50, where the softmax
-no longer hides what the model itself costs.
+Both train with SGD on the same random tokens: 100 hidden units, batches of 20 rows and 35 tokens,
+with the state carried from batch to batch. The vocabulary has 10,000 words, as the Penn Treebank,
+and then 50, where the softmax no longer hides the cost of the model itself.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from dlcourse.models.recurrent_lm import RecurrentLM
 
 BATCH_SIZE, BPTT, HIDDEN_SIZE = 20, 35, 100
-STEPS = {10_000: 20, 50: 200}  # by the size of the vocabulary
+STEPS = {10_000: 20, 50: 200}  # for each size of the vocabulary
 
 
 class BareLSTM(nn.Module):
-    """What a tutorial writes: embedding, nn.LSTM, linear, the state handed around."""
+    """The model of a tutorial: an embedding, nn.LSTM, a linear layer; the state is passed along."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()

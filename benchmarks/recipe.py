@@ -1,9 +1,9 @@
-"""A recipe as `dlcourse train NAME` trains it: what it reaches, and how long it takes.
+"""Train a recipe as `dlcourse train NAME` does; record its result and its seconds.
 
     DLCOURSE_DATA=DIR python benchmarks/recipe.py cifar10-fast     (10 minutes on 2 cores)
     DLCOURSE_DATA=DIR python benchmarks/recipe.py ptb-lstm100      (20 minutes)
 
-The settings were chosen on validation data; the test split is looked at once, after the last epoch.
+The settings were chosen on validation data. The test split is used once, after the last epoch.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""What each speed knob of `fit` gains, and all of it against a DataLoader.
+"""Measure what each speed setting of `fit` adds, and all of them against a DataLoader.
 
     DLCOURSE_DATA=DIR python benchmarks/speed.py     (about 12 minutes on 2 cores)
 
-LeNet-5 at batch 512 on real MNIST, and ResNet-20 at batch 128 on CIFAR-10 with crops and flips,
-each over a part of its images, each contestant in a process of its own. The rival is a bare loop
-with Adam over torchvision's data set and transforms in a DataLoader, with 0, 1 and 2 workers; the
-best of these counts. Its LeNet-5 applies ReLU before pooling, as most write it.
+LeNet-5 with batch size 512 on real MNIST, and ResNet-20 with batch size 128 on CIFAR-10 with crops
+and flips, each over a part of its images, each contestant in a process of its own. The rival is a
+bare loop with Adam over torchvision's data set and transforms in a DataLoader with 0, 1 and 2
+workers; the fastest of these counts. Its LeNet-5 applies ReLU before pooling, as most people write
+it.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ KNOBS = {
     "compiled": {"bf16": None, "compile": True},
 }
 BATCH_SIZE = {"lenet5": 512, "resnet20": 128}
-COUNT = {"lenet5": 60_000, "resnet20": 1_920}  # enough to repay the start of the workers
+COUNT = {"lenet5": 60_000, "resnet20": 1_920}  # enough to make up for the start of the workers
 
 
 class Images(torch.utils.data.Dataset):
-    """Images in memory, through torchvision's transforms one by one."""
+    """Images in memory, each passed through torchvision's transforms."""
 
     def __init__(self, images, labels, transform):
         self.images, self.labels, self.transform = images, labels, transform
