@@ -28,6 +28,7 @@ def overview(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab) -> str
         for verdict in one.record.verdicts():
             passes.setdefault(verdict.task, []).append(verdict.outcome == "passed")
             outcomes[verdict.outcome] += 1
+    names = {task.id: task.name for task in lab.tasks}
     layers = {
         layer["layer"]: layer for one in graded for layer in one.record.extra_data.get("layers", [])
     }
@@ -38,8 +39,7 @@ def overview(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab) -> str
         median=f"{statistics.median(scores):g}",
         highest=highest,
         bins=[bins[at] for at in range(BINS)],
-        names={task.id: task.name for task in lab.tasks},
-        rates={task: sum(passed) / len(passed) for task, passed in passes.items()},
+        rates=[[task, names.get(task, ""), *rate_of(passed)] for task, passed in passes.items()],
         outcomes=outcomes.most_common(),
         students=[
             [
@@ -58,6 +58,12 @@ def overview(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab) -> str
             for name, layer in layers.items()
         ],
     )
+
+
+def rate_of(passed: list[bool]) -> tuple[str, Markup]:
+    """The share that passed as a text and as a bar."""
+    text = f"{sum(passed) / len(passed):.0%}"
+    return text, Markup('<div class="bar"><i style="width: {}"></i></div>').format(text)
 
 
 def first_trouble(one: Graded) -> str:
