@@ -25,7 +25,7 @@ from common import RESULTS, parser, record, spread
 from torch import Tensor, nn
 
 from dlcourse import data
-from dlcourse.train import evaluate, fit
+from dlcourse.train import Execution, Gradients, evaluate, fit
 
 WINDOW, GOAL = 64, 1.88
 
@@ -139,8 +139,8 @@ def train_lstm(tokens: Tensor, vocab_size: int, seed: int, steps: int, batch_siz
     model, batches = CharLSTM(vocab_size), Windows(tokens, batch_size, steps, seed)
     start = time.perf_counter()
     fit(
-        model, batches, epochs=1, lr=lr, schedule="onecycle", clip_norm=1.0, seed=seed,
-        bf16=None, device="cpu",
+        model, batches, epochs=1, lr=lr, schedule="onecycle", seed=seed, device="cpu",
+        gradients=Gradients(clip_norm=1.0), execution=Execution(bf16=None),
     )  # fmt: skip
     return model, time.perf_counter() - start
 

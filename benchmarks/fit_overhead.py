@@ -16,12 +16,12 @@ import torch
 from common import bare_loop, interleave, parser, record, spread
 
 from dlcourse import data, models
-from dlcourse.train import fit
+from dlcourse.train import Execution, fit
 
 MODELS = {"lenet5": {}, "mlp": {"hidden_sizes": (128,)}}
 # Training images in an epoch, chosen so that an epoch takes about half a second.
 IMAGES = {"lenet5": 8_000, "mlp": 30_000}
-PLAIN = {"channels_last": False, "fused": False}
+PLAIN = Execution(channels_last=False, fused=False)
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
             train, _, _ = mnist.batches(batch_size=batch_size, limit=IMAGES[name])
             runs = {
                 "bare": lambda m, t=train: bare_loop(m, t),
-                "fit_plain": lambda m, t=train: fit(m, t, epochs=1, device="cpu", **PLAIN),
+                "fit_plain": lambda m, t=train: fit(m, t, epochs=1, device="cpu", execution=PLAIN),
                 "fit": lambda m, t=train: fit(m, t, epochs=1, device="cpu"),
             }
             contestants = {

@@ -24,8 +24,8 @@ from common import interleave_apart, parser, record, spread
 
 from dlcourse import data
 from dlcourse.models import RecurrentLM
-from dlcourse.train import cross_entropy_in_place, evaluate, fit
-from dlcourse.train.speed import has_bf16
+from dlcourse.train import Execution, Gradients, cross_entropy_in_place, evaluate, fit
+from dlcourse.train.execution import has_bf16
 
 LR, CLIP, STEPS = 5.0, 0.25, 40
 # Small enough that rounding errors do not grow. With LR, a change of the first weights by one
@@ -52,7 +52,8 @@ def usual(net: RecurrentLM, batches: list, lr: float = LR) -> None:
 
 def ours(net: RecurrentLM, batches: list, lr: float = LR) -> None:
     fit(
-        net, batches, epochs=1, optimizer="sgd", lr=lr, clip_norm=CLIP, bf16=None,
+        net, batches, epochs=1, optimizer="sgd", lr=lr,
+        gradients=Gradients(clip_norm=CLIP), execution=Execution(bf16=None),
         loss=cross_entropy_in_place, device="cpu",
     )  # fmt: skip
 

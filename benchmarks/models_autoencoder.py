@@ -15,8 +15,7 @@ from dlcourse import data
 from dlcourse.models.autoencoder import DeepAutoencoder
 from dlcourse.models.pca import PCA
 from dlcourse.runtime import seed_everything
-from dlcourse.train import evaluate, fit
-from dlcourse.train.reconstruction import Reconstruction, squared_error
+from dlcourse.train import Reconstruction, evaluate, fit, squared_error
 
 TRAINING = {"lr": 3e-3, "schedule": "onecycle"}
 BATCH_SIZE = 100
@@ -45,14 +44,11 @@ def main() -> None:
             val,
             epochs=args.epochs,
             loss=squared_error,
-            metrics=(),
-            monitor="loss",
-            mode="min",
             seed=seed,
             device="cpu",
             **TRAINING,
         )
-        errors.append(evaluate(model, test, loss=squared_error, metrics=())["loss"])
+        errors.append(evaluate(model, test, loss=squared_error)["loss"])
         seconds.append(sum(history["seconds"]))
         print(f"seed {seed}: {errors[-1]:.3f} in {seconds[-1]:.0f} s", flush=True)
     record(

@@ -25,15 +25,15 @@ from torchvision import datasets, transforms
 from dlcourse import data, models
 from dlcourse.data import Compose, Crop, Flip
 from dlcourse.data.folder import data_folder
-from dlcourse.train import fit, speed
+from dlcourse.train import Execution, execution, fit
 
 KNOBS = {
-    "plain": {"channels_last": False, "fused": False},
-    "channels_last": {"channels_last": True, "fused": False},
-    "fused": {"channels_last": False, "fused": True},
-    "freed_memory_not_kept": {"bf16": None},
-    "by_itself": {"bf16": None},
-    "compiled": {"bf16": None, "compile": True},
+    "plain": Execution(channels_last=False, fused=False),
+    "channels_last": Execution(channels_last=True, fused=False),
+    "fused": Execution(channels_last=False, fused=True),
+    "freed_memory_not_kept": Execution(bf16=None),
+    "by_itself": Execution(bf16=None),
+    "compiled": Execution(bf16=None, compile=True),
 }
 BATCH_SIZE = {"lenet5": 512, "resnet20": 128}
 COUNT = {"lenet5": 60_000, "resnet20": 1_920}  # enough to make up for the start of the workers
@@ -59,8 +59,8 @@ def ours(name: str, knob: str) -> Callable[[], object]:
         BATCH_SIZE[name], limit=COUNT[name], val_fraction=0, augment=augment
     )
     if knob == "freed_memory_not_kept":
-        speed.keep_freed_memory = lambda: None
-    return partial(fit, models.build(name), batches, epochs=1, device="cpu", **KNOBS[knob])
+        execution.keep_freed_memory = lambda: None
+    return partial(fit, models.build(name), batches, epochs=1, device="cpu", execution=KNOBS[knob])
 
 
 def rival(name: str, workers: int) -> Callable[[], object]:
@@ -114,7 +114,7 @@ def main() -> None:
         "data": "MNIST; CIFAR-10 whose pixels went through JPEG",
         "threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 1),
-        "bf16_on_by_itself": speed.has_bf16(torch.device("cpu")),
+        "bf16_on_by_itself": execution.has_bf16(torch.device("cpu")),
         "lenet5, batch 512": compare("lenet5", args.rounds),
         "resnet20, batch 128": compare("resnet20", args.rounds),
     }

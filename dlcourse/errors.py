@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "DataError",
@@ -60,7 +61,12 @@ class TrainingError(DlcourseError):
 
 
 class NonFiniteLossError(TrainingError):
-    """The loss became NaN or infinite. The model holds its best weights so far."""
+    """The loss became NaN or infinite. The model holds its best weights so far.
+
+    history: the History of the epochs before, if training has one.
+    """
+
+    history: Any = None
 
 
 class GradingError(DlcourseError):

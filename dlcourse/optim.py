@@ -1,16 +1,20 @@
 """Named optimizers and schedules, each with its rule and its source.
 
-A schedule is a function (optimizer, steps) -> torch scheduler, `steps` those of the optimizer.
-In the formulas w are the weights, g the gradient, t the step (from 1), products elementwise.
+A schedule is a function (optimizer, steps) -> torch scheduler; steps counts those of the optimizer.
+In the formulas w are the weights, g is the gradient, t the step (from 1); products are elementwise.
+
+`register` and `register_schedule` add your own, which `fit` and `compare` then know by name.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import lr_scheduler
 
 from dlcourse.errors import UnknownNameError, UsageError
@@ -22,13 +26,15 @@ __all__ = [
     "build_schedule",
     "halve",
     "inverse",
+    "register",
+    "register_schedule",
     "spare_vectors",
 ]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named optimizer: torch's class, the settings that make it so, a usual learning rate."""
+    """A named optimizer: its class and settings, its default learning rate, rule and source."""
 
     factory: Callable[..., torch.optim.Optimizer]
     lr: float
@@ -37,7 +43,7 @@ class Entry:
     settings: tuple[tuple[str, object], ...] = ()
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry(torch.optim.SGD, 0.1, "w -= lr g", "Robbins & Monro 1951"),
     "momentum": Entry(
         torch.optim.SGD,
@@ -82,29 +88,38 @@ OPTIMIZERS = {
     "nadam": Entry(
         torch.optim.NAdam,
         0.001,
-        "Adam whose m looks one step ahead, as Nesterov's momentum does",
+        "Adam with an m that looks one step ahead, as in Nesterov's momentum",
         "Dozat 2016",
     ),
     "adamw": Entry(
         torch.optim.AdamW,
         0.001,
-        "Adam, and w -= lr wd w beside it instead of wd w inside g",
+        "Adam, with w -= lr wd w as a step of its own instead of wd w inside g",
         "Loshchilov & Hutter 2019, arXiv:1711.05101",
     ),
 }
 
 
 def build(
-    name: str, params: Iterable[Tensor], lr: float | None = None, **settings: object
+    name: str,
+    params: Iterable[Any],
+    lr: float | None = None,
+    weight_decay: float | None = None,
+    **settings: Any,
 ) -> torch.optim.Optimizer:
-    """The optimizer called `name` over `params`; `lr` None takes the name's usual learning rate.
+    """The optimizer called `name` over `params`: parameters, or groups of them as torch takes them.
 
-    `settings` go to torch's class (`momentum`, `betas`, `weight_decay`, ...). Raises
-    UnknownNameError for a name not in OPTIMIZERS, UsageError for a setting torch refuses.
+    lr: None takes the default of the name. weight_decay: None takes that of torch's class (0.01 for
+    AdamW, 0 for the others). settings: further arguments of the class (`momentum`, `betas`, ...).
+
+    Raises UnknownNameError for a name that is not in OPTIMIZERS, and UsageError for a setting that
+    the class refuses.
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)
     entry = OPTIMIZERS[name]
+    if weight_decay is not None:
+        settings["weight_decay"] = weight_decay
     try:
         return entry.factory(
             params, lr=entry.lr if lr is None else lr, **{**dict(entry.settings), **settings}
@@ -113,8 +128,55 @@ def build(
         raise UsageError(f"optimizer {name!r}: {error}") from None
 
 
+def register(
+    name: str,
+    factory: Callable[..., torch.optim.Optimizer],
+    lr: float,
+    *,
+    formula: str = "",
+    source: str = "",
+    **settings: object,
+) -> None:
+    """Add an optimizer to OPTIMIZERS.
+
+    factory(params, lr=..., **settings): a class of optimizers, or a function that makes one. It
+    need not take `weight_decay`. lr: the default learning rate. formula, source: what reports show.
+
+    >>> register("sgd_09", torch.optim.SGD, lr=0.05, momentum=0.9)
+    >>> build("sgd_09", [torch.zeros(2, requires_grad=True)]).defaults["momentum"]
+    0.9
+    >>> entry = OPTIMIZERS.pop("sgd_09")
+
+    Raises UsageError for a name that is taken, a factory that is not callable, and an lr that is no
+    positive number.
+    """
+    if name in OPTIMIZERS:
+        raise UsageError(f"optimizer {name!r} already exists; choose another name")
+    if not callable(factory):
+        raise UsageError(f"the factory of optimizer {name!r} must be callable, got {factory!r}")
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
+        raise UsageError(f"the default lr of optimizer {name!r} must be above 0, got {lr!r}")
+    OPTIMIZERS[name] = Entry(factory, lr, formula, source, tuple(settings.items()))
+
+
+def register_schedule(name: str, schedule: Callable[[torch.optim.Optimizer, int], Any]) -> None:
+    """Add a schedule, a function (optimizer, steps) -> torch scheduler, to SCHEDULES.
+
+    Raises UsageError for a name that is taken and for something that is no function.
+    """
+    if name in SCHEDULES:
+        raise UsageError(f"schedule {name!r} already exists; choose another name")
+    if not callable(schedule) or isinstance(schedule, type):
+        raise UsageError(f"schedule {name!r} must be a function (optimizer, steps) -> scheduler")
+    SCHEDULES[name] = schedule
+
+
 def spare_vectors(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Two parameter groups: matrices and filters decay, biases and the scales of norms do not.
+    """Two groups of parameters: weights decay; biases and the parameters of norms do not.
+
+    >>> optimizer = build("adamw", spare_vectors(torch.nn.Linear(3, 2), 0.1))
+    >>> [group["weight_decay"] for group in optimizer.param_groups]
+    [0.1, 0.0]
 
     Source: He et al. 2019, "Bag of tricks", arXiv:1812.01187, section 3.1.
     """
@@ -146,8 +208,8 @@ def inverse(
 ) -> lr_scheduler.LRScheduler:
     """The learning rate is a / (b + t) after t steps (lecture J; Robbins & Monro 1951).
 
-    a = lr b, so that it starts at lr; b is the number of steps that halve it, None for a tenth of
-    `steps`, after which the last step has an eleventh of lr.
+    a = lr b, so that it starts at lr. b is the number of steps that halve it; None takes a tenth of
+    `steps`, so that the last step has an eleventh of lr.
     """
     b = steps / 10 if b is None else b
     return lr_scheduler.LambdaLR(optimizer, lambda step: b / (b + step))
@@ -156,12 +218,12 @@ def inverse(
 def halve(optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.ReduceLROnPlateau:
     """The learning rate is halved after every epoch without a new low of the validation loss.
 
-    Source: lecture J. Its step(loss) is called once an epoch.
+    Source: lecture J. Call its step(loss) once for each epoch.
     """
     return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.0)
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, int], Any]] = {
     "linear": linear,
     "cosine": cosine,
     "onecycle": onecycle,
@@ -170,13 +232,12 @@ SCHEDULES = {
 }
 
 
-def build_schedule(
-    name: str, optimizer: torch.optim.Optimizer, steps: int
-) -> lr_scheduler.LRScheduler:
-    """The schedule called `name` over `steps` optimizer steps; its step() follows each of theirs
-    (that of "halve" each epoch).
+def build_schedule(name: str, optimizer: torch.optim.Optimizer, steps: int) -> Any:
+    """The schedule called `name` for so many steps of the optimizer.
 
-    Raises UnknownNameError for a name not in SCHEDULES.
+    Call its step() after each of them; that of "halve" after each epoch, with the validation loss.
+
+    Raises UnknownNameError for a name that is not in SCHEDULES.
     """
     if name not in SCHEDULES:
         raise UnknownNameError("schedule", name, SCHEDULES)

@@ -12,15 +12,24 @@ import functools
 import inspect
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from dlcourse import init, models, optim, runtime
 from dlcourse.compare.result import key_of, plain
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.train import METRICS, fit
+from dlcourse.train import (
+    METRICS,
+    CrossEntropy,
+    EarlyStopping,
+    Execution,
+    Gradients,
+    fit,
+)
 
 __all__ = [
     "AUTO",
@@ -119,7 +128,21 @@ class RunSettings:
 
     def fit_setting(self, name: str) -> Any:
         """The value of an argument of `fit`: the given one, else the default."""
-        return self.fit_arguments.get(name, FIT[name])
+        value = self.fit_arguments.get(name, FIT[name])
+        if name == "mode" and value is None:
+            monitor = self.fit_setting("monitor")
+            value = "min" if monitor == "loss" else METRICS[monitor].mode
+        return value
+
+    @property
+    def fit_objects(self) -> dict[str, Any]:
+        """The given arguments as `fit` takes them: clip_norm=1 within gradients=Gradients(1)."""
+        given = dict(self.fit_arguments)
+        for argument, (make, names) in OBJECTS.items():
+            parts = {name: given.pop(name) for name in names if name in given}
+            if parts:
+                given[argument] = make(**parts)
+        return given
 
     def replace(self, **changes: Any) -> RunSettings:
         """Return these settings with other values for some arguments of `fit`."""
@@ -140,8 +163,11 @@ class RunSettings:
             "model": self.model, "data": self.data, "init": self.init, "keep": self.keep,
             "seed": self.seed, **defaults, **given,
         }  # fmt: skip
-        if used["lr"] is None:
-            used["lr"] = optim.OPTIMIZERS[used["optimizer"]].lr
+        optimizer = optim.build(used["optimizer"], [torch.zeros(1, requires_grad=True)])
+        for name in ("lr", "weight_decay"):
+            if used[name] is None:
+                used[name] = optimizer.defaults.get(name)
+        used["mode"] = self.fit_setting("mode")
         fields: dict[str, Any] = plain(used)
         return fields
 
@@ -152,14 +178,30 @@ class RunSettings:
 
 # Arguments of `fit` that no setting may change: a study decides them itself.
 DECIDED = (
-    "model", "train", "val", "loss", "seed", "device", "progress", "callbacks", "checkpoint",
-    "resume", "tensorboard",
+    "model", "train", "val", "loss", "seed", "device", "progress", "callbacks", "early_stopping",
+    "gradients", "execution",
 )  # fmt: skip
+# Settings that `fit` takes as parts of an object.
+OBJECTS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "early_stopping": (EarlyStopping, ("patience", "min_delta", "mode", "relative", "baseline")),
+    "gradients": (Gradients, ("accumulate", "clip_norm", "clip_value")),
+    "execution": (
+        Execution, ("channels_last", "fused", "bf16", "compile", "deterministic"),
+    ),
+    "loss": (CrossEntropy, ("label_smoothing",)),
+}  # fmt: skip
 FIT: dict[str, Any] = {
     name: parameter.default
     for name, parameter in inspect.signature(fit).parameters.items()
     if name not in DECIDED
 }
+FIT |= {
+    name: inspect.signature(make).parameters[name].default
+    for make, names in OBJECTS.values()
+    for name in names
+}
+# What `fit` takes by itself for a classifier.
+FIT |= {"metrics": ("accuracy",), "monitor": "accuracy"}
 SPLITS = tuple(one.name for one in dataclasses.fields(SplitSettings))
 # "search" only says which method a run belongs to.
 OWN = ("model", "data", "init", "keep", "train_scores", "seed", "search")

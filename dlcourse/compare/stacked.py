@@ -60,10 +60,14 @@ def shared_settings(run: RunSettings) -> dict[str, object]:
 def by_optimizer(run: RunSettings) -> tuple[str, float, float]:
     """A sort key that puts runs with equal optimizer settings side by side."""
     name, lr, weight_decay = optimizer_settings(run)
-    return name, math.inf if lr is None else lr, weight_decay
+    return (
+        name,
+        math.inf if lr is None else lr,
+        math.inf if weight_decay is None else weight_decay,
+    )
 
 
-def optimizer_settings(run: RunSettings) -> tuple[str, float | None, float]:
+def optimizer_settings(run: RunSettings) -> tuple[str, float | None, float | None]:
     """Name, learning rate and weight decay of the run's optimizer."""
     return run.fit_setting("optimizer"), run.fit_setting("lr"), run.fit_setting("weight_decay")
 
@@ -155,7 +159,7 @@ class Optimizers:
     def __init__(
         self,
         stack: Stack,
-        each: Sequence[tuple[str, float | None, float]],
+        each: Sequence[tuple[str, float | None, float | None]],
         schedule: str | None,
         steps: int,
     ) -> None:
@@ -171,6 +175,14 @@ class Optimizers:
             if schedule:
                 self.schedulers.append(optim.build_schedule(schedule, optimizer, steps))
             start = end
+
+    def lrs(self) -> list[float]:
+        """The learning rate of each model's next step."""
+        return [
+            optimizer.param_groups[0]["lr"]
+            for optimizer, _, place in self.parts
+            for _ in range(place.start, place.stop)
+        ]
 
     def step(self, gradients: Mapping[str, Tensor]) -> None:
         """Take a step with every model, down the gradient of its own loss."""
@@ -302,16 +314,18 @@ def train_epochs(
     active = [True] * len(results)
     initial, kept = (stack.state(), stack.state())
     for epoch in range(1, run.fit_setting("epochs") + 1):
-        start = time.perf_counter()
+        start, lrs = time.perf_counter(), optimizers.lrs()
         stack.module.train()
-        losses = []
+        losses, sizes = [], []
         for inputs, targets in streams:
+            sizes.append(targets.shape[-1])
             gradients, step_losses = stack.gradients(inputs, targets, streams.each)
             optimizers.step(gradients)
             losses.append(step_losses)
         history = torch.stack(losses)  # (steps, models)
         finite = history.isfinite()
-        means, scores = history.mean(0).tolist(), score(stack, val, metrics)
+        weights = torch.tensor(sizes, device=history.device) / sum(sizes)
+        means, scores = (weights @ history).tolist(), score(stack, val, metrics)
         seconds = (time.perf_counter() - start) / len(results)
         better = []
         for model, result in enumerate(results):
@@ -327,7 +341,7 @@ def train_epochs(
                     restore(kept, initial, model)
                 continue
             result.epochs.append(
-                {"epoch": epoch, "train_loss": means[model]}
+                {"epoch": epoch, "lr": lrs[model], "train_loss": means[model]}
                 | prefixed("val", scores[model])
                 | {"seconds": seconds}
             )
@@ -362,11 +376,17 @@ def score(stack: Stack, batches: Batches, metrics: Sequence[str]) -> list[dict[s
         values = [vmap(m, in_dims=(0, None))(outputs, targets) for m in measures.values()]
         sums = sums + torch.stack(values, 1) * targets.numel()  # (models, measures)
         count += targets.numel()
-    return [dict(zip(measures, row, strict=True)) for row in (sums / count).tolist()]
+    finish = [float, *(METRICS[name].finish for name in metrics)]
+    return [
+        {name: end(value) for name, end, value in zip(measures, finish, row, strict=True)}
+        for row in (sums / count).tolist()
+    ]
 
 
 def is_faster(
-    models: Sequence[nn.Module], each: Sequence[tuple[str, float | None, float]], streams: Streams
+    models: Sequence[nn.Module],
+    each: Sequence[tuple[str, float | None, float | None]],
+    streams: Streams,
 ) -> bool:
     """Whether a step of the stack takes less time than a step of every model in turn.
 

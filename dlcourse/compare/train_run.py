@@ -64,11 +64,12 @@ def train_run(run: RunSettings, environment: Environment, test: bool = True) -> 
         data=train.source,
         used=run.used(arguments_for(run, images(run.data, environment))),
     )
-    keep_last = {"min_delta": math.inf} if run.keep == "last" else {}
+    if run.keep == "last":
+        run = run.replace(min_delta=math.inf)
     try:
         history = fit(
             model, train, val, seed=run.seed, device=environment.device, progress=False,
-            **{**run.fit_arguments, **keep_last},
+            **run.fit_objects,
         )  # fmt: skip
     except NonFiniteLossError as error:
         history = error.history

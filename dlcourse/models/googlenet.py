@@ -108,6 +108,9 @@ class GoogLeNet(nn.Module):
     (N, num_classes), or three of these.
     """
 
+    # `fit` reads this: what each auxiliary classifier's loss counts in training.
+    auxiliary_weight = 0.3
+
     def __init__(self, num_classes: int = 1000, dropout: float = 0.4) -> None:
         super().__init__()
         check_sizes(num_classes=num_classes)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dlcourse import lab
 from dlcourse.errors import UnknownNameError
 from dlcourse.recipes.catalog import RECIPES
 from dlcourse.recipes.recipe import Recipe, Splits
-from dlcourse.train import evaluate
+from dlcourse.train import Checkpoint, Execution, evaluate
 from dlcourse.train.checkpoint import NAME
 
 __all__ = ["RECIPES", "Recipe", "Splits", "as_text", "find", "run"]
 
 
 def as_text() -> str:
-    """The recipes by name, each with what it is and what it reached."""
+    """The list of recipes: name, description, expected result."""
     return "\n\n".join(
         f"{name}\n    {recipe.about}\n    expected: {recipe.expected}"
         for name, recipe in RECIPES.items()
@@ -23,17 +24,18 @@ def as_text() -> str:
 
 
 def find(name: str) -> Recipe:
-    """The recipe called `name`. Raises UnknownNameError."""
+    """Return the recipe called `name`. Raises UnknownNameError."""
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
     return RECIPES[name]
 
 
 def run(name: str, argv: Sequence[str] | None = None) -> None:
-    """Train the recipe called `name` with the flags in `argv`, say what came of it, write it down.
+    """Train the recipe called `name` with the flags in `argv`, and print and save its result.
 
-    While it trains, --out holds a checkpoint; when it has, `history.json`. Raises UnknownNameError
-    and what `fit` raises.
+    While it trains, --out holds a checkpoint; afterwards it holds `history.json` and the learning
+    curves. Raises UnknownNameError and the errors of
+    `fit`.
     """
     recipe = find(name)
     args = lab.parse_flags(
@@ -44,16 +46,24 @@ def run(name: str, argv: Sequence[str] | None = None) -> None:
         args.data_dir, offline=args.offline, seed=args.seed, device=args.device, limit=args.limit
     )
     print(f"{name}: {recipe.about}\ndata: {splits.train.source}")
+    execution = recipe.training.get("execution", Execution())
     model, history = recipe.train(
-        splits, seed=args.seed, epochs=args.epochs, device=args.device,
-        checkpoint=args.out, resume=args.resume, deterministic=args.deterministic,
-    )  # fmt: skip
+        splits,
+        seed=args.seed,
+        epochs=args.epochs,
+        device=args.device,
+        callbacks=Checkpoint(args.out, resume=args.resume),
+        execution=replace(execution, deterministic=args.deterministic),
+    )
     history.save(args.out / "history.json")
-    (args.out / NAME).unlink(missing_ok=True)  # the run is whole: the next one is another
+    # The run is complete, so the next one is a new one.
+    (args.out / NAME).unlink(missing_ok=True)
     if args.plot:
-        history.plot(args.out / "learning_curves.png")
+        from dlcourse import plots  # imports matplotlib
+
+        plots.learning_curves(history, args.out / "learning_curves.png")
     scores = {
-        split: evaluate(model, batches, metrics=(recipe.metric,))[recipe.metric]
+        split: evaluate(model, batches, metrics=recipe.metric)[recipe.metric]
         for split, batches in (("val", splits.val), ("test", splits.test))
     }
     print(f"expected: {recipe.expected}")

@@ -1,7 +1,7 @@
-"""The recipes, each with its source and what it reached.
+"""The recipes, each with its source and the result that it reached.
 
-Accuracies and perplexities are of the test split, read once. "2 cores" are those of the machine
-that benchmarks/results names.
+Accuracies and perplexities are those of the test split, which was read once. "2 cores" are those of
+the machine that benchmarks/results names.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dlcourse import models
 from dlcourse.data import Compose, Crop, Flip
 from dlcourse.recipes.nets import DigitNet, ObjectNet
 from dlcourse.recipes.recipe import Recipe
-from dlcourse.train import cross_entropy_in_place
+from dlcourse.train import CrossEntropy, Execution, Gradients, cross_entropy_in_place
 
 __all__ = ["RECIPES"]
 
 CROP_AND_FLIP = Compose(Crop(4), Flip())
+SMOOTH = CrossEntropy(label_smoothing=0.1)
 
 RECIPES = {
     "mnist-fast": Recipe(
@@ -23,7 +24,7 @@ RECIPES = {
         model=lambda splits: DigitNet(num_classes=splits.whole.num_classes),
         data="mnist",
         batches={"batch_size": 192},
-        training={"epochs": 1, "lr": 0.02, "schedule": "onecycle", "label_smoothing": 0.1},
+        training={"epochs": 1, "lr": 0.02, "schedule": "onecycle", "loss": SMOOTH},
         chooses=False,
     ),
     "mnist-99.5": Recipe(
@@ -32,7 +33,7 @@ RECIPES = {
         model=lambda splits: DigitNet(num_classes=splits.whole.num_classes),
         data="mnist",
         batches={"batch_size": 192, "augment": Crop(1)},
-        training={"epochs": 5, "lr": 0.02, "schedule": "onecycle", "label_smoothing": 0.1},
+        training={"epochs": 5, "lr": 0.02, "schedule": "onecycle", "loss": SMOOTH},
         chooses=False,
     ),
     "lenet5": Recipe(
@@ -51,7 +52,7 @@ RECIPES = {
         batches={"batch_size": 128, "augment": CROP_AND_FLIP},
         training={
             "epochs": 164, "optimizer": "momentum", "lr": 0.1, "weight_decay": 1e-4,
-            "schedule": "cosine", "compile": None,
+            "schedule": "cosine", "execution": Execution(compile=None),
         },
     ),
     "cifar10-fast": Recipe(
@@ -64,7 +65,7 @@ RECIPES = {
         batches={"batch_size": 256, "augment": Compose(Crop(2), Flip())},
         training={
             "epochs": 6, "optimizer": "nesterov", "lr": 0.35, "weight_decay": 5e-4,
-            "schedule": "linear", "label_smoothing": 0.1,
+            "schedule": "linear", "loss": SMOOTH,
         },
     ),
     "ptb-lstm100": Recipe(
@@ -77,8 +78,8 @@ RECIPES = {
         text=True,
         batches={"batch_size": 20, "bptt": 20},
         training={
-            "epochs": 12, "optimizer": "sgd", "lr": 20.0, "schedule": "linear", "clip_norm": 0.25,
-            "loss": cross_entropy_in_place,
+            "epochs": 12, "optimizer": "sgd", "lr": 20.0, "schedule": "linear",
+            "loss": cross_entropy_in_place, "gradients": Gradients(clip_norm=0.25),
         },
     ),
 }  # fmt: skip

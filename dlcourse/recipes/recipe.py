@@ -1,4 +1,4 @@
-"""What a recipe is, and how one is trained."""
+"""What a recipe is, and how it is trained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Recipe", "Splits"]
 
 @dataclass(frozen=True)
 class Splits:
-    """Batches to train on, to validate on and to test on, and what they are cut from."""
+    """Batches for training, validation and test, and the data set that they are cut from."""
 
     train: Any
     val: Any
@@ -27,12 +27,13 @@ class Splits:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model, its data and its training, with settings that were chosen on validation data.
+    """A model, its data and its training. The settings were chosen on validation data.
 
-    about: what it is and where it is from. expected: what it reached, on what, how often.
-    model(splits) -> the model, for its data. data: a name of `data.load`, or of `data.load_text`.
-    batches, training: arguments of its `batches`, and of `fit`.
-    chooses: whether the weights are those of the best epoch on validation data, else the last.
+    about: what it is, and its source. expected: the result, the data, and the number of runs.
+    model(splits): makes the model for the data. data: a name that `data.load` knows, or
+        `data.load_text` if `text` is true.
+    batches, training: arguments of `ImageData.batches` (or `TextData.batches`), and of `fit`.
+    chooses: whether to keep the weights of the best epoch on validation data; else the last ones.
     """
 
     about: str
@@ -46,11 +47,12 @@ class Recipe:
 
     @property
     def epochs(self) -> int:
+        """How many epochs it trains by default."""
         return self.training["epochs"]
 
     @property
     def metric(self) -> str:
-        """What its result is given in."""
+        """The name of the score in which its result is given."""
         return "perplexity" if self.text else "accuracy"
 
     def splits(
@@ -62,7 +64,7 @@ class Recipe:
         device: str | torch.device = "cpu",
         limit: int | None = None,
     ) -> Splits:
-        """The data, loaded and cut. limit: see ImageData.batches; of a text it is no matter."""
+        """Load the data and cut them. limit: see ImageData.batches; texts are not limited."""
         if self.text:
             whole = data.load_text(self.data, data_dir, offline=offline)
             return Splits(*whole.batches(**self.batches, device=device), whole)
@@ -71,11 +73,10 @@ class Recipe:
         return Splits(*parts, whole)
 
     def train(self, splits: Splits, *, seed: int = 0, **changed: Any) -> tuple[nn.Module, History]:
-        """A new model, trained. changed: arguments of `fit` that shall be otherwise."""
+        """Train a new model. changed: arguments of `fit` that replace those of the recipe."""
         torch.manual_seed(seed)
         model = self.model(splits)
-        metrics = {"metrics": (self.metric,), "monitor": self.metric}
-        metrics |= {"mode": "min" if self.text else "max"}
-        settings = {"seed": seed, **metrics, **self.training, **changed}
-        val = splits.val if self.chooses else None
-        return model, fit(model, splits.train, val, **settings)
+        settings = {"seed": seed, **self.training, **changed}
+        if not self.chooses:
+            return model, fit(model, splits.train, **settings)
+        return model, fit(model, splits.train, splits.val, metrics=self.metric, **settings)

@@ -1,4 +1,4 @@
-"""Averages of the weights along the way, which often generalize better than the last weights."""
+"""Averages of the weights during training, which often generalize better than the last ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ SWA_START = 0.75
 
 
 class Average:
-    """A second model that follows `model`.
+    """A second model that holds an average of the weights of `model`.
 
-    "ema": after every step a = d a + (1 - d) w, with d = min(0.999, (1 + t) / (10 + t)), so that
-        the first weights are soon forgotten (Polyak & Juditsky 1992; the ramp is TensorFlow's).
-    "swa": the mean of the weights at the end of each of the last quarter of the epochs, before
-        that the weights themselves (Izmailov et al. 2018, arXiv:1803.05407).
+    "ema": after step t the average a becomes d a + (1 - d) w, with d = min(0.999, (1 + t) /
+        (10 + t)), so that the first weights are forgotten soon (Polyak & Juditsky 1992; the ramp
+        is TensorFlow's).
+    "swa": the mean of the weights at the ends of the epochs in the last quarter of training;
+        before that the weights themselves (Izmailov et al. 2018, arXiv:1803.05407).
 
-    Buffers (the running statistics of batch norm) are averaged alike. Raises UnknownNameError.
+    Buffers, such as the running statistics of batch norm, are averaged in the same way.
+
+    Raises UnknownNameError for another name.
     """
 
     def __init__(self, name: str, model: nn.Module, epochs: int) -> None:
@@ -37,7 +40,7 @@ class Average:
 
     @property
     def model(self) -> nn.Module:
-        """The average."""
+        """The averaged model."""
         return self.averaged.module
 
     def on_step(self) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a run in one file, so that nothing ends it for good."""
+"""Checkpoints: the whole state of a run in one file, and trained models with their settings."""
 
 from __future__ import annotations
 
@@ -10,53 +10,77 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
+from torch import nn
 
-from dlcourse.errors import DataError, UsageError
+from dlcourse.errors import DataError, DlcourseError, UsageError
+from dlcourse.files import atomic_path, claimed_folder
 from dlcourse.train import distributed
-from dlcourse.train.callbacks import Callback
-from dlcourse.train.run import Run
+from dlcourse.train.history import History
+from dlcourse.train.run import Callback, Run, keeps_workers
 
-__all__ = ["Checkpoint", "read", "write"]
+__all__ = ["Checkpoint", "load_model", "read", "save_model", "write"]
 
-FORMAT = 1
+FORMAT = 2
 NAME = "checkpoint.pt"
-# What a resumed run may do otherwise than the run that was stopped.
+# What a resumed run may change.
 FREE = ("epochs", "patience", "min_delta")
-# Schedules that do not depend on how many epochs there will be.
+# Schedules that do not depend on the number of epochs.
 ENDLESS = (None, "halve")
 
 
 class Checkpoint(Callback):
     """Writes `folder`/checkpoint.pt after every epoch, and on SIGTERM and Ctrl-C.
 
-    A signal is answered after the step in progress: the state is written, then SIGTERM ends the
-    process with status 143 and Ctrl-C raises KeyboardInterrupt. (Among several processes it is
-    answered at once, and the last epoch's checkpoint stands.) A file that cannot be written is
-    said on stderr; the last whole one stays, and the next epoch tries again.
+    resume: continue the run that `folder` holds, as if it had never stopped; start a new one if it
+        holds none. The order of the batches continues exactly for every sampler whose random
+        generator is one of the global ones or an attribute of the loader, its samplers, its data
+        set or their transforms. The random state of worker processes that outlive an epoch
+        (persistent_workers=True) cannot be restored; a line on stderr says so.
 
-    Raises UsageError for a folder that another run writes into, for one that holds a run where
+    A signal is answered after the current step: the state is written, then SIGTERM ends the
+    process with status 143 and Ctrl-C raises KeyboardInterrupt. (If several processes train
+    together it is answered at once, and the checkpoint of the last epoch stays.) If a file cannot
+    be written, a line on stderr says so; the last complete file stays, and the next epoch tries
+    again.
+
+    Raises UsageError for a folder that another run writes into, for one that holds a run if
     `resume` is false, or another run; DataError for a checkpoint that cannot be read.
     """
 
     def __init__(self, folder: str | PathLike[str], resume: bool = False) -> None:
+        if not isinstance(folder, str | PathLike):
+            raise UsageError(f"Checkpoint(folder) must be a path, got {folder!r}")
+        if not isinstance(resume, bool):
+            raise UsageError(f"resume must be True or False, got {resume!r}")
         self.path, self.resume = Path(folder) / NAME, resume
         self.caught: int | None = None
         self.proven = False
         self.handlers: dict[int, Any] = {}
+        self.claim = contextlib.ExitStack()
 
     def on_start(self, run: Run) -> None:
-        self.lock = contextlib.nullcontext() if run.rank else claim(self.path.parent)
+        self.caught = None
+        if not run.rank:
+            self.claim.enter_context(claimed_folder(self.path.parent))
+            for part in self.path.parent.glob(f"{NAME}.*.part"):
+                part.unlink()  # half of a file, from a process that was killed
         state = read(self.path) if not run.rank and self.path.exists() else None
         if state and not self.resume:
             raise UsageError(
                 f"{str(self.path.parent)!r} holds a run of {len(state['history']['epochs'])} "
                 "epochs; resume it (resume=True, or --resume), or name another folder"
+            )
+        if keeps_workers(run.train) and not run.rank:
+            print(
+                "dlcourse: the workers of train outlive an epoch (persistent_workers=True); a "
+                "resumed run cannot restore what they draw at random",
+                file=sys.stderr,
             )
         state = distributed.from_first(state)
         if state:
@@ -67,7 +91,7 @@ class Checkpoint(Callback):
                 self.handlers[number] = signal.signal(number, self.catch)
 
     def catch(self, number: int, _frame: object) -> None:
-        if self.caught is not None:  # asked twice: at once
+        if self.caught is not None:  # the second signal is answered at once
             raise KeyboardInterrupt
         self.caught = number
 
@@ -84,11 +108,10 @@ class Checkpoint(Callback):
     def on_end(self, run: Run) -> None:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
-        if hasattr(self, "lock") and not run.rank:
-            self.lock.release()
+        self.claim.close()
 
     def save(self, run: Run) -> None:
-        state = run.state_dict()  # all ranks have a part in it
+        state = run.state_dict()  # every process takes part in it
         if run.rank:
             return
         try:
@@ -103,7 +126,7 @@ class Checkpoint(Callback):
             self.prove()
 
     def prove(self) -> None:
-        """Read the run's first checkpoint back: better to hear of it now than on the next day."""
+        """Read the first checkpoint of the run back: better to fail now than on the next day."""
         if self.proven:
             return
         try:
@@ -112,7 +135,8 @@ class Checkpoint(Callback):
             self.path.unlink()
             raise UsageError(
                 "the state_dict of the model, the optimizer or the schedule holds something other "
-                "than numbers and names, which no checkpoint can: leave that, or checkpoint, out"
+                "than numbers and names, which a checkpoint cannot hold; leave that out of it, or "
+                "leave the Checkpoint out"
             ) from None
         self.proven = True
 
@@ -128,24 +152,16 @@ class Checkpoint(Callback):
         raise KeyboardInterrupt
 
 
-def write(path: Path, state: dict[str, Any]) -> None:
-    """Write `state`, whole or not at all, and on the disk when this returns. Raises OSError."""
+def write(path: Path, state: Mapping[str, Any]) -> None:
+    """Write `state` atomically; it is on the disk when this returns. Raises OSError."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **state}, buffer)
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    with atomic_path(path, sync=True) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `write` wrote, on the CPU; nothing in it is ever executed. Raises DataError."""
+    """Read what `write` wrote, onto the CPU. Nothing in the file is executed. Raises DataError."""
     name = f"checkpoint {str(path)!r}"
     try:
         content = path.read_bytes()
@@ -153,12 +169,12 @@ def read(path: Path) -> dict[str, Any]:
         raise DataError(f"cannot read {name}: {error.strerror}") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd pickles: they end as errors
+            warnings.simplefilter("ignore")  # about odd pickles, which end as errors
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(
             f"{name} holds something other than numbers and names, which is not loaded; "
-            "it is damaged, or not ours: remove it"
+            "it is damaged, or no checkpoint of dlcourse; remove it"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -166,19 +182,18 @@ def read(path: Path) -> dict[str, Any]:
     found = state.get("format") if isinstance(state, dict) else None
     if not isinstance(found, int):
         raise DataError(f"{name} is not a checkpoint of a run; remove it")
-    if found > FORMAT:
-        raise DataError(
-            f"{name} has format {found}, this version reads up to {FORMAT}; update dlcourse"
-        )
+    if found != FORMAT:
+        fix = "update dlcourse" if found > FORMAT else "finish it with the version that wrote it"
+        raise DataError(f"{name} has format {found}, and this version reads {FORMAT}; {fix}")
     return state
 
 
 def check_same(state: dict[str, Any], run: Run, path: Path) -> None:
-    """Raise UsageError, naming what differs, unless `state` is of a run like `run`."""
+    """Raise UsageError, which names the difference, unless `state` is that of a run like `run`."""
     then, now = state["history"], run.history
     sizes = {name: tuple(value.shape) for name, value in run.model.state_dict().items()}
     saved = {name: tuple(value.shape) for name, value in state["model"].items()}
-    pairs = {
+    pairs: dict[str, tuple[Any, Any]] = {
         name: (then["config"].get(name), value)
         for name, value in now.config.items()
         if name not in FREE or (name == "epochs" and now.config["schedule"] not in ENDLESS)
@@ -191,20 +206,68 @@ def check_same(state: dict[str, Any], run: Run, path: Path) -> None:
                 before, here = (f"{odd[0]} {one.get(odd[0])}" for one in (saved, sizes))
             raise UsageError(
                 f"checkpoint {str(path)!r} is of another run: {name} was {before}, now {here}; "
-                "name another folder, or start as then"
+                "name another folder, or use the same settings"
             )
-
-
-def claim(folder: Path) -> FileLock:
-    """Lock `folder`, made where it is missing. Raises UsageError where another run has it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
+    if len(state["generators"][0]["own"]) != len(run.generators):
         raise UsageError(
-            f"another run writes into {str(folder)!r}; wait for it, or name another folder"
-        ) from None
+            f"checkpoint {str(path)!r} is of another run: train had "
+            f"{len(state['generators'][0]['own'])} random generators, now {len(run.generators)}; "
+            "name another folder, or make the batches in the same way"
+        )
+
+
+def save_model(
+    model: nn.Module,
+    path: str | PathLike[str],
+    config: Mapping[str, Any],
+    history: History | None = None,
+) -> None:
+    """Write a trained model to `path`: its weights, and the `config` that builds it again.
+
+    config: the arguments of the function that `load_model` is given, made of numbers, names, lists
+        and dicts. history: is saved too, if given.
+
+    >>> save_model(model, "lenet.pt", {"name": "lenet5", "num_classes": 10})  # doctest: +SKIP
+    >>> model = load_model("lenet.pt", models.build)  # doctest: +SKIP
+
+    The file is an ordinary `torch.load(path, weights_only=True)` file with the keys "model",
+    "config" and "history". Raises UsageError if it cannot be written or read back.
+    """
+    path = Path(path)
+    described = {"format": FORMAT, "model": model.state_dict(), "config": dict(config)}
+    described["history"] = vars(history) if history is not None else None
+    try:
+        write(path, described)
+        read(path)
     except OSError as error:
-        raise UsageError(f"cannot write into {str(folder)!r}: {error.strerror}") from None
-    return lock
+        raise UsageError(f"cannot write model {str(path)!r}: {error.strerror}") from None
+    except DataError:
+        path.unlink()
+        raise UsageError(
+            "the config of a saved model must be made of numbers, names, lists and dicts, got "
+            f"{dict(config)}"
+        ) from None
+
+
+def load_model(path: str | PathLike[str], build: Callable[..., nn.Module]) -> nn.Module:
+    """The model that `save_model` wrote, on the CPU and in eval mode.
+
+    build: makes the model from the saved config: `models.build`, or the model's own class.
+
+    Raises DataError for a file that is damaged, is not of `save_model`, or whose weights do not fit
+    the model that `build` makes.
+    """
+    state = read(Path(path))
+    if not isinstance(state.get("config"), dict) or "model" not in state or "step" in state:
+        raise DataError(f"{str(path)!r} is not a model that save_model wrote")
+    try:
+        model = build(**state["config"])
+        model.load_state_dict(state["model"])
+    except DlcourseError:
+        raise
+    except (TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{str(path)!r} does not fit the model that build makes: {reason}"
+        ) from None
+    return model.eval()

@@ -1,9 +1,9 @@
-"""Several processes that train one model, each on its rows of every batch.
+"""Several processes that train one model, each on some rows of every batch.
 
-`torchrun --nproc-per-node 2 -m dlcourse run lab05` starts them; `fit` joins them. Each process
-walks the same batches in the same order and takes every n-th row, so rows never overlap and the
-global batch is the batch of one process: same gradient, same result within rounding (dropout and
-batch norm see their own rows only).
+`torchrun --nproc-per-node 2 -m dlcourse run lab05` starts them, and `fit` joins them. Every process
+walks over the same batches in the same order and takes every n-th row. The rows of the processes do
+not overlap, and together they are the batch that one process alone would have: the gradient and the
+result are the same within rounding. (Dropout and batch norm see only the rows of their process.)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def join(device: torch.device) -> None:
-    """Join the processes that torchrun started, if it did and this one has not yet."""
+    """Join the processes that torchrun started, unless this process is alone or has joined."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
@@ -46,7 +46,7 @@ def leave() -> None:
 
 
 def rank() -> int:
-    """This process's number, 0 in one alone."""
+    """The number of this process; 0 in a process that trains alone."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -56,35 +56,41 @@ def world_size() -> int:
 
 
 def wrap(model: nn.Module) -> nn.Module:
-    """`model`, its gradients averaged over all processes."""
+    """`model` with its gradients averaged over all processes."""
     return DistributedDataParallel(model) if world_size() > 1 else model
 
 
-def my_rows(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, float]:
-    """This process's rows of a batch, and the weight that makes a mean over processes of means
-    over their rows the mean over the batch."""
-    size, number = world_size(), rank()
+def my_rows(inputs: Any, targets: Tensor) -> tuple[Any, Tensor, float]:
+    """This process's rows of a batch, and which share of them counts here.
+
+    A batch with fewer than two rows for each process is not split: every process takes all of it,
+    and each counts one share of it. So no process is left without a row, nor with a single one,
+    for which batch norm has no statistics.
+    """
+    size, first = world_size(), rank()
     if size == 1:
         return inputs, targets, 1.0
-    share = len(range(number, len(targets), size))
-    first = number if share else 0  # without a row of its own it takes one that weighs nothing
-    return inputs[first::size], targets[first::size], share * size / len(targets)
+    if len(targets) < 2 * size:
+        return inputs, targets, 1 / size
+    if isinstance(inputs, Tensor):
+        return inputs[first::size], targets[first::size], 1.0
+    return tuple(one[first::size] for one in inputs), targets[first::size], 1.0
 
 
 def mean(values: Tensor) -> Tensor:
-    """The mean over processes, in place. Shape: any."""
+    """The mean over all processes, in place. Shape: any."""
     return total(values).div_(world_size())
 
 
 def total(values: Tensor) -> Tensor:
-    """The sum over processes, in place. Shape: any."""
+    """The sum over all processes, in place. Shape: any."""
     if world_size() > 1:
         dist.all_reduce(values)
     return values
 
 
-def gather(value: Any) -> list:
-    """What each process has, in the order of their ranks."""
+def gather(value: Any) -> list[Any]:
+    """The values of all processes, in the order of their ranks."""
     values = [value] * world_size()
     if world_size() > 1:
         dist.all_gather_object(values, value)
@@ -92,7 +98,7 @@ def gather(value: Any) -> list:
 
 
 def from_first(value: Any) -> Any:
-    """What the first process has."""
+    """The value of the first process."""
     values = [value]
     if world_size() > 1:
         dist.broadcast_object_list(values, 0)
@@ -100,7 +106,7 @@ def from_first(value: Any) -> Any:
 
 
 def same_buffers(model: nn.Module) -> None:
-    """Give every process the first one's running statistics."""
+    """Give every process the buffers of the first one, such as its running statistics."""
     if world_size() > 1:
         for buffer in model.buffers():
             dist.broadcast(buffer, 0)

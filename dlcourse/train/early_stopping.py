@@ -1,4 +1,4 @@
-"""When to stop, as a state machine over scores. It knows nothing of models, so not of torch."""
+"""When to stop training: a state machine over scores. It does not import torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping:
-    """Say of each epoch's score whether it is the best yet, and when to give up.
+    """Decide for each epoch's score whether it is the best so far, and when to give up.
 
-    A score improves on the best when it is better by more than `min_delta`, in the score's own
-    unit, or with `relative` as a share of the best's size (so 0.01 asks -50 to become -49.5 or
-    20 to become 20.2); NaN never improves. The first score is the best yet, unless a `baseline`
-    is to be beaten. After `patience` epochs in a row without improvement `stop` turns true; with
-    patience None it never does.
+    patience: stop after so many epochs in a row without improvement; None: never.
+    min_delta: a score must be better than the best by more than this, in the unit of the score;
+        with relative=True as a share of the best score's size (0.01 asks -50 to become -49.5).
+    mode: "min" or "max", whichever is better. In `fit` leave it out for a score whose direction is
+        known.
+    baseline: a score that the first epoch already has to beat. Without it the first score is the
+        best so far. NaN never improves.
 
     >>> stopping = EarlyStopping(patience=2, mode="min")
     >>> [stopping.update(loss) for loss in (0.9, 0.5, 0.6, 0.7)]
@@ -24,6 +26,7 @@ class EarlyStopping:
     >>> stopping.stop, stopping.best, stopping.best_epoch
     (True, 0.5, 2)
 
+    Raises UsageError for values that make no sense.
     Source: Prechelt 1998, "Early stopping, but when?".
     """
 
@@ -31,28 +34,40 @@ class EarlyStopping:
         self,
         patience: int | None = None,
         min_delta: float = 0.0,
-        mode: str = "max",
+        mode: str | None = None,
         *,
         relative: bool = False,
         baseline: float | None = None,
     ) -> None:
-        if patience is not None and patience < 1:
-            raise UsageError(f"patience must be at least 1 epoch (or None), got {patience}")
-        if not min_delta >= 0:
-            raise UsageError(f"min_delta must be at least 0, got {min_delta}")
-        if mode not in ("min", "max"):
+        if patience is not None and (
+            isinstance(patience, bool) or not isinstance(patience, int) or patience < 1
+        ):
+            raise UsageError(f"patience must be at least 1 epoch (or None), got {patience!r}")
+        if not is_number(min_delta) or not min_delta >= 0:
+            raise UsageError(f"min_delta must be at least 0, got {min_delta!r}")
+        if mode not in (None, "min", "max"):
             raise UsageError(f"mode must be 'min' or 'max', got {mode!r}")
-        if baseline is not None and not math.isfinite(baseline):
-            raise UsageError(f"baseline must be a finite score (or None), got {baseline}")
+        if not isinstance(relative, bool):
+            raise UsageError(f"relative must be True or False, got {relative!r}")
+        if baseline is not None and not (is_number(baseline) and math.isfinite(baseline)):
+            raise UsageError(f"baseline must be a finite score (or None), got {baseline!r}")
         self.patience, self.min_delta, self.mode = patience, min_delta, mode
-        self.relative = relative
+        self.relative, self.baseline = relative, baseline
         worst = math.inf if mode == "min" else -math.inf
         self.best = worst if baseline is None else baseline
         self.best_epoch = 0
         self.epoch = 0
 
+    def fresh(self, mode: str) -> EarlyStopping:
+        """A new one with the same settings, before its first epoch, that judges by `mode`."""
+        return EarlyStopping(
+            self.patience, self.min_delta, mode, relative=self.relative, baseline=self.baseline
+        )
+
     def update(self, score: float) -> bool:
-        """Take the next epoch's score; return whether it is the best so far."""
+        """Take the score of the next epoch and return whether it is the best so far."""
+        if self.mode is None:
+            raise UsageError("EarlyStopping needs mode='min' or mode='max' to compare scores")
         self.epoch += 1
         gain = self.best - score if self.mode == "min" else score - self.best
         least = self.min_delta
@@ -65,13 +80,19 @@ class EarlyStopping:
 
     @property
     def stop(self) -> bool:
-        """Whether patience has run out."""
+        """Whether the patience is used up."""
         return self.patience is not None and self.epoch - self.best_epoch >= self.patience
 
     def state_dict(self) -> dict[str, float | int]:
-        """What `update` has changed, for `load_state_dict`."""
+        """The scores seen so far, for `load_state_dict`."""
         return {"best": self.best, "best_epoch": self.best_epoch, "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, float | int]) -> None:
-        """Go on from what `state_dict` returned."""
-        self.best, self.best_epoch, self.epoch = state["best"], state["best_epoch"], state["epoch"]
+        """Continue from what `state_dict` returned."""
+        self.best = state["best"]
+        self.best_epoch, self.epoch = int(state["best_epoch"]), int(state["epoch"])
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a number; True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

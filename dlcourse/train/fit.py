@@ -1,114 +1,100 @@
-"""The training loop: a pass over the batches, a look at the validation data, again."""
+"""The training loop: a pass over the training batches, a look at the validation data, again."""
 
 from __future__ import annotations
 
 import math
 import time
-import traceback
-from collections.abc import Callable, Iterable, Sequence
-from os import PathLike
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
 
 from dlcourse.errors import NonFiniteLossError, UsageError
-from dlcourse.train import distributed
-from dlcourse.train.callbacks import Callback
+from dlcourse.train import checks, distributed
+from dlcourse.train.early_stopping import EarlyStopping
+from dlcourse.train.execution import Execution, Gradients
 from dlcourse.train.history import History
-from dlcourse.train.metrics import cross_entropy, find, finish
-from dlcourse.train.prepare import prepare
-from dlcourse.train.run import Run
-from dlcourse.train.speed import out_of_memory
+from dlcourse.train.losses import Loss, Objective, cross_entropy, describe_loss, shape_of
+from dlcourse.train.metrics import Mean, Metrics, default_metrics, find_metrics, measure
+from dlcourse.train.prepare import Schedule, prepare
+from dlcourse.train.run import Callback, Run, call, reset_state
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["evaluate", "fit", "predict"]
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-# Steps between two looks at the losses: a look waits for the device, so it is not taken every step.
-LOOK_EVERY = 50
+# Rows at a time if `predict` is given one tensor.
+PREDICT_BATCH = 512
 
 
 def fit(
     model: nn.Module,
-    train: Batches,
-    val: Batches | None = None,
+    train: Any,
+    val: Any = None,
     *,
     epochs: int = 10,
+    loss: Loss = cross_entropy,
     optimizer: str | torch.optim.Optimizer = "adam",
     lr: float | None = None,
-    weight_decay: float = 0.0,
-    decay_vectors: bool = True,
-    schedule: str | Callable[[torch.optim.Optimizer, int], LRScheduler] | None = None,
-    loss: Loss = cross_entropy,
-    label_smoothing: float = 0.0,
-    clip_norm: float | None = None,
-    clip_value: float | None = None,
-    accumulate: int = 1,
+    weight_decay: float | None = None,
+    schedule: Schedule | None = None,
+    gradients: Gradients | None = None,
     average: str | None = None,
-    metrics: Sequence[str | Loss] = ("accuracy",),
-    monitor: str = "accuracy",
-    mode: str = "max",
+    metrics: Metrics | None = None,
+    monitor: str | None = None,
     patience: int | None = None,
-    min_delta: float = 0.0,
-    relative: bool = False,
-    baseline: float | None = None,
-    callbacks: Sequence[Callback] = (),
-    checkpoint: str | PathLike[str] | None = None,
-    resume: bool = False,
-    tensorboard: str | PathLike[str] | None = None,
-    channels_last: bool | None = None,
-    fused: bool | None = None,
-    bf16: bool | None = False,
-    compile: bool | None = False,
-    deterministic: bool = False,
+    early_stopping: EarlyStopping | None = None,
+    callbacks: Callback | Sequence[Callback] = (),
+    execution: Execution | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool | None = None,
 ) -> History:
-    """Train `model` and leave it with the weights of its best epoch on `val`.
+    """Train `model`, and leave it with the weights of its best epoch on `val`.
 
-    train, val: iterables with a length over (inputs, targets); `dlcourse.data` makes them, a
-        DataLoader will do. Without `val` the last weights stay. What targets are is between the
-        data and `loss`: classes, numbers, next tokens, or the inputs again (`Reconstruction`).
-    optimizer: a name from optim.OPTIMIZERS, or an optimizer over the model's parameters.
-    decay_vectors: False spares biases and the parameters of norms the weight decay.
-    schedule: a name from optim.SCHEDULES, or a function (optimizer, steps) -> scheduler; stepped
-        after each step of the optimizer, "halve" (a ReduceLROnPlateau) with each `val` loss.
-    loss(outputs, targets): the mean over the batch, a scalar tensor. label_smoothing: of the
-        cross-entropy that is trained on; validation's is plain.
-    clip_norm, clip_value: the largest norm of all gradients together; largest size of one number.
-    accumulate: batches a step of the optimizer. average: "ema" or "swa", see `Average`; the
+    train, val: iterables with a length over pairs (inputs, targets): those of `dlcourse.data`, a
+        DataLoader, or a list. Inputs may be a tuple of tensors; the model takes them as arguments.
+        Without `val` the last weights stay.
+    loss(outputs, targets): the mean over a batch. The loss decides what is measured unless
+        `metrics` says it: accuracy for class numbers, perplexity for tokens, binary accuracy for
+        binary cross-entropy, and for anything else the loss alone.
+    optimizer: a name from `optim.OPTIMIZERS`, or an optimizer over the model's parameters. lr,
+        weight_decay: None takes the optimizer's own default.
+    schedule: a name from `optim.SCHEDULES`, or a function (optimizer, steps) -> scheduler. It is
+        stepped after every step of the optimizer ("halve": after every epoch).
+    gradients: clipping and accumulation, see Gradients. average: "ema" or "swa", see Average; the
         averaged weights are scored and kept.
-    metrics, monitor, mode: names from METRICS (or functions) to measure on `val`; the one ("loss"
-        too) that decides which epoch is best, and whether "max" or "min" is better.
-    patience, min_delta, relative, baseline: see EarlyStopping. callbacks: see Callback.
-    checkpoint: a folder, see Checkpoint. resume: go on from what is there, as if never stopped.
-    tensorboard: a folder for its logs. channels_last ... deterministic: see Speed.
-    seed: for dropout and every other draw of the model; the order of the batches has the seed of
-        `train`.
-    device: "cpu", "cuda", ... or None for the best there is. progress: None shows a line on stderr
-        where that is a terminal.
+    metrics: what to measure on `val`: names from METRICS, functions (outputs, targets), or objects
+        with `update` and `compute`. monitor: the one that decides which epoch is best, or "loss"
+        (None: the first metric). Whether low or high is better belongs to the metric.
+    patience: stop after so many epochs without improvement. early_stopping: the long form.
+    callbacks: Checkpoint(folder), TensorBoard(folder), CSVLog(path), or your own.
+    execution: how to compute, see Execution. device: "cpu", "cuda", ...; None takes the best one.
+    seed: for dropout and every other random draw of the model; the batches have their own seed.
+    progress: whether to show a line on stderr (None: on a terminal and in a notebook).
 
-    Processes that torchrun started share each batch: see `distributed`.
+    If torchrun started several processes, they share every batch; see `distributed`.
 
-    Raises UsageError for an argument that cannot be, TrainingError for a batch that the device has
-    no memory for, and NonFiniteLossError where a loss turns NaN or infinite: it names the step,
-    carries the History so far as `.history`, and the model then holds its best weights so far
-    (those it came with, where no epoch was scored).
+    Raises UsageError for arguments or data that make no sense, before the first step; TrainingError
+    for a batch that does not fit into memory; and NonFiniteLossError if a loss turns NaN or
+    infinite. The last one names the step and carries the History as `.history`; the model then
+    holds its best weights so far (its first ones if no epoch was scored).
     """
-    run = prepare(**locals())
+    run = prepare(
+        model, train, val, epochs=epochs, loss=loss, optimizer=optimizer, lr=lr,
+        weight_decay=weight_decay, schedule=schedule, gradients=gradients, average=average,
+        metrics=metrics, monitor=monitor, patience=patience, early_stopping=early_stopping,
+        callbacks=callbacks, execution=execution, seed=seed, device=device, progress=progress,
+    )  # fmt: skip
     history = run.history
     try:
         with run.session():
             while run.epoch <= epochs and not run.stop:
                 start = time.perf_counter()
-                row = {"epoch": run.epoch, "train_loss": train_epoch(run, train)}
+                train_loss = train_epoch(run, train)
+                row = {"epoch": run.epoch, "lr": run.epoch_lr, "train_loss": train_loss}
                 if val is not None:
-                    with run.speed.autocast():
-                        scores = evaluate(run.scored, val, loss=loss, metrics=metrics, shared=True)
-                    check_scores(scores, row)
+                    scores = validate(run, val)
                     row |= {f"val_{name}": score for name, score in scores.items()}
                     run.judge(scores)
                 run.end_epoch(row | {"seconds": time.perf_counter() - start})
@@ -124,102 +110,163 @@ def fit(
     return history
 
 
-def train_epoch(run: Run, batches: Batches) -> float:
-    """One pass over `batches`; returns the mean of the batches' losses."""
-    run.model.train()
-    if run.step == 0:
-        reset_state(run.model)
-    run.optimizer.zero_grad()
-    for inputs, targets in run.left(batches):
-        run.samples += len(targets)
-        inputs, targets, weight = distributed.my_rows(inputs, targets)
-        inputs, targets = run.speed.inputs(inputs), run.speed.targets(targets)
-        share = weight / run.group_size
-        try:
-            with run.speed.autocast():
-                batch_loss = run.loss(run.net(inputs), targets)
-            (batch_loss if share == 1 else batch_loss * share).backward()
-        except torch.OutOfMemoryError as error:
-            traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
-            raise out_of_memory(run.model, run.loss, inputs, targets) from None
-        run.losses.append(batch_loss.detach() if weight == 1 else batch_loss.detach() * weight)
-        run.step += 1
-        if run.group_ends:
-            run.clip()
-            run.optimizer.step()
-            run.optimizer.zero_grad()
-            run.after_step()
-        if run.step % LOOK_EVERY == 0:
-            check_finite(run.losses[-LOOK_EVERY:], run)
-    check_finite(run.losses[-LOOK_EVERY:], run)
-    if run.average:
-        run.average.on_epoch(run.epoch)
-    return distributed.mean(torch.stack(run.losses)).mean().item()
+def train_epoch(run: Run, batches: Any) -> float:
+    """One pass over `batches`. Returns the mean loss over all targets."""
+    run.start_epoch()
+    with run.explained():
+        for inputs, targets in run.remaining(batches):
+            with run.placement.autocast():
+                outputs = call(run.net, inputs)
+                loss = run.loss(outputs, targets)
+            run.backward(loss)
+            step = run.step_is_due
+            if step:
+                run.step_optimizer()
+            run.end_batch(step)
+    return run.end_pass()
+
+
+def validate(run: Run, val: Any) -> dict[str, float]:
+    """The scores on `val`. Raises NonFiniteLossError if the loss is NaN or infinite."""
+    with run.placement.autocast():
+        scores = evaluate(run.scored, val, loss=run.objective, metrics=run.metrics, shared=True)
+    if math.isfinite(scores["loss"]):
+        return scores
+    where = checks.non_finite_batch(val)
+    advice = "look at the validation data, and at layers that differ in eval mode (batch norm)"
+    if where:
+        advice = f"val holds NaN or infinite numbers in the {where}; {checks.CLEAN}"
+    raise NonFiniteLossError(
+        f"the validation loss is {scores['loss']} after epoch {run.epoch}, and the training loss "
+        f"is not; {advice}; the best weights so far are kept"
+    )
 
 
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
-    batches: Batches,
+    batches: Any,
     *,
     loss: Loss = cross_entropy,
-    metrics: Sequence[str | Loss] = ("accuracy",),
+    metrics: Metrics | None = None,
     shared: bool = False,
 ) -> dict[str, float]:
-    """The mean `loss` and `metrics` of `model` over `batches`, in eval mode: {"loss": ..., ...}.
+    """Measure `model` in eval mode: {"loss": ..., "accuracy": ...}.
 
-    Batches count by their number of targets, so a short last batch is weighed rightly, and the
-    means of a language model are means over tokens.
-    shared: whether each of several processes takes its rows of the batches; all return the same.
+    loss, metrics: as in `fit`. Scores are means over all targets of `batches`, so a short last
+    batch counts by its size, and those of a language model are means over tokens.
+    shared: several processes share every batch, and all return the same scores.
+
+    Raises UsageError for data that do not fit the loss or a metric.
     """
-    measures = {"loss": loss, **find(metrics)}
+    objective = describe_loss(loss)
+    objective = replace(objective, loss=objective.evaluate)
+    device = next(model.parameters()).device
+    if isinstance(objective.loss, nn.Module):
+        objective.loss.to(device)
+    found = None if metrics is None else find_metrics(metrics)
+    # An epoch metric needs all rows, and no way to add up those of several processes is known.
+    shared = shared and not any(hasattr(one, "update") for one in (found or {}).values())
+    measures: dict[str, Any] = {}
     model.eval()
     reset_state(model)
     if shared:
         distributed.same_buffers(model)
-    device = next(model.parameters()).device
-    sums, count = torch.zeros(len(measures), device=device), 0
-    for inputs, targets in batches:
-        size = targets.numel()
-        weight = size
+    for batch in batches:
+        inputs, targets = batch if measures else checks.check_batch("the data", batch, model)
+        share = 1.0
         if shared:
-            inputs, targets, part = distributed.my_rows(inputs, targets)
-            weight = size * part / distributed.world_size()
-        targets = targets.to(device)
-        outputs = model(inputs.to(device))
-        values = torch.stack([measure(outputs, targets) for measure in measures.values()])
-        sums += values * weight
-        count += size
-    if count == 0:
+            inputs, targets, share = distributed.my_rows(inputs, targets)
+        inputs, targets = on(device, inputs), targets.to(device)
+        outputs = call(model, inputs)
+        first = not measures
+        if first:
+            checks.check_outputs("the data", objective, outputs, targets)
+            if found is None:
+                found = find_metrics(default_metrics(objective, targets))
+            measures = start(found or {}, objective, shared)
+        for name, one in measures.items():
+            if not first:
+                update(one, outputs, targets, share)
+                continue
+            metric = None if found is None else found.get(name)
+            with checks.watched(name, metric, objective, outputs, targets):
+                update(one, outputs, targets, share)
+    if not measures:
         raise UsageError("there is no batch to evaluate on")
-    means = ((distributed.total(sums) if shared else sums) / count).tolist()
-    return {name: finish(measures[name], mean) for name, mean in zip(measures, means, strict=True)}
+    return {name: result(name, one) for name, one in measures.items()}
 
 
-def reset_state(model: nn.Module) -> None:
-    """Start a pass with a fresh hidden state where `model` carries one from batch to batch."""
-    if hasattr(model, "reset_state"):
-        model.reset_state()
+def start(metrics: Mapping[str, Any], objective: Objective, shared: bool) -> dict[str, Any]:
+    """What collects the loss and each metric over a pass."""
+    measures: dict[str, Any] = {"loss": Mean(objective, objective.weight)}
+    measures |= {name: measure(metric, objective) for name, metric in metrics.items()}
+    for one in measures.values():
+        if isinstance(one, Mean):
+            one.shared = shared
+    return measures
 
 
-def check_finite(newest: list[Tensor], run: Run) -> None:
-    """Raise NonFiniteLossError for the first loss that is NaN or infinite, with its step."""
-    values = distributed.mean(torch.stack(newest))
-    if not values.isfinite().all():
-        values = values.tolist()
-        place = next(i for i, value in enumerate(values) if not math.isfinite(value))
-        raise NonFiniteLossError(
-            f"the loss is {values[place]} at step {run.step - len(values) + place + 1} of epoch "
-            f"{run.epoch}; try a smaller lr, or look for a division or log of 0; "
-            "the best weights so far are kept"
+def update(measure: Any, outputs: Any, targets: Tensor, share: float) -> None:
+    if isinstance(measure, Mean):
+        measure.update(outputs, targets, share)
+        return
+    # Tensors made in inference mode could not be changed in place by the metric's owner later.
+    with torch.inference_mode(False), torch.no_grad():
+        given = outputs.clone() if isinstance(outputs, Tensor) else outputs
+        measure.update(given, targets.clone())
+
+
+def result(name: str, measure: Any) -> float:
+    with torch.inference_mode(False), torch.no_grad():
+        value = measure.compute()
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if not isinstance(value, int | float):
+        raise UsageError(f"metric {name!r} must compute one number, got {shape_of(value)}")
+    return float(value)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, batches: Any) -> Tensor:
+    """The outputs of `model` in eval mode for all inputs, in order, on the CPU.
+
+    batches: pairs (inputs, targets), whose targets are not used; or batches of inputs alone; or
+        one tensor of inputs (N, *). The logits of a classifier become classes by `.argmax(-1)`.
+
+    Returns the outputs as one tensor, (N, *). Raises UsageError if there are none, or if they are
+    not tensors of the same shape.
+    """
+    device, training = next(model.parameters()).device, model.training
+    if isinstance(batches, Tensor):
+        batches = batches.split(PREDICT_BATCH)
+    parts = []
+    model.eval()
+    reset_state(model)
+    try:
+        for batch in batches:
+            pair = isinstance(batch, tuple | list) and len(batch) == 2
+            outputs = call(model, on(device, batch[0] if pair else batch))
+            if not isinstance(outputs, Tensor):
+                raise UsageError(
+                    f"predict takes models that return a tensor, got {shape_of(outputs)}"
+                )
+            parts.append(outputs.cpu())
+    finally:
+        model.train(training)
+        reset_state(model)
+    if not parts:
+        raise UsageError("there is no batch to predict")
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise UsageError(
+            f"the outputs of the batches have the shapes {tuple(parts[0].shape)} and "
+            f"{tuple(parts[-1].shape)}, which do not make one tensor; predict batch by batch"
         )
+    return torch.cat(parts)
 
 
-def check_scores(scores: dict[str, float], row: dict[str, float]) -> None:
-    """Raise NonFiniteLossError where the validation loss is NaN or infinite and training's not."""
-    if not math.isfinite(scores["loss"]):
-        raise NonFiniteLossError(
-            f"the validation loss is {scores['loss']} after epoch {row['epoch']}, the training "
-            f"loss {row['train_loss']:.4g}; look at the validation data, and at layers that differ "
-            "in eval mode (batch norm, dropout); the best weights so far are kept"
-        )
+def on(device: torch.device, inputs: Any) -> Any:
+    """`inputs` on `device`: one tensor, or each of several."""
+    if isinstance(inputs, Tensor):
+        return inputs.to(device)
+    return tuple(one.to(device) for one in inputs)

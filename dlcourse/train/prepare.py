@@ -3,150 +3,376 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from dlcourse import optim
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.runtime import pick_device, versions
-from dlcourse.train import distributed
+from dlcourse.train import checks, distributed
 from dlcourse.train.averaging import Average
 from dlcourse.train.checkpoint import Checkpoint
-from dlcourse.train.early_stopping import EarlyStopping
+from dlcourse.train.early_stopping import EarlyStopping, is_number
+from dlcourse.train.execution import Execution, Gradients, Placement
 from dlcourse.train.history import History
-from dlcourse.train.metrics import cross_entropy, find
-from dlcourse.train.progress import Progress
-from dlcourse.train.run import Run
-from dlcourse.train.speed import Speed
-from dlcourse.train.tensorboard import TensorBoard
+from dlcourse.train.loggers import Progress
+from dlcourse.train.losses import Loss, Objective, describe_loss
+from dlcourse.train.metrics import (
+    METRICS,
+    Mean,
+    Metrics,
+    default_metrics,
+    find_metrics,
+    measure,
+    mode_of,
+)
+from dlcourse.train.reconstruction import Reconstruction
+from dlcourse.train.run import Callback, Run, call, reset_state, same_generators
 
-__all__ = ["prepare"]
+__all__ = ["Schedule", "check_whole", "prepare"]
 
-# Arguments that the History's config holds as they are.
-WRITTEN = (
-    "epochs", "lr", "weight_decay", "decay_vectors", "label_smoothing", "clip_norm", "clip_value",
-    "accumulate", "average", "monitor", "mode", "patience", "min_delta", "relative", "baseline",
-)  # fmt: skip
-KNOBS = ("channels_last", "fused", "bf16", "compile", "deterministic")
-
-
-def prepare(**given: Any) -> Run:
-    """The Run that `fit` was asked for; `given` are all its arguments. Raises UsageError."""
-    check(given)
-    model, train = given["model"], given["train"]
-    device = pick_device(given["device"])
-    distributed.join(device)
-    torch.manual_seed(given["seed"] + distributed.rank())
-    steps = given["epochs"] * len(train)
-    speed = Speed(model, device, **{name: given[name] for name in KNOBS}, steps=steps)
-    speed.place(model)
-    optimizer = build_optimizer(given, speed)
-    stopping = EarlyStopping(
-        given["patience"],
-        given["min_delta"],
-        given["mode"],
-        relative=given["relative"],
-        baseline=given["baseline"],
-    )
-    loss, smoothing = given["loss"], given["label_smoothing"]
-    return Run(
-        model=model,
-        net=speed.compiled(distributed.wrap(model)),
-        speed=speed,
-        optimizer=optimizer,
-        scheduler=build_schedule(given, optimizer),
-        stopping=stopping,
-        history=describe(given, device),
-        loss=functools.partial(loss, label_smoothing=smoothing) if smoothing else loss,
-        epochs=given["epochs"],
-        steps=len(train),
-        monitor=given["monitor"],
-        accumulate=given["accumulate"],
-        clip_norm=given["clip_norm"],
-        clip_value=given["clip_value"],
-        average=Average(given["average"], model, given["epochs"]) if given["average"] else None,
-        callbacks=callbacks(given),
-        rank=distributed.rank(),
-        first_pass=getattr(train, "epoch", 0),
-        generator=getattr(train, "generator", None),
-    )
+Schedule = str | Callable[[torch.optim.Optimizer, int], Any]
 
 
-def check(given: dict[str, Any]) -> None:
-    """Refuse what cannot be."""
-    names = ["loss", *find(given["metrics"])]
-    for name in ("epochs", "accumulate"):
-        if given[name] < 1:
-            raise UsageError(f"{name} must be at least 1, got {given[name]}")
-    for name in ("clip_norm", "clip_value"):
-        if given[name] is not None and not given[name] > 0:
-            raise UsageError(f"{name} must be above 0 (or None), got {given[name]}")
-    if given["val"] is not None and given["monitor"] not in names:
-        raise UnknownNameError("monitor", given["monitor"], names)
-    if len(given["train"]) == 0:
-        raise UsageError("train holds no batch: is batch_size larger than the data?")
-    if given["val"] is None and given["schedule"] == "halve":
-        raise UsageError("schedule 'halve' looks at the validation loss: give val")
-    if not 0 <= given["label_smoothing"] < 1:
-        raise UsageError(
-            f"label_smoothing must be at least 0 and below 1, got {given['label_smoothing']}"
-        )
-    if given["label_smoothing"] and given["loss"] is not cross_entropy:
-        raise UsageError("label_smoothing is for loss=cross_entropy; leave one of the two out")
-    if given["resume"] and given["checkpoint"] is None:
-        raise UsageError("resume=True needs checkpoint=FOLDER, where the run was written")
+def prepare(
+    model: nn.Module,
+    train: Any,
+    val: Any,
+    *,
+    epochs: int,
+    loss: Loss,
+    optimizer: str | torch.optim.Optimizer,
+    lr: float | None,
+    weight_decay: float | None,
+    schedule: Schedule | None,
+    gradients: Gradients | None,
+    average: str | None,
+    metrics: Metrics | None,
+    monitor: str | None,
+    patience: int | None,
+    early_stopping: EarlyStopping | None,
+    callbacks: Callback | Sequence[Callback],
+    execution: Execution | None,
+    seed: int,
+    device: str | torch.device | None,
+    progress: bool | None,
+) -> Run:
+    """The Run for the arguments of `fit`. Raises UsageError for arguments that make no sense."""
+    check_model(model)
+    checks.check_batches("train", train)
+    check_whole("epochs", epochs, 1)
+    check_whole("seed", seed, 0)
+    if progress not in (None, True, False):
+        raise UsageError(f"progress must be True, False or None, got {progress!r}")
+    gradients = gradients or Gradients()
+    execution = execution or Execution()
+    check_kind("gradients", gradients, Gradients)
+    check_kind("execution", execution, Execution)
+    stopping = choose_stopping(patience, early_stopping)
+    made_callbacks = choose_callbacks(callbacks, progress)
+    objective = describe_loss(loss)
+    if val is None:
+        refuse_without_val(metrics, monitor, patience, early_stopping, schedule)
+    else:
+        checks.check_batches("val", val)
 
-
-def build_optimizer(given: dict[str, Any], speed: Speed) -> torch.optim.Optimizer:
-    if not isinstance(given["optimizer"], str):
-        return given["optimizer"]
-    model, weight_decay = given["model"], given["weight_decay"]
-    params = model.parameters()
-    if not given["decay_vectors"]:
-        params = optim.spare_vectors(model, weight_decay)
-    settings = {"weight_decay": weight_decay, **speed.optimizer_settings(given["optimizer"])}
-    return optim.build(given["optimizer"], params, given["lr"], **settings)
-
-
-def build_schedule(given: dict[str, Any], optimizer: torch.optim.Optimizer) -> Any:
-    schedule = given["schedule"]
-    if isinstance(schedule, str):
-        schedule = functools.partial(optim.build_schedule, schedule)
-    steps = given["epochs"] * math.ceil(len(given["train"]) / given["accumulate"])
-    return schedule and schedule(optimizer, steps)
-
-
-def callbacks(given: dict[str, Any]) -> list:
-    """All of the run. Called in this order after an epoch, so a checkpoint knows of the others'
-    wishes; started in the opposite one, so they find what it resumed."""
-    made = [*given["callbacks"], Progress(given["progress"])]
-    if given["tensorboard"] is not None:
-        made.append(TensorBoard(given["tensorboard"]))
-    if given["checkpoint"] is not None:
-        made.append(Checkpoint(given["checkpoint"], given["resume"]))
-    return made
-
-
-def describe(given: dict[str, Any], device: torch.device) -> History:
-    """An empty History that says how the run was asked for."""
-    train = given["train"]
+    place = pick_device(device)
+    distributed.join(place)
+    torch.manual_seed(seed + distributed.rank())
+    steps = len(train)
+    placement = Placement(execution, model, place, steps=epochs * steps)
+    placement.place(model)
+    if isinstance(objective.loss, nn.Module):
+        objective.loss.to(place)
+    made_optimizer = build_optimizer(model, objective, optimizer, lr, weight_decay, placement)
+    chosen: dict[str, Any] = {}
+    if val is not None:
+        with placement.autocast():
+            chosen = choose_metrics(model, val, objective, metrics)
+    name, mode = choose_monitor(monitor, chosen, stopping)
     config = {
-        "model": type(given["model"]).__name__,
-        "parameters": sum(p.numel() for p in given["model"].parameters()),
-        **{name: name_of(given[name]) for name in ("optimizer", "schedule", "loss")},
-        **{name: given[name] for name in WRITTEN},
-        "metrics": list(find(given["metrics"])),
+        "model": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "epochs": epochs,
+        "optimizer": name_of(optimizer),
+        "schedule": name_of(schedule),
+        **describe_optimizer(made_optimizer),
+        **objective.as_config(),
+        **asdict(gradients),
+        "average": average,
+        "metrics": list(chosen),
+        "monitor": name if val is not None else None,
+        "mode": mode if val is not None else None,
+        "patience": stopping.patience,
+        "min_delta": stopping.min_delta,
+        "relative": stopping.relative,
+        "baseline": stopping.baseline,
         "batch_size": getattr(train, "batch_size", None),
         "data_seed": getattr(train, "seed", None),
     }
     source = getattr(train, "source", "")
-    return History(config, given["seed"], str(device), source, versions())
+    return Run(
+        model=model,
+        net=placement.compiled(distributed.wrap(model)),
+        placement=placement,
+        optimizer=made_optimizer,
+        scheduler=build_schedule(
+            schedule, made_optimizer, epochs * math.ceil(steps / gradients.accumulate)
+        ),
+        stopping=stopping.fresh(mode),
+        history=History(config, seed, str(place), source, versions()),
+        objective=objective,
+        metrics=chosen,
+        monitor=name,
+        epochs=epochs,
+        steps=steps,
+        gradients=gradients,
+        average=Average(average, model, epochs) if average is not None else None,
+        callbacks=made_callbacks,
+        rank=distributed.rank(),
+        first_pass=getattr(train, "epoch", 0),
+        train=train,
+    )
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise UsageError unless `value` is an int (True is none) of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise UsageError(f"{name} must be at least {least}, got {value}")
+
+
+def check_kind(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise UsageError(f"{name} must be {kind.__name__}(...), got {value!r}")
+
+
+def check_model(model: Any) -> None:
+    if isinstance(model, type):
+        raise UsageError(f"model is the class {model.__name__}; give an instance")
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model must be a torch.nn.Module, got {model!r}")
+    if not any(p.requires_grad for p in model.parameters()):
+        other = next((name for name in ("learn", "fit") if hasattr(model, name)), None)
+        fix = (
+            f"it has a method of its own: {type(model).__name__}.{other}"
+            if other
+            else ("set requires_grad=True for those to train")
+        )
+        raise UsageError(f"{type(model).__name__} has no parameters that gradients train; {fix}")
+
+
+def choose_stopping(patience: int | None, given: EarlyStopping | None) -> EarlyStopping:
+    if given is None:
+        return EarlyStopping(patience)
+    check_kind("early_stopping", given, EarlyStopping)
+    if patience is not None:
+        raise UsageError(
+            "patience is the short form of early_stopping=EarlyStopping(patience=...); give one"
+        )
+    return given
+
+
+def choose_callbacks(given: Callback | Sequence[Callback], progress: bool | None) -> list[Callback]:
+    """All callbacks of the run, checkpoints last.
+
+    After an epoch they are called in this order, so a checkpoint knows what the others decided;
+    they are started in the opposite one, so the others find what the checkpoint resumed.
+    """
+    callbacks = [given] if isinstance(given, Callback) else list(given)
+    for one in callbacks:
+        if not isinstance(one, Callback):
+            kind = one.__name__ if isinstance(one, type) else repr(one)
+            fix = "give an instance" if isinstance(one, type) else "write a subclass of Callback"
+            raise UsageError(f"callbacks must be instances of Callback, got {kind}; {fix}")
+    callbacks.append(Progress(progress))
+    return sorted(callbacks, key=lambda one: isinstance(one, Checkpoint))
+
+
+def refuse_without_val(
+    metrics: Metrics | None,
+    monitor: str | None,
+    patience: int | None,
+    early_stopping: EarlyStopping | None,
+    schedule: Schedule | None,
+) -> None:
+    """Refuse arguments that have no effect without validation data."""
+    given = {
+        "metrics": metrics, "monitor": monitor, "patience": patience,
+        "early_stopping": early_stopping,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} is measured on validation data; give val, or leave it out")
+    if schedule == "halve":
+        raise UsageError("schedule 'halve' looks at the validation loss: give val")
+
+
+def build_optimizer(
+    model: nn.Module,
+    objective: Objective,
+    optimizer: str | torch.optim.Optimizer,
+    lr: float | None,
+    weight_decay: float | None,
+    placement: Placement,
+) -> torch.optim.Optimizer:
+    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+        if value is not None and not (is_number(value) and math.isfinite(value)):
+            raise UsageError(f"{name} must be a finite number (or None), got {value!r}")
+    own = {id(p) for p in model.parameters()}
+    of_loss = list(objective.loss.parameters()) if isinstance(objective.loss, nn.Module) else []
+    if isinstance(optimizer, str):
+        if any(p.requires_grad for p in of_loss):
+            raise UsageError(
+                f"loss {objective.name} has parameters of its own; give an optimizer over them and "
+                "those of the model"
+            )
+        settings = placement.optimizer_settings(optimizer)
+        return optim.build(optimizer, model.parameters(), lr, weight_decay, **settings)
+    if isinstance(optimizer, type):
+        raise UsageError(
+            f"optimizer is the class {optimizer.__name__}; give a name ({', '.join(OPTIMIZERS)}) "
+            f"or an instance: {optimizer.__name__}(model.parameters(), lr=...)"
+        )
+    check_kind("optimizer", optimizer, torch.optim.Optimizer)
+    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+        if value is not None:
+            raise UsageError(
+                f"{name} is ignored if optimizer is an object; give it to "
+                f"{type(optimizer).__name__}(..., {name}=...)"
+            )
+    allowed = own | {id(p) for p in of_loss}
+    for group in optimizer.param_groups:
+        if any(id(p) not in allowed for p in group["params"]):
+            raise UsageError(
+                "optimizer holds parameters that are not this model's; make it from "
+                "model.parameters() after the model is complete"
+            )
+    return optimizer
+
+
+OPTIMIZERS = optim.OPTIMIZERS
+
+
+def describe_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The learning rate and every other setting that the optimizer really has."""
+    groups = optimizer.param_groups
+    settings = {
+        name: value.tolist() if isinstance(value, torch.Tensor) else value
+        for name, value in groups[0].items()
+        if name != "params"
+    }
+    for name in ("lr", "weight_decay"):
+        values = [group.get(name) for group in groups]
+        if any(value != values[0] for value in values):
+            settings[name] = values
+    settings = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
+    }
+    return {
+        "lr": settings.pop("lr", None),
+        "weight_decay": settings.pop("weight_decay", None),
+        "optimizer_settings": settings,
+    }
+
+
+def build_schedule(schedule: Schedule | None, optimizer: torch.optim.Optimizer, steps: int) -> Any:
+    if schedule is None:
+        return None
+    if isinstance(schedule, str):
+        return optim.build_schedule(schedule, optimizer, steps)
+    if isinstance(schedule, LRScheduler | type) or not callable(schedule):
+        raise UsageError(
+            "schedule must be a name or a function (optimizer, steps) -> scheduler, such as lambda "
+            f"optimizer, steps: StepLR(optimizer, steps // 3); got {name_of(schedule)}"
+        )
+    made = schedule(optimizer, steps)
+    if not hasattr(made, "step"):
+        raise UsageError(f"schedule {name_of(schedule)} must return a scheduler, got {made!r}")
+    return made
+
+
+def choose_metrics(
+    model: nn.Module, val: Any, objective: Objective, metrics: Metrics | None
+) -> dict[str, Any]:
+    """The metrics by name, as asked for or as fit the loss, tried on the first batch of `val`.
+
+    The generators and the model are left as they were.
+    """
+    device = next(model.parameters()).device
+    with same_generators(val), torch.inference_mode(), checks.explained("val"):
+        inputs, targets = checks.check_batch("val", next(iter(val)), model)
+        training = model.training
+        model.eval()
+        reset_state(model)
+        several = isinstance(inputs, tuple)
+        inputs = tuple(one.to(device) for one in inputs) if several else inputs.to(device)
+        targets = targets.to(device)
+        outputs = call(model, inputs)
+        checks.check_outputs("val", objective, outputs, targets)
+        checks.check_all_labels("val", val, objective, outputs)
+        with checks.watched("loss", None, objective, outputs, targets):
+            checks.check_scalar(objective, objective(outputs, targets))
+        chosen: Metrics
+        if metrics is not None:
+            chosen = metrics
+        else:
+            chosen = () if isinstance(val, Reconstruction) else default_metrics(objective, targets)
+        found = find_metrics(chosen)
+        for name, metric in found.items():
+            tried = measure(metric, objective)
+            if isinstance(tried, Mean):  # another object would remember this batch
+                with checks.watched(name, metric, objective, outputs, targets):
+                    tried.update(outputs, targets)
+        reset_state(model)
+        model.train(training)
+    return found
+
+
+def choose_monitor(
+    monitor: str | None, metrics: dict[str, Any], stopping: EarlyStopping
+) -> tuple[str, str]:
+    """The score that decides which epoch is best, and its direction."""
+    if monitor is None:
+        first = next(iter(metrics), None)
+        known = first is not None and (mode_of(metrics[first]) or stopping.mode)
+        monitor = first if first is not None and known else "loss"
+    elif monitor != "loss" and monitor not in metrics:
+        if monitor in METRICS:
+            raise UsageError(
+                f"monitor {monitor!r} is not measured; add it: metrics={[*metrics, monitor]}"
+            )
+        raise UnknownNameError("monitor", monitor, ["loss", *metrics])
+    mode = "min" if monitor == "loss" else mode_of(metrics[monitor])
+    if mode and stopping.mode and mode != stopping.mode:
+        raise UsageError(
+            f"mode={stopping.mode!r}, but {monitor} is better if it is "
+            f"{'low' if mode == 'min' else 'high'}; leave mode out"
+        )
+    if not (mode or stopping.mode):
+        raise UsageError(
+            f"whether a low or a high {monitor} is better is unknown; give "
+            "early_stopping=EarlyStopping(mode='min') or mode='max'"
+        )
+    return monitor, mode or stopping.mode or "min"
 
 
 def name_of(value: Any) -> str | None:
-    """How the History names what may be a name, a function or an object."""
+    """The name under which the History records a name, a function or an object."""
     if value is None or isinstance(value, str):
         return value
-    return getattr(value, "__name__", type(value).__name__)
+    while isinstance(value, functools.partial):
+        value = value.func
+    return (
+        value.__name__
+        if inspect.isroutine(value) or isinstance(value, type)
+        else (type(value).__name__)
+    )

@@ -1,22 +1,23 @@
-"""Training without labels: each image is its own target."""
+"""Training without labels: the inputs are the targets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Reconstruction", "squared_error"]
+__all__ = ["Reconstruction"]
 
 
 class Reconstruction:
-    """`batches` with each target replaced by its inputs: what an autoencoder is given to `fit`.
+    """`batches` with every target replaced by its inputs, for training an autoencoder.
 
-    >>> fit(autoencoder, Reconstruction(train), Reconstruction(val), loss=squared_error,
-    ...     metrics=(), monitor="loss", mode="min")  # doctest: +SKIP
+    >>> fit(autoencoder, Reconstruction(train), Reconstruction(val),
+    ...     loss=squared_error)  # doctest: +SKIP
     """
 
-    def __init__(self, batches) -> None:
+    def __init__(self, batches: Any) -> None:
         self.batches = batches
 
     def __len__(self) -> int:
@@ -25,13 +26,9 @@ class Reconstruction:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return ((inputs, inputs) for inputs, _ in self.batches)
 
-    def __getattr__(self, name: str) -> object:
-        """`batch_size`, `seed`, `source`, `set_epoch` and all else is that of the batches."""
-        if name == "batches":  # while being copied or unpickled
+    def __getattr__(self, name: str) -> Any:
+        """Every other attribute (`batch_size`, `seed`, `set_epoch`) is that of the batches."""
+        # `batches` is missing while an object is copied or unpickled. Labels are not the targets.
+        if name in ("batches", "labels"):
             raise AttributeError(name)
         return getattr(self.batches, name)
-
-
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Squared differences summed over a sample, mean over samples. Shape: (N, *) twice -> ()."""
-    return (outputs - targets).square().sum() / len(outputs)

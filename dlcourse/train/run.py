@@ -1,11 +1,13 @@
-"""Where a training run stands: what callbacks see, what a checkpoint holds."""
+"""A training run: its state, which a checkpoint holds, and the callbacks that watch it."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,128 +15,274 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.data import DataLoader
 
-from dlcourse.train import distributed
+from dlcourse.errors import NonFiniteLossError
+from dlcourse.train import checks, distributed
 from dlcourse.train.averaging import Average
-from dlcourse.train.callbacks import Callback
 from dlcourse.train.early_stopping import EarlyStopping
+from dlcourse.train.execution import Gradients, Placement, memory_advice
 from dlcourse.train.history import History
-from dlcourse.train.speed import Speed
+from dlcourse.train.losses import Objective
+from dlcourse.train.metrics import weighted_sums
 
-__all__ = ["Run"]
+__all__ = ["Callback", "Run", "call", "find_generators", "reset_state"]
+
+# Steps between two looks at the losses. A look waits for the device, so not every step has one.
+LOOK_EVERY = 50
+
+
+class Callback:
+    """Called by `fit` with the Run, which holds the model, the optimizer and the History.
+
+    Set `run.stop` to a reason, and training ends after the current epoch. Early stopping:
+
+    >>> class Patience(Callback):
+    ...     def __init__(self, epochs):
+    ...         self.epochs = epochs
+    ...
+    ...     def on_epoch(self, run):
+    ...         losses = run.history["val_loss"]
+    ...         if len(losses) - 1 - losses.index(min(losses)) >= self.epochs:
+    ...             run.stop = f"no lower loss for {self.epochs} epochs"
+
+    If several processes train together, each calls its own callbacks; only one of them has
+    `run.rank` 0.
+    """
+
+    def on_start(self, run: Run) -> None:
+        """Called before the first epoch, or where a resumed run continues."""
+
+    def on_step(self, run: Run) -> None:
+        """Called after each step of the optimizer: `run.step` batches of the epoch are done."""
+
+    def on_epoch(self, run: Run) -> None:
+        """Called after each epoch: `run.history.epochs[-1]` is its row."""
+
+    def on_end(self, run: Run) -> None:
+        """Called when training has ended, also by an error."""
 
 
 @dataclass(eq=False)
 class Run:
-    """All that changes while `fit` runs.
+    """The state of a run of `fit`.
 
-    net: what is called for the outputs: the model, shared among processes or compiled or as it is.
-    epochs: that will be. steps: batches an epoch. step: batches done of the current epoch.
-    accumulate: batches a step of the optimizer. loss: what is trained on.
-    samples: trained on so far, by all processes. losses: of the current epoch's batches, () each.
-    stop: a reason to end training after this epoch, else None. rank: of this process among several.
+    net: what computes the outputs: the model, perhaps compiled or shared among processes.
+    metrics: by name. monitor: the name of the score that decides which epoch is best.
+    epochs: how many there will be. steps: batches in an epoch. step: batches done in this epoch.
+    samples: how many were trained on so far, by all processes.
+    losses: one () tensor for each batch of the current epoch. weights: what each of them counts.
+    stop: a reason to end training after this epoch, else None. rank: of this process.
     first_pass: the pass over the training data (see `set_epoch`) that is epoch 1.
-    generator: a DataLoader's own, which its order is drawn from.
+    generators: every random generator that was found in the training data.
     """
 
     model: nn.Module
     net: nn.Module
-    speed: Speed
+    placement: Placement
     optimizer: torch.optim.Optimizer
     scheduler: Any
     stopping: EarlyStopping
     history: History
-    loss: Callable[[Tensor, Tensor], Tensor]
+    objective: Objective
+    metrics: Mapping[str, Any]
+    monitor: str
     epochs: int
     steps: int
-    monitor: str
-    accumulate: int = 1
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    gradients: Gradients
     average: Average | None = None
     callbacks: Sequence[Callback] = ()
     rank: int = 0
     first_pass: int = 0
-    generator: torch.Generator | None = None
+    train: Any = None
     step: int = 0
     samples: int = 0
     losses: list[Tensor] = field(default_factory=list)
+    weights: list[Tensor | float] = field(default_factory=list)
     stop: str | None = None
 
     def __post_init__(self) -> None:
-        self.epoch_generators = self.generators()
+        self.generators = find_generators(self.train)
+        self.epoch_generators = generator_states(self.generators)
         self.on_step = [
             one.on_step for one in self.callbacks if type(one).on_step is not Callback.on_step
         ]
         self.plateau = isinstance(self.scheduler, ReduceLROnPlateau)
+        # One process with a step for each batch needs no weights: its gradient is the batch's.
+        self.weighted = self.gradients.accumulate > 1 or distributed.world_size() > 1
+        self.group_weight: Tensor | float = 0.0
+        self.targets: list[Tensor] = []  # of the batches that have no weight yet
+        self.batch: tuple[Any, Tensor] | None = None
+        self.share = 1.0
+        self.checked = False
+        self.epoch_lr = self.lr
         self.keep_weights()
 
     @property
     def epoch(self) -> int:
-        """The current epoch, from 1; after it has ended, the next."""
+        """The current epoch, from 1; between two epochs the next one."""
         return len(self.history) + 1
 
     @property
-    def group_size(self) -> int:
-        """How many batches share the step of the optimizer that the next batch is part of."""
-        if self.accumulate == 1:
-            return 1
-        return min(self.accumulate, self.steps - self.step // self.accumulate * self.accumulate)
+    def lr(self) -> float:
+        """The learning rate of the next step (of the first group of parameters)."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     @property
-    def group_ends(self) -> bool:
-        """Whether a step of the optimizer is due."""
-        return self.step % self.accumulate == 0 or self.step == self.steps
+    def step_is_due(self) -> bool:
+        """Whether the optimizer makes its step after this batch."""
+        done = self.step + 1
+        return done % self.gradients.accumulate == 0 or done == self.steps
 
     @property
     def scored(self) -> nn.Module:
-        """The model that is validated and kept: the average where there is one."""
+        """The model that is validated and kept: the average if there is one."""
         return self.average.model if self.average else self.model
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
-        """Around all training: callbacks start, the last first, and end in the other order."""
+        """Start the callbacks, the last one first, and end them in the opposite order."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.speed.settings())
+            stack.enter_context(self.placement.settings())
             for callback in reversed(self.callbacks):
                 stack.callback(callback.on_end, self)
                 callback.on_start(self)
             yield
 
-    def clip(self) -> None:
-        """Bound the gradients as was asked."""
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        if self.clip_value is not None:
-            nn.utils.clip_grad_value_(self.model.parameters(), self.clip_value)
+    def start_epoch(self) -> None:
+        """Set the model to training mode, with a fresh hidden state unless this is a resume."""
+        self.model.train()
+        self.optimizer.zero_grad()
+        if self.step == 0:
+            self.epoch_lr = self.lr
+            reset_state(self.model)
 
-    def after_step(self) -> None:
-        """All that follows a step of the optimizer."""
-        if self.scheduler and not self.plateau:
-            self.scheduler.step()
+    def remaining(self, batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
+        """The batches of this epoch that are left: this process's rows, on the device."""
+        for batch in self.rest(batches):
+            if not self.checked:
+                checks.check_batch("train", batch, self.model)
+            inputs, targets = batch
+            self.samples += len(targets)
+            inputs, targets, self.share = distributed.my_rows(inputs, targets)
+            self.batch = self.placement.inputs(inputs), self.placement.targets(targets)
+            yield self.batch
+
+    def loss(self, outputs: Any, targets: Tensor) -> Tensor:
+        """The loss of a batch; losses of auxiliary classifiers (GoogLeNet) count as it says."""
+        auxiliary = getattr(self.model, "auxiliary_weight", None)
+        if auxiliary is not None and isinstance(outputs, tuple):
+            main, *others = (self.loss(one, targets) for one in outputs)
+            return main + auxiliary * torch.stack(others).sum()
+        if self.checked:
+            return self.objective(outputs, targets)
+        checks.check_outputs("train", self.objective, outputs, targets)
+        checks.check_all_labels("train", self.train, self.objective, outputs)
+        # A batch of one sample broadcasts to itself and shows nothing: look at the next one too.
+        self.checked = len(targets) > 1
+        with checks.watched("loss", None, self.objective, outputs, targets):
+            return checks.check_scalar(self.objective, self.objective(outputs, targets))
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute gradients, and note the loss.
+
+        Batches that share a step count by their number of targets; `step_optimizer` divides.
+        """
+        assert self.batch is not None
+        targets = self.batch[1]
+        if self.weighted:
+            weight = self.objective.weight(targets) * self.share
+            (loss * weight).backward()
+            self.group_weight = self.group_weight + weight
+            self.weights.append(weight)
+        else:
+            loss.backward()
+            self.targets.append(targets)
+        self.losses.append(loss.detach())
+
+    def step_optimizer(self) -> None:
+        """Clip the gradients, make a step of the optimizer, and clear the gradients."""
+        if self.weighted:
+            self.divide_gradients()
+        self.gradients.clip(self.model)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def divide_gradients(self) -> None:
+        """Turn sums over the targets of a group into the mean, over all processes."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        weight = torch.as_tensor(self.group_weight, dtype=torch.float32, device=gradients[0].device)
+        weight = distributed.total(weight.clone()).clamp(min=1e-12)
+        # DistributedDataParallel has already divided by the number of processes.
+        torch._foreach_mul_(gradients, distributed.world_size() / weight)
+        self.group_weight = 0.0
+
+    def end_batch(self, stepped: bool) -> None:
+        """Count the batch, and after a step of the optimizer tell everyone about it."""
+        self.step += 1
+        if stepped:
+            if self.scheduler and not self.plateau:
+                self.scheduler.step()
+            if self.average:
+                self.average.on_step()
+            for tell in self.on_step:
+                tell(self)
+        if self.step % LOOK_EVERY == 0:
+            self.look()
+
+    def settle(self) -> None:
+        """Give every batch its weight."""
+        self.weights += self.objective.weights(self.targets)
+        self.targets = []
+
+    def look(self) -> None:
+        """Raise NonFiniteLossError for the first loss since the last look that is not finite."""
+        self.settle()
+        newest = torch.stack(self.losses[-LOOK_EVERY:])
+        counts = torch.stack(
+            [torch.as_tensor(w, device=newest.device) for w in self.weights[-LOOK_EVERY:]]
+        )
+        # The mean over a batch of ignored targets alone is NaN, and no fault.
+        values = distributed.mean(newest.where(counts > 0, 0.0))
+        if values.isfinite().all():
+            return
+        place, value = next((i, v) for i, v in enumerate(values.tolist()) if not math.isfinite(v))
+        where = checks.non_finite_batch(self.train)
+        advice = "try a smaller lr, or look for a division or log of 0"
+        if where:
+            advice = f"train holds NaN or infinite numbers in the {where}; {checks.CLEAN}"
+        raise NonFiniteLossError(
+            f"the loss is {value} at step {self.step - len(values) + place + 1} of epoch "
+            f"{self.epoch}; {advice}; the best weights so far are kept"
+        )
+
+    def end_pass(self) -> float:
+        """The mean loss over all targets of the epoch, of all processes."""
+        if self.step % LOOK_EVERY:
+            self.look()
         if self.average:
-            self.average.on_step()
-        for call in self.on_step:
-            call(self)
+            self.average.on_epoch(self.epoch)
+        total, count = distributed.total(torch.stack(weighted_sums(self.losses, self.weights)))
+        return (total / count).item() if count else math.nan
 
     def judge(self, scores: dict[str, float]) -> None:
-        """Take the scores of the epoch: is it the best, is it the last?"""
+        """Take the scores of the epoch: is it the best, and is it the last?"""
         if self.plateau:
             self.scheduler.step(scores["loss"])
         if self.stopping.update(scores[self.monitor]):
             self.history.best_epoch = self.epoch
             self.keep_weights()
-        self.heed_patience()
+        self.check_patience()
 
-    def heed_patience(self) -> None:
-        """Stop where it has run out."""
+    def check_patience(self) -> None:
+        """Stop if the patience is used up."""
         if self.stopping.stop:
             self.stop = f"no better {self.monitor} for {self.stopping.patience} epochs"
 
     def end_epoch(self, row: dict[str, float]) -> None:
-        """Write the epoch down."""
+        """Write the epoch into the History and tell the callbacks."""
         self.history.epochs.append(row)
-        self.step, self.losses = 0, []
+        self.step, self.losses, self.weights = 0, [], []
         for callback in self.callbacks:
             callback.on_epoch(self)
 
@@ -146,48 +294,35 @@ class Run:
         """Give the model the best weights so far."""
         self.model.load_state_dict(self.best_weights)
 
-    def left(self, batches: Iterable) -> Iterator:
-        """This epoch's batches, without those done before a resume."""
-        order = batches if hasattr(batches, "set_epoch") else getattr(batches, "sampler", None)
-        if hasattr(order, "set_epoch"):
-            order.set_epoch(self.first_pass + self.epoch - 1)
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn the errors of a batch that does not fit into advice."""
+        try:
+            with checks.explained("train"):
+                yield
+        except torch.OutOfMemoryError as error:
+            assert self.batch is not None
+            traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+            raise memory_advice(self.model, self.objective, *self.batch) from None
+
+    def rest(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches of this epoch without those that were done before a resume."""
+        set_epoch(batches, self.first_pass + self.epoch - 1)
         if not self.step:
-            self.epoch_generators = self.generators()
+            self.epoch_generators = generator_states(self.generators)
             return iter(batches)
-        # The order may be drawn from the generators: they start the epoch again, then go on.
-        now = self.generators()
-        self.set_generators(self.epoch_generators)
+        # The order may be drawn from the generators: replay the epoch's start, then continue.
+        now = generator_states(self.generators)
+        set_generator_states(self.epoch_generators, self.generators)
         rest = iter(batches)
         for _ in range(self.step):
             next(rest)
-        self.set_generators(now)
+        set_generator_states(now, self.generators)
         return rest
 
-    def generators(self) -> dict[str, Any]:
-        """The state of Python's, NumPy's and PyTorch's global generators, and the loader's own."""
-        (_, key, *numpy), (version, python, gauss) = np.random.get_state(), random.getstate()
-        return {
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "numpy": (torch.tensor(key.astype(np.int64)), *numpy),
-            "python": (version, torch.tensor(python), gauss),
-            "loader": self.generator.get_state() if self.generator else None,
-        }
-
-    def set_generators(self, state: dict[str, Any]) -> None:
-        """Put back what `generators` returned."""
-        torch.set_rng_state(state["torch"])
-        for device, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(one, device)
-        key, *numpy = state["numpy"]
-        np.random.set_state(("MT19937", key.numpy().astype(np.uint32), *numpy))
-        version, python, gauss = state["python"]
-        random.setstate((version, tuple(python.tolist()), gauss))
-        if self.generator and state["loader"] is not None:
-            self.generator.set_state(state["loader"])
-
     def state_dict(self) -> dict[str, Any]:
-        """Everything that training needs to go on, in types that weights_only reads."""
+        """Everything that training needs to continue, in types that weights_only can read."""
+        self.settle()
         return {
             "model": self.model.state_dict(),
             "carried": {name: getattr(self.model, name) for name in carried(self.model)},
@@ -200,17 +335,19 @@ class Run:
             "step": self.step,
             "samples": self.samples,
             "losses": self.losses,
+            "weights": self.weights,
+            "epoch_lr": self.epoch_lr,
             # A resumed run may have more patience.
             "stop": None if self.stopping.stop else self.stop,
             "first_pass": self.first_pass,
-            "generators": distributed.gather(self.generators()),
+            "generators": distributed.gather(generator_states(self.generators)),
             "epoch_generators": distributed.gather(self.epoch_generators),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from what `state_dict` returned."""
         self.model.load_state_dict(state["model"])
-        device = self.speed.device
+        device = self.placement.device
         for name, value in state["carried"].items():
             setattr(self.model, name, moved(value, device))
         self.optimizer.load_state_dict(state["optimizer"])
@@ -224,15 +361,131 @@ class Run:
         self.history.__dict__.update(state["history"], config=config)
         self.step, self.samples = state["step"], state["samples"]
         self.losses, self.stop = moved(state["losses"], device), state["stop"]
-        self.heed_patience()
+        self.weights = moved(state["weights"], device)
+        self.epoch_lr = state["epoch_lr"]
+        self.check_patience()
         self.first_pass = state["first_pass"]
         number = self.rank if self.rank < len(state["generators"]) else 0
         self.epoch_generators = state["epoch_generators"][number]
-        self.set_generators(state["generators"][number])
+        set_generator_states(state["generators"][number], self.generators)
+
+
+def call(model: nn.Module, inputs: Any) -> Any:
+    """The outputs of `model`, which takes one tensor, or several as its arguments."""
+    return model(inputs) if isinstance(inputs, Tensor) else model(*inputs)
+
+
+def reset_state(model: nn.Module) -> None:
+    """Clear the hidden state that a recurrent model carries from batch to batch."""
+    reset = getattr(model, "reset_state", None)
+    if callable(reset):
+        reset()
+
+
+def set_epoch(batches: Any, epoch: int) -> None:
+    """Tell `batches`, or its sampler, which epoch the next pass is, where they want to know."""
+    sampler, group = getattr(batches, "sampler", None), getattr(batches, "batch_sampler", None)
+    for order in (batches, sampler, group, getattr(group, "sampler", None)):
+        if order is not None and hasattr(order, "set_epoch"):
+            order.set_epoch(epoch)
+            return
+
+
+def find_generators(root: Any) -> list[Any]:
+    """Every random generator of PyTorch, NumPy or Python in `root` and the objects it holds.
+
+    That covers a DataLoader's own, those of its samplers, and those of its data set and transforms.
+    """
+    found: list[Any] = []
+    seen: set[int] = set()
+
+    def walk(value: Any, depth: int) -> None:
+        if id(value) in seen or depth > 6:
+            return
+        seen.add(id(value))
+        kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+        if isinstance(value, kinds):
+            found.append(value)
+        elif isinstance(value, list | tuple) and len(value) <= 100:
+            for one in value:
+                walk(one, depth + 1)
+        elif hasattr(value, "__dict__") and not isinstance(value, Tensor | nn.Module | type):
+            for name, one in list(vars(value).items()):
+                if name != "_iterator":
+                    walk(one, depth + 1)
+
+    walk(root, 0)
+    return found
+
+
+def generator_states(own: Sequence[Any]) -> dict[str, Any]:
+    """The states of Python's, NumPy's and PyTorch's global generators, and of `own`."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": plain(np.random.get_state(legacy=False)),
+        "python": plain(random.getstate()),
+        "own": [state_of(one) for one in own],
+    }
+
+
+def set_generator_states(states: dict[str, Any], own: Sequence[Any]) -> None:
+    """Restore what `generator_states` returned."""
+    torch.set_rng_state(states["torch"])
+    for device, one in enumerate(states["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(one, device)
+    np.random.set_state(states["numpy"])
+    random.setstate(states["python"])
+    for generator, state in zip(own, states["own"], strict=True):
+        if isinstance(generator, torch.Generator):
+            generator.set_state(state)
+        elif isinstance(generator, random.Random):
+            generator.setstate(state)
+        elif isinstance(generator, np.random.RandomState):
+            generator.set_state(state)
+        else:
+            generator.bit_generator.state = state
+
+
+def state_of(generator: Any) -> Any:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    if isinstance(generator, random.Random):
+        return plain(generator.getstate())
+    if isinstance(generator, np.random.RandomState):
+        return plain(generator.get_state(legacy=False))
+    return plain(generator.bit_generator.state)
+
+
+def plain(value: Any) -> Any:
+    """`value` with NumPy's arrays and numbers as Python's, which weights_only can read."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return tuple(plain(one) for one in value) if isinstance(value, tuple) else value
+
+
+@contextlib.contextmanager
+def same_generators(batches: Any) -> Iterator[None]:
+    """Leave every generator as it was, and the batches at the same epoch, whatever is drawn."""
+    own, epoch = find_generators(batches), getattr(batches, "epoch", None)
+    before = generator_states(own)
+    try:
+        yield
+    finally:
+        set_generator_states(before, own)
+        if isinstance(epoch, int):
+            set_epoch(batches, epoch)
+
+
+def keeps_workers(batches: Any) -> bool:
+    """Whether worker processes outlive an epoch, with random states that nobody can read."""
+    return isinstance(batches, DataLoader) and batches.persistent_workers
 
 
 def carried(model: nn.Module) -> list[str]:
-    """Attributes of a recurrent model that go from batch to batch, in no state_dict of torch's."""
+    """The attributes that a recurrent model carries from batch to batch outside its state_dict."""
     names = ("state", "state_rows") if hasattr(model, "reset_state") else ()
     return [name for name in names if hasattr(model, name)]
 

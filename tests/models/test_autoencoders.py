@@ -12,8 +12,7 @@ from dlcourse.models.autoencoder import DeepAutoencoder
 from dlcourse.models.conv_autoencoder import ConvAutoencoder
 from dlcourse.models.denoising_autoencoder import DenoisingAutoencoder, mask_pixels
 from dlcourse.models.pca import PCA
-from dlcourse.train import fit
-from dlcourse.train.reconstruction import Reconstruction, squared_error
+from dlcourse.train import Reconstruction, fit, squared_error
 
 TRAINED = [DeepAutoencoder, ConvAutoencoder, DenoisingAutoencoder]
 

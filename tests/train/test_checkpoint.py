@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from dlcourse.data import Batches, Shift
 from dlcourse.errors import DataError, NonFiniteLossError, UsageError
 from dlcourse.models import RecurrentLM
-from dlcourse.train import Callback, fit
+from dlcourse.train import Callback, Checkpoint, EarlyStopping, Execution, Gradients, fit
 from dlcourse.train.checkpoint import NAME, read, write
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends itself signals")
@@ -85,10 +85,10 @@ def interrupted(make, tmp_path, stop, expected):
     """The outcome of a run stopped by `stop` and resumed, and how the first half ended."""
     model, train, val, settings = make()
     with pytest.raises(expected) as caught:
-        fit(model, train, val, **settings, checkpoint=tmp_path, callbacks=[stop])
+        fit(model, train, val, **settings, callbacks=[stop, Checkpoint(tmp_path)])
     torch.manual_seed(99)
     model, train, val, settings = make()
-    history = fit(model, train, val, **settings, checkpoint=tmp_path, resume=True)
+    history = fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path, resume=True))
     return outcome(model, history), caught
 
 
@@ -113,17 +113,22 @@ def language_model():
     model = RecurrentLM(7, hidden_size=5, dropout=0.2)
     tokens = torch.randint(7, (2, 2, 30), generator=torch.Generator().manual_seed(2))
     train = list(zip(tokens[0].split(5, 1), tokens[1].split(5, 1), strict=True))
-    return model, train, train[:1], {"epochs": 4, "clip_norm": 0.5, "device": "cpu"}
+    return (
+        model,
+        train,
+        train[:1],
+        {"epochs": 4, "gradients": Gradients(clip_norm=0.5), "device": "cpu"},
+    )
 
 
 RUNS = {
     "onecycle": usual(),
     "momentum, halve": usual(optimizer="momentum", schedule="halve", lr=0.5),
-    "inverse, accumulate": usual(schedule="inverse", accumulate=2),
+    "inverse, accumulate": usual(schedule="inverse", gradients=Gradients(accumulate=2)),
     "ema": usual(average="ema"),
     "swa": usual(average="swa", schedule=None),
-    "patience": usual(patience=1, min_delta=0.5, schedule=None, epochs=9),
-    "deterministic": usual(deterministic=True, fused=True),
+    "patience": usual(early_stopping=EarlyStopping(1, 0.5), schedule=None, epochs=9),
+    "deterministic": usual(execution=Execution(deterministic=True, fused=True)),
     "loader": with_loader(),
     "loader with a generator of its own": with_loader(own=True),
     "language model": language_model,
@@ -160,13 +165,20 @@ def test_sigterm_saves_after_the_step_in_progress_and_exits_143(tmp_path, capsys
 def test_a_signal_during_validation_waits_for_the_end_of_the_epoch(tmp_path, capsys):
     model, train, val, settings = usual()()
 
-    class Val(list):
+    class Val:
+        passes = 0
+
+        def __len__(self):
+            return len(val)
+
         def __iter__(self):
-            os.kill(os.getpid(), signal.SIGINT)
-            return super().__iter__()
+            Val.passes += 1
+            if Val.passes == 2:  # the first one tries the metrics, before training starts
+                os.kill(os.getpid(), signal.SIGINT)
+            return iter(val)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(model, train, Val(val), **settings, checkpoint=tmp_path)
+        fit(model, train, Val(), **settings, callbacks=Checkpoint(tmp_path))
     assert "stopped after epoch 1; the same command" in capsys.readouterr().err
     assert len(read(tmp_path / NAME)["history"]["epochs"]) == 1
 
@@ -183,16 +195,16 @@ def test_a_second_signal_is_answered_at_once(tmp_path):
             steps.append("not reached")
 
     with pytest.raises(KeyboardInterrupt):
-        fit(model, train, val, **settings, checkpoint=tmp_path, callbacks=[Impatient()])
+        fit(model, train, val, **settings, callbacks=[Impatient(), Checkpoint(tmp_path)])
     assert steps == [1]
 
 
 def test_handlers_are_given_back_however_a_run_ends(tmp_path):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     model, train, val, settings = usual(epochs=1)()
-    fit(model, train, val, **settings, checkpoint=tmp_path / "well")
+    fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path / "well"))
     with pytest.raises(RuntimeError, match="a fault"):
-        fit(model, train, val, **settings, checkpoint=tmp_path / "ill", callbacks=[Interrupt(1)])
+        fit(model, train, val, **settings, callbacks=[Interrupt(1), Checkpoint(tmp_path / "ill")])
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
@@ -203,8 +215,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import torch
 torch.set_num_threads(1)
-from test_train_checkpoint import outcome, usual
-from dlcourse.train import fit
+from test_checkpoint import outcome, usual
+from dlcourse.train import Checkpoint, fit
 from dlcourse.train.checkpoint import NAME, read
 
 def train(folder, plant=None, epochs=3):
@@ -215,7 +227,7 @@ def train(folder, plant=None, epochs=3):
         plant()
     model, batches, val, settings = usual(epochs=epochs, schedule=None)()
     try:
-        history = fit(model, batches, val, **settings, checkpoint=folder, resume=True)
+        history = fit(model, batches, val, **settings, callbacks=Checkpoint(folder, resume=True))
         rows = outcome(model, history)[0]
         total = sum(value.double().sum().item() for value in model.state_dict().values())
         (folder / "outcome.json").write_text(json.dumps([rows, total]))
@@ -300,19 +312,21 @@ def test_kill_9_at_any_moment_leaves_the_last_whole_checkpoint(tmp_path):
 def written(tmp_path):
     """A folder with the checkpoint of two epochs."""
     model, train, val, settings = usual(epochs=2, schedule=None)()
-    fit(model, train, val, **settings, checkpoint=tmp_path)
+    fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path))
     return tmp_path
 
 
 def resume(folder, make=None, **changed):
     model, train, val, settings = (make or usual(epochs=2, schedule=None))()
-    return fit(model, train, val, **{**settings, **changed}, checkpoint=folder, resume=True)
+    return fit(
+        model, train, val, **{**settings, **changed}, callbacks=Checkpoint(folder, resume=True)
+    )
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(written):
     before = (written / NAME).read_bytes()
     with pytest.raises(UsageError) as caught:
-        fit(classifier(), train_batches(), batches(), device="cpu", checkpoint=written)
+        fit(classifier(), train_batches(), batches(), device="cpu", callbacks=Checkpoint(written))
     assert str(caught.value) == (
         f"{str(written)!r} holds a run of 2 epochs; resume it (resume=True, or --resume), "
         "or name another folder"
@@ -327,11 +341,11 @@ def test_a_finished_run_resumed_trains_no_further(written):
 
 
 def test_a_resumed_run_may_have_more_epochs_and_more_patience(tmp_path):
-    short = usual(epochs=9, schedule=None, min_delta=2.0, patience=1)
+    short = usual(epochs=9, schedule=None, early_stopping=EarlyStopping(1, 2.0))
     model, train, val, settings = short()
-    assert len(fit(model, train, val, **settings, checkpoint=tmp_path)) == 2
+    assert len(fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path))) == 2
     assert resume(tmp_path, short).stopped == "no better accuracy for 1 epochs"
-    assert len(resume(tmp_path, short, patience=None, epochs=5)) == 5
+    assert len(resume(tmp_path, short, early_stopping=EarlyStopping(None, 2.0), epochs=5)) == 5
 
 
 class Other(nn.Module):
@@ -352,8 +366,8 @@ class Other(nn.Module):
         ({"seed": 7}, "seed was 0, now 7"),
         ({"optimizer": "sgd"}, "optimizer was adam, now sgd"),
         ({"schedule": "cosine"}, "schedule was None, now cosine"),
-        ({"accumulate": 3}, "accumulate was 1, now 3"),
-        ({"clip_norm": 3.0}, "clip_norm was None, now 3.0"),
+        ({"gradients": Gradients(accumulate=3)}, "accumulate was 1, now 3"),
+        ({"gradients": Gradients(clip_norm=3.0)}, "clip_norm was None, now 3.0"),
         ({"average": "ema"}, "average was None, now ema"),
     ],
 )
@@ -362,7 +376,7 @@ def test_a_checkpoint_of_another_run_is_refused(written, changed, message):
         resume(written, **changed)
     assert str(caught.value) == (
         f"checkpoint {str(written / NAME)!r} is of another run: {message}; "
-        "name another folder, or start as then"
+        "name another folder, or use the same settings"
     )
 
 
@@ -376,7 +390,7 @@ def test_a_checkpoint_of_another_model_is_refused(written):
 
     def turned():  # as many parameters in another shape
         model, *rest = usual(epochs=2, schedule=None)()
-        model[0] = nn.Conv2d(1, 4, (9, 1), padding=(3, 0))
+        model[0], model[2] = nn.Conv2d(1, 4, (9, 1), padding=(3, 0)), nn.AdaptiveMaxPool2d(4)
         return model, *rest
 
     message = r"run: weights was 0\.weight \(4, 1, 3, 3\), now 0\.weight \(4, 1, 9, 1\); name"
@@ -386,7 +400,7 @@ def test_a_checkpoint_of_another_model_is_refused(written):
 
 def test_epochs_are_part_of_a_run_whose_schedule_depends_on_them(tmp_path):
     model, train, val, settings = usual(epochs=1, schedule="cosine")()
-    fit(model, train, val, **settings, checkpoint=tmp_path)
+    fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path))
     with pytest.raises(UsageError, match="another run: epochs was 1, now 2; name"):
         resume(tmp_path, usual(epochs=2, schedule="cosine"))
 
@@ -411,14 +425,14 @@ class Trap:
 def test_a_pickle_in_a_checkpoint_is_not_executed(written, how, capsys):
     path = written / NAME
     if how == "torch":
-        torch.save({"format": 1, "model": Trap()}, path)
+        torch.save({"format": 2, "model": Trap()}, path)
     else:
-        path.write_bytes(pickle.dumps({"format": 1, "model": Trap()}))
+        path.write_bytes(pickle.dumps({"format": 2, "model": Trap()}))
     with pytest.raises(DataError) as caught:
         resume(written)
     assert str(caught.value) == (
         f"checkpoint {str(path)!r} holds something other than numbers and names, which is not "
-        "loaded; it is damaged, or not ours: remove it"
+        "loaded; it is damaged, or no checkpoint of dlcourse; remove it"
     )
     assert "sprung" not in capsys.readouterr().out
 
@@ -429,7 +443,7 @@ def test_checkpoints_of_a_newer_version_and_other_files_are_named(written):
     with pytest.raises(DataError) as caught:
         resume(written)
     assert str(caught.value) == (
-        f"checkpoint {str(path)!r} has format 99, this version reads up to 1; update dlcourse"
+        f"checkpoint {str(path)!r} has format 99, and this version reads 2; update dlcourse"
     )
     torch.save([1, 2], path)
     with pytest.raises(DataError, match="is not a checkpoint of a run; remove it"):
@@ -446,9 +460,9 @@ def test_two_runs_into_one_folder_are_told_apart(tmp_path):
             texts.append(str(caught.value))
 
     model, train, val, settings = usual(epochs=1)()
-    history = fit(model, train, val, **settings, checkpoint=tmp_path, callbacks=[Second()])
+    history = fit(model, train, val, **settings, callbacks=[Second(), Checkpoint(tmp_path)])
     assert texts[0] == (
-        f"another run writes into {str(tmp_path)!r}; wait for it, or name another folder"
+        f"another run writes into folder {str(tmp_path)!r}; wait for it, or name another folder"
     )
     assert len(history) == 1
     assert len(read(tmp_path / NAME)["history"]["epochs"]) == 1
@@ -465,7 +479,7 @@ def test_a_disk_that_fills_leaves_the_last_whole_checkpoint_and_training_goes_on
 
     model, train, val, settings = usual(epochs=2, schedule=None)()
     try:
-        history = fit(model, train, val, **settings, checkpoint=tmp_path, callbacks=[Fill()])
+        history = fit(model, train, val, **settings, callbacks=[Fill(), Checkpoint(tmp_path)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len(history) == 2
@@ -486,15 +500,9 @@ def test_a_folder_that_cannot_be_made_is_named_before_training(tmp_path):
     model, train, val, settings = usual()()
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(UsageError) as caught:
-        fit(model, train, val, **settings, checkpoint=folder)
-    assert str(caught.value) == f"cannot write into {str(folder)!r}: Not a directory"
+        fit(model, train, val, **settings, callbacks=Checkpoint(folder))
+    assert str(caught.value) == f"cannot write into folder {str(folder)!r}: Not a directory"
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-
-
-def test_resume_without_a_folder_is_refused():
-    with pytest.raises(UsageError) as caught:
-        fit(classifier(), train_batches(), resume=True, device="cpu")
-    assert str(caught.value) == "resume=True needs checkpoint=FOLDER, where the run was written"
 
 
 def test_state_that_no_checkpoint_can_hold_is_said_after_the_first_epoch(tmp_path):
@@ -503,9 +511,9 @@ def test_state_that_no_checkpoint_can_hold_is_said_after_the_first_epoch(tmp_pat
             return {**super().state_dict(), "trap": Trap()}
 
     model, train, val, settings = usual(schedule=None)()
-    settings["optimizer"] = Odd(model.parameters(), lr=0.1)
+    settings["optimizer"] = Odd(model.parameters(), lr=settings.pop("lr"))
     with pytest.raises(UsageError, match="the state_dict of the model, the optimizer or the sch"):
-        fit(model, train, val, **settings, checkpoint=tmp_path)
+        fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path))
     assert os.listdir(tmp_path) == [".lock"]
 
 
@@ -518,7 +526,7 @@ def test_a_run_that_turned_nan_can_be_resumed_where_it_was_well(tmp_path):
         return nn.functional.cross_entropy(logits, targets) * (math.nan if len(calls) == 15 else 1)
 
     with pytest.raises(NonFiniteLossError, match="at step 3 of epoch 3"):
-        fit(model, train, None, **settings, loss=breaks, checkpoint=tmp_path)
+        fit(model, train, None, **settings, loss=breaks, callbacks=Checkpoint(tmp_path))
     assert len(read(tmp_path / NAME)["history"]["epochs"]) == 2
 
 

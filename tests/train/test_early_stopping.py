@@ -39,7 +39,7 @@ NAN = math.nan
     ],
 )
 def test_each_score_is_judged_as_by_hand(settings, scores, improved, stops):
-    stopping = EarlyStopping(**settings)
+    stopping = EarlyStopping(**{"mode": "max", **settings})
     verdicts = [(stopping.update(score), stopping.stop) for score in scores]
     assert "".join("01"[i] for i, _ in verdicts) == improved
     assert "".join("01"[s] for _, s in verdicts) == stops
@@ -70,7 +70,10 @@ def test_impossible_settings_are_refused(settings, message):
 
 @pytest.mark.parametrize("cut", range(6))
 def test_its_state_goes_on_wherever_it_is_cut(cut):
-    scores, settings = [0.5, 0.7, 0.6, NAN, 0.71, 0.2], {"patience": 2, "min_delta": 0.05}
+    scores, settings = (
+        [0.5, 0.7, 0.6, NAN, 0.71, 0.2],
+        {"patience": 2, "min_delta": 0.05, "mode": "max"},
+    )
     whole, first = EarlyStopping(**settings), EarlyStopping(**settings)
     expected = [(whole.update(score), whole.stop) for score in scores]
     seen = [(first.update(score), first.stop) for score in scores[:cut]]

@@ -13,8 +13,19 @@ from torch import nn
 
 from dlcourse import optim
 from dlcourse.errors import NonFiniteLossError, TrainingError, UnknownNameError, UsageError
-from dlcourse.train import Reconstruction, evaluate, fit, speed, squared_error
-from dlcourse.train.metrics import absolute_error, mean_squared_error
+from dlcourse.train import (
+    CrossEntropy,
+    Execution,
+    Gradients,
+    Reconstruction,
+    evaluate,
+    execution,
+    fit,
+    mean_squared_error,
+    squared_error,
+)
+from dlcourse.train.execution import Placement
+from dlcourse.train.metrics import absolute_error
 
 
 def problem(num_samples=64, batch_size=16, seed=0):
@@ -44,7 +55,10 @@ def assert_close(ours, theirs, atol=1e-6):
 def test_accumulated_batches_are_one_large_batch(linear):
     large = copy.deepcopy(linear)
     fit(large, problem(batch_size=32), epochs=3, optimizer="sgd", device="cpu")
-    fit(linear, problem(batch_size=8), epochs=3, optimizer="sgd", accumulate=4, device="cpu")
+    fit(
+        linear, problem(batch_size=8), epochs=3, optimizer="sgd", gradients=Gradients(accumulate=4),
+        device="cpu",
+    )  # fmt: skip
     assert_close(linear, large)
 
 
@@ -57,7 +71,8 @@ def test_a_last_group_that_is_short_is_a_mean_over_its_own_batches(linear):
         inputs, targets = (torch.cat(parts) for parts in zip(*group, strict=True))
         F.cross_entropy(by_hand(inputs), targets).backward()
         optimizer.step()
-    fit(linear, batches, epochs=1, optimizer="sgd", lr=0.1, accumulate=4, device="cpu")
+    groups = Gradients(accumulate=4)
+    fit(linear, batches, epochs=1, optimizer="sgd", lr=0.1, gradients=groups, device="cpu")
     assert_close(linear, by_hand)
 
 
@@ -71,8 +86,8 @@ def test_a_schedule_counts_steps_of_the_optimizer(linear):
 
     optimizer = Watched(linear.parameters(), lr=1.0)
     fit(
-        linear, problem(48, 8), epochs=2, optimizer=optimizer, schedule="linear", accumulate=4,
-        device="cpu",
+        linear, problem(48, 8), epochs=2, optimizer=optimizer, schedule="linear",
+        gradients=Gradients(accumulate=4), device="cpu",
     )  # fmt: skip
     assert rates == pytest.approx([1.0, 0.75, 0.5, 0.25])
 
@@ -87,7 +102,9 @@ def test_gradients_are_clipped_as_by_hand(linear, bound):
     with torch.no_grad():
         for p, grad in zip(by_hand.parameters(), grads, strict=True):
             p -= grad * (0.01 / norm) if "clip_norm" in bound else grad.clamp(-0.001, 0.001)
-    fit(linear, [(inputs, targets)], epochs=1, optimizer="sgd", lr=1.0, device="cpu", **bound)
+    bounded = Gradients(**bound)
+    batches = [(inputs, targets)]
+    fit(linear, batches, epochs=1, optimizer="sgd", lr=1.0, gradients=bounded, device="cpu")
     assert_close(linear, by_hand, atol=1e-7)
 
 
@@ -97,8 +114,8 @@ def test_label_smoothing_is_of_the_training_loss_alone(linear):
     expected = -(soft * by_hand(inputs).log_softmax(1)).sum(1).mean()
     batches = [(inputs, targets)]
     history = fit(
-        linear, batches, batches, epochs=1, optimizer="sgd", lr=0.0, label_smoothing=0.3,
-        device="cpu",
+        linear, batches, batches, epochs=1, optimizer="sgd", lr=0.0,
+        loss=CrossEntropy(label_smoothing=0.3), device="cpu",
     )  # fmt: skip
     assert history["train_loss"][0] == pytest.approx(expected.item())
     plain = F.cross_entropy(by_hand(inputs), targets)
@@ -112,11 +129,14 @@ def test_weight_decay_spares_biases_and_norms_when_asked(model):
         return logits.sum() * 0.0
 
     settings = {"epochs": 1, "optimizer": "sgd", "lr": 0.5, "weight_decay": 0.2, "device": "cpu"}
-    fit(model, problem(16), loss=flat, decay_vectors=False, **settings)
+    groups = optim.spare_vectors(model, settings.pop("weight_decay"))
+    optimizer = optim.build(settings.pop("optimizer"), groups, settings.pop("lr"))
+    fit(model, problem(16), loss=flat, optimizer=optimizer, **settings)
     for name, value in model.named_parameters():
         expected = before[name] * (0.9 if value.dim() > 1 else 1.0)
         assert torch.allclose(value, expected), name
-    fit(model, problem(16), loss=flat, **settings)  # by default all decay
+    plain = {"optimizer": "sgd", "lr": 0.5, "weight_decay": 0.2}
+    fit(model, problem(16), loss=flat, **plain, **settings)  # by default all decay
     assert torch.allclose(model[1].weight, before["1.weight"] * 0.9)
 
 
@@ -193,7 +213,7 @@ def test_schedules_follow_their_formulas(linear, schedule, rates):
 
 
 def test_halve_halves_after_each_epoch_without_a_new_low(linear):
-    losses, rates = iter([3.0, 2.0, 2.5, 1.0, 1.0, 1.0]), []
+    losses, rates = iter([0.0, 3.0, 2.0, 2.5, 1.0, 1.0, 1.0]), []  # the first one is a trial
 
     def told(outputs, targets):
         if not torch.is_inference_mode_enabled():
@@ -265,7 +285,7 @@ def test_a_regressor_is_fitted_by_the_loss_alone():
     line = nn.Linear(4, 1)
     history = fit(
         line, batches, batches, epochs=30, optimizer="sgd", lr=0.1, loss=mean_squared_error,
-        metrics=("mse", "mae"), monitor="mae", mode="min", device="cpu",
+        metrics=("mse", "mae"), monitor="mae", device="cpu",
     )  # fmt: skip
     assert line.bias.item() == pytest.approx(0.7, abs=0.01)
     assert line.weight[0].tolist() == pytest.approx([1.0, -2.0, 0.5, 3.0], abs=0.01)
@@ -280,8 +300,7 @@ def test_an_autoencoder_is_fitted_to_its_inputs():
     coder = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
     batches = Reconstruction(problem())
     history = fit(
-        coder, batches, batches, epochs=40, lr=0.02, loss=squared_error, metrics=(),
-        monitor="loss", mode="min", device="cpu",
+        coder, batches, batches, epochs=40, lr=0.02, loss=squared_error, device="cpu",
     )  # fmt: skip
     assert history.best["val_loss"] < 0.1 * history["val_loss"][0]
 
@@ -299,7 +318,7 @@ def test_a_model_that_is_nan_only_in_eval_is_told_apart(model):
     with pytest.raises(NonFiniteLossError) as caught:
         fit(NanInEval(), problem(), problem(), epochs=2, device="cpu")
     assert str(caught.value).startswith(
-        "the validation loss is nan after epoch 1, the training los"
+        "the validation loss is nan after epoch 1, and the training loss is not; "
     )
     assert "look at the validation data, and at layers that differ in eval mode" in str(
         caught.value
@@ -331,7 +350,7 @@ def test_deterministic_runs_are_the_same_to_the_bit(model):
     runs = []
     for _ in range(2):
         twin = copy.deepcopy(model)
-        fit(twin, problem(), epochs=3, deterministic=True, device="cpu")
+        fit(twin, problem(), epochs=3, execution=Execution(deterministic=True), device="cpu")
         runs.append(twin.state_dict())
     assert not torch.are_deterministic_algorithms_enabled()
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
@@ -340,21 +359,25 @@ def test_deterministic_runs_are_the_same_to_the_bit(model):
 def test_knobs_come_on_by_themselves_only_where_they_gain(model):
     convolves = nn.Sequential(nn.Conv2d(1, 2, 3))
     cpu = torch.device("cpu")
-    on = speed.Speed(convolves, cpu)
+    on = Placement(Execution(), convolves, cpu)
     assert (on.channels_last, on.fused, on.bf16, on.compile) == (True, True, False, False)
-    off = speed.Speed(convolves, cpu, compile=None, deterministic=True, steps=10**6)
+    off = Placement(Execution(compile=None, deterministic=True), convolves, cpu, steps=10**6)
     assert (off.channels_last, off.fused, off.compile) == (False, False, False)
-    assert not speed.Speed(model, cpu).channels_last
+    assert not Placement(Execution(), model, cpu).channels_last
     assert on.optimizer_settings("adam") == {"fused": True}
     assert on.optimizer_settings("rmsprop") == {}
 
 
-@pytest.mark.parametrize("name", speed.FUSED)
-def test_a_fused_optimizer_makes_the_steps_of_the_plain_one(model, name):
+@pytest.mark.parametrize("name", execution.FUSED)
+def test_a_fused_optimizer_makes_the_steps_of_the_plain_one(linear, name):
     weights = []
     for fused in (True, False):
-        twin = copy.deepcopy(model)
-        fit(twin, problem(), epochs=3, optimizer=name, weight_decay=0.01, fused=fused, device="cpu")
+        twin = copy.deepcopy(linear)
+        knob = Execution(fused=fused)
+        fit(
+            twin, problem(), epochs=3, optimizer=name, weight_decay=0.01, execution=knob,
+            device="cpu",
+        )  # fmt: skip
         weights.append(nn.utils.parameters_to_vector(twin.parameters()))
     torch.testing.assert_close(*weights)
 
@@ -362,11 +385,11 @@ def test_a_fused_optimizer_makes_the_steps_of_the_plain_one(model, name):
 FAULTS = """
 import resource, sys
 import torch
-from dlcourse.train.speed import Speed
+from dlcourse.train.execution import Execution, Placement
 torch.set_num_threads(1)
 if sys.argv[1] == "placed":
     model = torch.nn.Linear(1, 1)
-    Speed(model, torch.device("cpu")).place(model)
+    Placement(Execution(), model, torch.device("cpu")).place(model)
 def step():
     return [torch.ones(1 << 20) for _ in range(20)]
 step(), step()
@@ -388,19 +411,20 @@ def test_what_a_step_frees_is_kept_for_the_next():
 def test_bf16_is_refused_where_it_is_only_imitated(model, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     with pytest.raises(UsageError) as caught:
-        fit(model, problem(), bf16=True, device="cpu")
+        fit(model, problem(), execution=Execution(bf16=True), device="cpu")
     assert str(caught.value) == (
         "bf16=True, but this cpu does not compute in bfloat16 and would be slower; "
-        "leave it out, or bf16=None for where it can"
+        "leave it out, or use bf16=None to have it only where it is supported"
     )
-    assert not speed.Speed(model, torch.device("cpu"), bf16=None).bf16
+    assert not Placement(Execution(bf16=None), model, torch.device("cpu")).bf16
 
 
 def test_bf16_trains_where_it_is_to_be_had(model, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     dtypes = []
     model[0].register_forward_hook(lambda module, args, output: dtypes.append(output.dtype))
-    history = fit(model, problem(), problem(), epochs=8, lr=0.03, bf16=None, device="cpu")
+    knob = Execution(bf16=None)
+    history = fit(model, problem(), problem(), epochs=8, lr=0.03, execution=knob, device="cpu")
     assert set(dtypes) == {torch.bfloat16}
     assert all(p.dtype == torch.float32 for p in model.parameters())
     assert history.best["val_accuracy"] > 0.9
@@ -421,33 +445,39 @@ def test_compile_goes_through_torch_compile_where_it_can_and_is_repaid(
 ):
     modes = []
     monkeypatch.setattr(torch, "compile", lambda module, mode: modes.append(mode) or module)
-    monkeypatch.setattr(speed.shutil, "which", lambda name: compiler)
-    monkeypatch.setattr(speed, "REPAID", repaid)
-    fit(linear, problem(), epochs=2, compile=asked, device="cpu")  # 8 steps
+    monkeypatch.setattr(execution.shutil, "which", lambda name: compiler)
+    monkeypatch.setattr(execution, "WORTH_COMPILING", repaid)
+    fit(linear, problem(), epochs=2, execution=Execution(compile=asked), device="cpu")  # 8 steps
     assert modes == calls
 
 
 def test_compile_without_a_compiler_is_refused(linear, monkeypatch):
-    monkeypatch.setattr(speed.shutil, "which", lambda name: None)
+    monkeypatch.setattr(execution.shutil, "which", lambda name: None)
     with pytest.raises(UsageError, match=r"finds no compiler here .* g\+\+ .* for a CPU\)"):
-        fit(linear, problem(), compile=True, device="cpu")
+        fit(linear, problem(), execution=Execution(compile=True), device="cpu")
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("make", "message"),
     [
-        ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
-        ({"clip_norm": 0.0}, "clip_norm must be above 0 (or None), got 0.0"),
-        ({"clip_value": math.nan}, "clip_value must be above 0 (or None), got nan"),
-        ({"label_smoothing": 1.0}, "label_smoothing must be at least 0 and below 1, got 1.0"),
+        (lambda: Gradients(accumulate=0), "accumulate must be a whole number of at least 1, got 0"),
+        (lambda: Gradients(accumulate=1.5), "accumulate must be a whole number of at least 1, got"),
+        (lambda: Gradients(clip_norm=0.0), "clip_norm must be above 0 (or None), got 0.0"),
+        (lambda: Gradients(clip_value=math.nan), "clip_value must be above 0 (or None), got nan"),
+        (lambda: Gradients(clip_norm=True), "clip_norm must be above 0 (or None), got True"),
+        (lambda: CrossEntropy(1.0), "label_smoothing must be at least 0 and below 1, got 1.0"),
         (
-            {"label_smoothing": 0.1, "loss": squared_error},
-            "label_smoothing is for loss=cross_entropy; leave one of the two out",
+            lambda: CrossEntropy(class_weights=[1.0, -1.0]),
+            "class_weights must be one finite number of at least 0 for each class",
         ),
-        ({"schedule": "halve"}, "schedule 'halve' looks at the validation loss: give val"),
+        (lambda: Execution(fused="yes"), "Execution(fused=...) must be True or False, got 'yes'"),
+        (
+            lambda: fit(nn.Linear(5, 3), problem(), schedule="halve", device="cpu"),
+            "schedule 'halve' looks at the validation loss: give val",
+        ),
     ],
 )
-def test_impossible_settings_are_refused(linear, settings, message):
+def test_impossible_settings_are_refused(make, message):
     with pytest.raises(UsageError) as caught:
-        fit(linear, problem(), device="cpu", **settings)
-    assert str(caught.value) == message
+        make()
+    assert str(caught.value).startswith(message)

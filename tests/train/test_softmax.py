@@ -5,15 +5,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcourse.train import cross_entropy_in_place, fit, softmax
-from dlcourse.train.softmax import cross_entropy_in_place as in_place
+from dlcourse.train import cross_entropy_in_place, fit, losses
+from dlcourse.train.losses import cross_entropy_in_place as in_place
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (7, 5), (3, 4, 11)])
 @pytest.mark.parametrize("piece", [1, 12, 1 << 20])
 @pytest.mark.parametrize("scale", [1.0, -2.5])
 def test_loss_and_gradients_are_those_of_torch(shape, piece, scale, monkeypatch):
-    monkeypatch.setattr(softmax, "PIECE", piece)
+    monkeypatch.setattr(losses, "PIECE", piece)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(*shape[:-1], 3, generator=generator, dtype=torch.float64) * 30
     targets = torch.randint(shape[-1], shape[:-1], generator=generator)

@@ -1,0 +1,228 @@
+"""How a step is computed: memory layout, fused kernels, bfloat16, compilation, determinism.
+
+Each setting is on by default only where `benchmarks/speed.py` shows a gain. That was measured on a
+CPU without bfloat16; nothing was measured on a GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse.errors import TrainingError, UsageError
+from dlcourse.runtime import keep_freed_memory
+from dlcourse.train.early_stopping import is_number
+from dlcourse.train.losses import Loss
+
+__all__ = ["Execution", "Gradients", "Placement", "has_bf16", "has_compiler", "memory_advice"]
+
+# Steps after which `torch.compile` pays off: a ResNet-20 took 27 s and gained 0.03 s in each step.
+WORTH_COMPILING = 1000
+FUSED = ("adam", "adamw", "momentum", "nesterov", "sgd")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How `fit` computes. None lets it decide; the results stay the same within rounding.
+
+    channels_last: keep the channels of filters and images innermost in memory. None: for models
+        with 2D convolutions.
+    fused: update all weights in one kernel. None: for Adam, AdamW and SGD.
+    bf16: compute in bfloat16 where autocast allows it. None: where the device computes in it.
+    compile: use `torch.compile`, on a GPU with CUDA graphs. It costs 4 to 30 s, and gains where
+        there is much to fuse, such as batch norm and ReLU in a ResNet. None: where there is a
+        compiler, and the run has at least 1,000 steps.
+    deterministic: use torch's deterministic algorithms, and switch off everything above that is
+        None: the same numbers to the last bit on the same machine, on a GPU too.
+
+    Raises UsageError for a value that is not True, False or None.
+    """
+
+    channels_last: bool | None = None
+    fused: bool | None = None
+    bf16: bool | None = False
+    compile: bool | None = False
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (isinstance(value, bool) or (value is None and name != "deterministic")):
+                raise UsageError(f"Execution({name}=...) must be True or False, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What happens to gradients between the backward pass and the step of the optimizer.
+
+    accumulate: how many batches share one step; the step is that of one large batch. The last
+        group of an epoch may be smaller.
+    clip_norm: the largest norm of all gradients together. clip_value: the largest absolute value
+        of one element. None leaves gradients as they are.
+
+    Raises UsageError for values out of range.
+    """
+
+    accumulate: int = 1
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.accumulate, int) and not isinstance(self.accumulate, bool)
+        if not whole or self.accumulate < 1:
+            raise UsageError(
+                f"accumulate must be a whole number of at least 1, got {self.accumulate!r}"
+            )
+        for name in ("clip_norm", "clip_value"):
+            value = getattr(self, name)
+            if value is not None and (not is_number(value) or not value > 0):
+                raise UsageError(f"{name} must be above 0 (or None), got {value!r}")
+
+    def clip(self, model: nn.Module) -> None:
+        """Clip the gradients of `model` in place."""
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self.clip_norm)
+        if self.clip_value is not None:
+            nn.utils.clip_grad_value_(model.parameters(), self.clip_value)
+
+
+class Placement:
+    """An Execution as decided for one model on one device: True or False for each setting.
+
+    steps: how many steps the run will have.
+
+    Raises UsageError for bf16 on a device that only emulates it, and for compile without a
+    compiler.
+    """
+
+    def __init__(
+        self, execution: Execution, model: nn.Module, device: torch.device, steps: int = 0
+    ) -> None:
+        if execution.bf16 and not has_bf16(device):
+            raise UsageError(
+                f"bf16=True, but this {device.type} does not compute in bfloat16 and would be "
+                "slower; leave it out, or use bf16=None to have it only where it is supported"
+            )
+        if execution.compile and not has_compiler(device):
+            raise UsageError(
+                "compile=True, but torch.compile finds no compiler here (Triton for a GPU, g++ or "
+                "clang++ for a CPU); install one, or use compile=None"
+            )
+        on = not execution.deterministic
+        convolves = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+
+        def decide(asked: bool | None, default: bool) -> bool:
+            return on and default if asked is None else asked
+
+        self.device = device
+        self.channels_last = decide(execution.channels_last, convolves)
+        self.fused = decide(execution.fused, True)
+        self.bf16 = decide(execution.bf16, has_bf16(device))
+        worth = steps >= WORTH_COMPILING and has_compiler(device)
+        self.compile = decide(execution.compile, worth)
+        self.deterministic = execution.deterministic
+
+    def place(self, model: nn.Module) -> None:
+        """Move `model` to the device, with its filters in the memory layout of `channels_last`."""
+        model.to(self.device)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+
+    def optimizer_settings(self, name: str) -> dict[str, bool]:
+        """Arguments for torch's optimizer class."""
+        return {"fused": True} if self.fused and name in FUSED else {}
+
+    def compiled(self, model: nn.Module) -> nn.Module:
+        if not self.compile:
+            return model
+        mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+        compiled: Any = torch.compile(model, mode=mode)
+        return compiled
+
+    def inputs(self, inputs: Any) -> Any:
+        """`inputs` on the device: one tensor, or each of several; images in the filters' layout."""
+        if not isinstance(inputs, Tensor):
+            return tuple(self.inputs(one) for one in inputs)
+        inputs = inputs.to(self.device, non_blocking=True)
+        if self.channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
+
+    def targets(self, targets: Tensor) -> Tensor:
+        """`targets` on the device."""
+        return targets.to(self.device, non_blocking=True)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The context of each forward pass and its loss."""
+        if not self.bf16:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    @contextlib.contextmanager
+    def settings(self) -> Iterator[None]:
+        """Set torch's global switches while a run lasts."""
+        if not self.deterministic:
+            yield
+            return
+        was = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(was[0])
+            torch.backends.cudnn.benchmark = was[1]
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` has instructions for bfloat16 and does not emulate them."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # Not every supported torch has this function.
+        found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Whether the compiler that `torch.compile` needs for `device` is installed."""
+    if device.type == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    usual = "clang++" if sys.platform == "darwin" else "g++"
+    return shutil.which(os.environ.get("CXX", usual)) is not None
+
+
+def memory_advice(model: nn.Module, loss: Loss, inputs: Any, targets: Tensor) -> TrainingError:
+    """The error for a batch that does not fit into the device's memory, with a size that fits.
+
+    Tries a forward and a backward pass with half of the batch, a quarter, and so on. Gradients are
+    cleared.
+    """
+    size = len(targets) // 2
+    while size:
+        model.zero_grad(set_to_none=True)
+        if targets.is_cuda:
+            torch.cuda.empty_cache()
+        several = isinstance(inputs, tuple)
+        part = tuple(one[:size] for one in inputs) if several else (inputs[:size],)
+        try:
+            loss(model(*part), targets[:size]).backward()
+        except torch.OutOfMemoryError:
+            size //= 2
+        else:
+            break
+    model.zero_grad(set_to_none=True)
+    advice = f"a batch of {size} fits" if size else "not even a batch of 1 fits: a smaller model"
+    return TrainingError(f"out of memory with a batch of {len(targets)}; {advice}")

@@ -1,0 +1,343 @@
+"""Losses, and what each one says about its targets, so about metrics and shapes.
+
+A loss is a function of (outputs, targets) that returns the mean over a batch as a scalar tensor.
+`describe_loss` looks at one and returns an Objective, from which `fit` takes its defaults.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from dlcourse.errors import UsageError
+
+__all__ = [
+    "IGNORED",
+    "CrossEntropy",
+    "Loss",
+    "Objective",
+    "cross_entropy",
+    "cross_entropy_in_place",
+    "describe_loss",
+    "mean_squared_error",
+    "require_classes",
+    "require_same_shape",
+    "shape_of",
+    "squared_error",
+]
+
+Loss = Callable[[Any, Any], Tensor]
+
+# The target that cross-entropy and every metric of classes skips, as in PyTorch.
+IGNORED = -100
+# Elements in one piece of the softmax: 4 MB in float32, which stays in the cache for all passes.
+PIECE = 1 << 20
+
+
+def shape_of(value: object) -> str:
+    """The dtype and shape of a tensor as messages show them: "float32 (64, 10)"."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} values"
+    return f"a {type(value).__name__}"
+
+
+def require_same_shape(outputs: Tensor, targets: Tensor, what: str) -> None:
+    """Refuse shapes that would broadcast. Raises UsageError with both shapes and the fix."""
+    if outputs.shape == targets.shape:
+        return
+    fix = "give outputs and targets the same shape"
+    if outputs.numel() == targets.numel():
+        missing = outputs.dim() - targets.dim()
+        if missing == 1 and outputs.shape[-1] == 1:
+            fix = "use targets.unsqueeze(-1), or return outputs.squeeze(-1) from the model"
+        elif missing == -1 and targets.shape[-1] == 1:
+            fix = "use targets.squeeze(-1), or return outputs.unsqueeze(-1) from the model"
+        elif outputs.dim() < targets.dim():
+            fix = "let the model keep its batch dimension (squeeze(-1) instead of squeeze())"
+    raise UsageError(
+        f"{what} compares outputs {tuple(outputs.shape)} with targets {tuple(targets.shape)}, "
+        f"which would broadcast; {fix}"
+    )
+
+
+def require_classes(logits: Tensor, targets: Tensor, what: str) -> None:
+    """Refuse targets that are not one class number for each row of logits (..., classes)."""
+    if logits.shape[:-1] != targets.shape:
+        raise UsageError(
+            f"{what} takes logits (..., classes) and targets (...), got logits "
+            f"{tuple(logits.shape)} and targets {tuple(targets.shape)}; "
+            f"{class_fix(logits, targets)}"
+        )
+
+
+def class_fix(logits: Tensor, targets: Tensor) -> str:
+    """How to turn `targets` into class numbers."""
+    if targets.shape == logits.shape and logits.shape[-1] > 1:
+        return "turn one-hot targets into class numbers: targets.argmax(-1)"
+    if targets.dim() == logits.dim() and targets.shape[-1] == 1:
+        return "remove the last dimension of the targets: targets.squeeze(-1)"
+    if logits.dim() == 3 and tuple(logits.shape[1::-1]) == tuple(targets.shape):
+        return "swap the first two dimensions of one of them: transpose(0, 1)"
+    return "give one int64 class number for each row of logits"
+
+
+def cross_entropy(
+    logits: Tensor,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Mean cross-entropy in nats. Targets of -100 are skipped.
+
+    class_weights: float (classes,); the mean then divides by the sum of the targets' weights.
+
+    Shape: logits (..., classes), targets int64 (...) -> (). Raises UsageError for other shapes.
+    """
+    require_classes(logits, targets, "cross_entropy")
+    return F.cross_entropy(
+        logits.flatten(0, -2), targets.flatten(), class_weights, label_smoothing=label_smoothing
+    )
+
+
+class CrossEntropy:
+    """`cross_entropy` with settings, for `fit(loss=CrossEntropy(...))`.
+
+    label_smoothing: how much of each target is spread over all classes while training, at least 0
+        and below 1; validation uses plain labels (Szegedy et al. 2016, section 7).
+    class_weights: one number of at least 0 for each class, for classes of unequal size. They count
+        in training and in validation, as in `torch.nn.CrossEntropyLoss(weight=...)`.
+
+    Raises UsageError for values outside these ranges.
+    """
+
+    def __init__(
+        self, label_smoothing: float = 0.0, class_weights: Sequence[float] | Tensor | None = None
+    ) -> None:
+        if isinstance(label_smoothing, bool) or not 0 <= label_smoothing < 1:
+            raise UsageError(
+                f"label_smoothing must be at least 0 and below 1, got {label_smoothing!r}"
+            )
+        self.label_smoothing = label_smoothing
+        self.class_weights = None
+        if class_weights is not None:
+            self.class_weights = torch.as_tensor(class_weights, dtype=torch.float32)
+            weights = self.class_weights
+            if weights.dim() != 1 or not (weights >= 0).all() or not weights.isfinite().all():
+                raise UsageError(
+                    "class_weights must be one finite number of at least 0 for each class, got "
+                    f"{class_weights}"
+                )
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        weights = self.class_weights
+        weights = None if weights is None else weights.to(logits)
+        return cross_entropy(logits, targets, self.label_smoothing, weights)
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Squared differences, summed over a sample, mean over samples.
+
+    Shape: (N, *) twice -> (). Raises UsageError for unequal shapes.
+    """
+    require_same_shape(outputs, targets, "squared_error")
+    return (outputs - targets).square().sum() / len(outputs)
+
+
+def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean of squared differences.
+
+    Shape: (N, *) twice -> (). Raises UsageError for unequal shapes.
+    """
+    require_same_shape(outputs, targets, "mean_squared_error")
+    return (outputs - targets).square().mean()
+
+
+def cross_entropy_in_place(logits: Tensor, targets: Tensor) -> Tensor:
+    """`cross_entropy` that writes the gradient over the logits, to save memory.
+
+    With a vocabulary of 10,000 words the logits are the largest array that a language model
+    computes; autograd's own cross-entropy writes four more arrays of that size. Use the logits for
+    nothing else afterwards. Where no gradient is needed this is `cross_entropy`.
+
+    Shape: logits (..., classes), targets int64 (...) -> ().
+    """
+    if not (torch.is_grad_enabled() and logits.requires_grad):
+        return cross_entropy(logits, targets)
+    require_classes(logits, targets, "cross_entropy_in_place")
+    return InPlace.apply(logits.flatten(0, -2), targets.flatten())
+
+
+class InPlace(torch.autograd.Function):
+    """Mean cross-entropy that turns its logits (N, C) into d loss / d logits in the forward pass.
+
+    The backward pass of a linear layer needs its inputs and weights but never its outputs, so the
+    outputs may be overwritten.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        used = targets != IGNORED
+        count = used.sum().clamp(min=1)
+        rows = max(1, PIECE // logits.shape[1])
+        losses = []
+        pieces = (logits.split(rows), targets[:, None].split(rows), used[:, None].split(rows))
+        for piece, right, counts in zip(*pieces, strict=True):
+            right = right.clamp(min=0)
+            piece -= piece.amax(1, keepdim=True)
+            shifted = piece.gather(1, right)
+            sums = piece.exp_().sum(1, keepdim=True)
+            losses.append((sums.log() - shifted) * counts)
+            share = counts.to(piece) / count
+            piece *= share / sums
+            piece.scatter_add_(1, right, -share)
+        ctx.gradient = logits
+        return torch.cat(losses).sum() / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None]:
+        return ctx.gradient.mul_(scale), None
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A loss, and what its kind says about outputs and targets.
+
+    kind: "classes" (one class number for each target), "binary" (0 or 1 for each output),
+        "values" (a number for each output) or "custom" (a function that is not known here).
+    evaluate: the loss for validation, without label smoothing if `loss` is a CrossEntropy.
+    class_dim: where the classes are in the outputs: last (-1), or 1 as in `torch.nn`.
+    threshold: outputs above it mean 1, for the kind "binary".
+    ignore_index, class_weights: of a cross-entropy.
+    """
+
+    loss: Loss
+    evaluate: Loss
+    name: str
+    kind: str = "custom"
+    class_dim: int = -1
+    threshold: float = 0.0
+    ignore_index: int = IGNORED
+    class_weights: Tensor | None = None
+    label_smoothing: float = 0.0
+
+    def __call__(self, outputs: Any, targets: Any) -> Tensor:
+        if self.kind in ("values", "binary"):
+            require_same_shape(outputs, targets, self.name)
+        return self.loss(outputs, targets)
+
+    def weight(self, targets: Tensor) -> Tensor | float:
+        """What the batch counts in a mean over batches: its targets, without ignored ones.
+
+        A tensor on the device of `targets` where that depends on their values, so that nothing
+        waits for the device.
+        """
+        if self.kind != "classes" or targets.is_floating_point():
+            return float(targets.numel()) if isinstance(targets, Tensor) else 1.0
+        used = targets != self.ignore_index
+        if self.class_weights is None:
+            return used.sum()
+        weights = self.class_weights.to(targets.device)
+        return (weights[targets.where(used, 0)] * used).sum()
+
+    def weights(self, batches: Sequence[Tensor]) -> list[Tensor | float]:
+        """`weight` for the targets of several batches, which is cheaper if none is ignored."""
+        if batches and self.kind == "classes" and self.class_weights is None:
+            flat = torch.cat([targets.reshape(-1) for targets in batches])
+            if not (flat == self.ignore_index).any():
+                return [float(targets.numel()) for targets in batches]
+        return [self.weight(targets) for targets in batches]
+
+    def as_config(self) -> dict[str, Any]:
+        """What the History records of the loss."""
+        weights = self.class_weights
+        return {
+            "loss": self.name,
+            "label_smoothing": self.label_smoothing,
+            "class_weights": None if weights is None else weights.tolist(),
+        }
+
+
+CLASSES, BINARY, VALUES = {"kind": "classes"}, {"kind": "binary"}, {"kind": "values"}
+IN_DIM_1: dict[str, Any] = {"kind": "classes", "class_dim": 1}
+KNOWN: list[tuple[Any, dict[str, Any]]] = [
+    (cross_entropy, CLASSES),
+    (cross_entropy_in_place, CLASSES),
+    (CrossEntropy, CLASSES),
+    *((loss, IN_DIM_1) for loss in (F.cross_entropy, F.nll_loss, F.multi_margin_loss)),
+    *((loss, IN_DIM_1) for loss in (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)),
+    *((loss, BINARY) for loss in (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss)),
+    *((loss, {**BINARY, "threshold": 0.5}) for loss in (F.binary_cross_entropy, nn.BCELoss)),
+    *(
+        (loss, VALUES)
+        for loss in (
+            mean_squared_error, squared_error, F.mse_loss, F.l1_loss, F.smooth_l1_loss,
+            F.huber_loss, F.poisson_nll_loss, nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss,
+            nn.HuberLoss, nn.PoissonNLLLoss,
+        )
+    ),
+]  # fmt: skip
+
+
+def describe_loss(loss: Any) -> Objective:
+    """The Objective of `loss`: a function, a `functools.partial` of one, or a module of torch.nn.
+
+    Raises UsageError for a class in place of an instance, for something that cannot be called, and
+    for a reduction other than the mean.
+    """
+    if isinstance(loss, Objective):
+        return loss
+    if isinstance(loss, type):
+        raise UsageError(f"loss is the class {loss.__name__}; give an instance: {loss.__name__}()")
+    if not callable(loss):
+        raise UsageError(f"loss must be a function of (outputs, targets), got {loss!r}")
+    function: Any = loss
+    settings: dict[str, Any] = {}
+    while isinstance(function, functools.partial):
+        settings = {**function.keywords, **settings}
+        function = function.func
+    if isinstance(function, nn.Module):
+        names = ("reduction", "weight", "ignore_index", "label_smoothing")
+        settings |= {name: getattr(function, name, None) for name in names}
+    name = getattr(function, "__name__", type(function).__name__)
+    reduction = settings.get("reduction") or "mean"
+    if reduction != "mean":
+        raise UsageError(
+            f"loss {name} has reduction={reduction!r}; fit takes means over a batch: leave "
+            "reduction out"
+        )
+    known: dict[str, Any] = next(
+        (
+            found
+            for key, found in KNOWN
+            if function is key or (isinstance(key, type) and isinstance(function, key))
+        ),
+        {},
+    )
+    objective = Objective(loss, loss, name, **known)
+    if isinstance(loss, CrossEntropy):
+        return replace(
+            objective,
+            name="cross_entropy",
+            evaluate=CrossEntropy(class_weights=loss.class_weights),
+            label_smoothing=loss.label_smoothing,
+            class_weights=loss.class_weights,
+        )
+    if known.get("kind") != "classes":
+        return objective
+    ignore_index, weights = settings.get("ignore_index"), settings.get("weight")
+    return replace(
+        objective,
+        ignore_index=IGNORED if ignore_index is None else ignore_index,
+        class_weights=settings.get("class_weights") if weights is None else weights,
+        label_smoothing=settings.get("label_smoothing") or 0.0,
+    )
