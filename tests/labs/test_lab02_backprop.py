@@ -43,15 +43,21 @@ SMALL = {
 
 @points(0.5, task="2.1", hint="apply the ReLU to the hidden units only; return hidden and logits")
 def test_forward_by_hand(student):
-    # hidden: relu(3) and relu(-4); logit: 2 * 3 + 5 * 0 + 0.5
-    returned = student.forward(SMALL, torch.tensor([[3.0, 4.0]]))
+    params = {
+        "weight1": torch.tensor([[1.0, 0.0], [0.0, -1.0], [2.0, 1.0]]),
+        "bias1": torch.tensor([1.0, 2.0, -9.0]),
+        "weight2": torch.tensor([[2.0, 5.0, 1.0], [0.0, -2.0, 3.0]]),
+        "bias2": torch.tensor([0.5, -1.0]),
+    }
+    # Before the ReLU: 3 + 1, -4 + 2, 10 - 9 in the first sample; 0, 1.5, -10.5 in the second.
+    returned = student.forward(params, torch.tensor([[3.0, 4.0], [-1.0, 0.5]]))
     assert isinstance(returned, tuple | list), (
         f"expected two values (hidden, logits), got one {type(returned).__name__}"
     )
     assert len(returned) == 2, f"expected two values (hidden, logits), got {len(returned)}"
     hidden, logits = returned
-    assert_close(hidden, torch.tensor([[3.0, 0.0]]))
-    assert_close(logits, torch.tensor([[6.5]]))
+    assert_close(hidden, torch.tensor([[4.0, 0.0, 1.0], [0.0, 1.5, 0.0]]))
+    assert_close(logits, torch.tensor([[9.5, 2.0], [8.0, -4.0]]))
 
 
 @points(0.5, task="2.1", hint="weight1 is (H, D), so transpose it; add both biases", hidden=True)
@@ -70,6 +76,11 @@ def test_cross_entropy_by_hand(student):
     logits = torch.tensor([[math.log(3.0), 0.0], [7.0, 7.0]])
     expected = torch.tensor((math.log(4 / 3) + math.log(2)) / 2)
     assert_close(student.cross_entropy(logits, torch.tensor([0, 1])), expected)
+    # p = 3/8, 1/4 and 1/8 of the true classes
+    log2, log3, log5 = math.log(2), math.log(3), math.log(5)
+    logits = torch.tensor([[0.0, log2, log3, log2], [-2.0, -2, -2, -2], [log5, 0, 0, 0]])
+    expected = torch.tensor((math.log(8 / 3) + math.log(4) + math.log(8)) / 3)
+    assert_close(student.cross_entropy(logits, torch.tensor([2, 0, 3])), expected)
 
 
 @points(0.5, task="2.2", hint="subtract the largest logit of each row before you call exp")
@@ -94,6 +105,11 @@ def test_gradient_of_the_loss_by_hand(student):
     got = student.cross_entropy_gradient(torch.zeros(2, 4), torch.tensor([2, 0]))
     expected = torch.tensor([[0.125, 0.125, -0.375, 0.125], [-0.375, 0.125, 0.125, 0.125]])
     assert_close(got, expected)
+    # p = (3/4, 1/4), (1/2, 1/2) and (1/4, 3/4); divided by N = 3
+    logits = torch.tensor([[math.log(3), 0.0], [-1.0, -1.0], [0.0, math.log(3)]])
+    got, left = student.probe("in_place", "cross_entropy_gradient", logits, torch.tensor([0, 1, 0]))
+    assert_close(got, torch.tensor([[-0.25, 0.25], [0.5, -0.5], [-0.75, 0.75]]) / 3)
+    assert torch.equal(left[0], logits), "cross_entropy_gradient changed the tensor `logits`"
 
 
 @points(0.5, task="2.3", hint="the loss is a mean, so divide by N; softmax over dim=1", hidden=True)
@@ -185,6 +201,10 @@ def test_numerical_gradient_by_hand(student):
 
     got = student.numerical_gradient(function, torch.tensor([3.0, 2.0], dtype=torch.float64))
     assert_close(got, torch.tensor([12.0, 9.0], dtype=torch.float64), rtol=0, atol=1e-6)
+    # Of a matrix, with a large eps: (2.5^3 - 1.5^3) / 1 = 12.25 and (0.5^3 - (-0.5)^3) / 1 = 0.25.
+    x = torch.tensor([[2.0, 0.0, -2.0]], dtype=torch.float64)
+    got = student.numerical_gradient(lambda x: (x**3).sum(), x, 0.5)
+    assert_close(got, torch.tensor([[12.25, 0.25, 12.25]], dtype=torch.float64))
 
 
 @points(0.5, task="2.5", hint="the result has the shape of x: fill each entry", hidden=True)
@@ -212,6 +232,9 @@ def relu_sum(x, knots, values, weights):
 def test_relu_weights_by_hand(student):
     weights = student.relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
     assert_close(weights, torch.tensor([2.0, -2.0]))
+    # slopes -2, 0 and 6
+    knots, values = torch.tensor([-1.0, 0.0, 2.0, 2.5]), torch.tensor([3.0, 1.0, 1.0, 4.0])
+    assert_close(student.relu_weights(knots, values), torch.tensor([-2.0, 2.0, 6.0]))
 
 
 @points(0.5, task="2.6", hint="with more knots, the sum of ReLUs must be closer to the sine")
@@ -251,6 +274,9 @@ def test_relu_sum_interpolates(student):
 def test_region_bounds_of_the_lecture(student):
     bounds = [student.region_bound(2, *widths) for widths in [(8,), (12,), (4, 2), (4, 3)]]
     assert bounds == [37, 79, 44, 176]
+    # 7 // 3 = 2 folds for each input, and 1 + 7 + 21 + 35 regions of the last layer
+    assert student.region_bound(3, 7, layers=2) == 2**3 * 64
+    assert student.region_bound(1, 5) == 6
 
 
 @points(
@@ -267,13 +293,22 @@ def test_region_bounds_of_other_networks(student):
         assert got == expected, f"region_bound{arguments}: expected {expected}, got {got}"
 
 
-@points(1, task="2.8", hint="count the different patterns (rows) of on and off")
-def test_regions_of_one_layer(student):
+@points(
+    1, task="2.8", hint="count the different patterns (rows) of on and off, joined over all layers"
+)
+def test_regions_by_hand(student):
     cross = (torch.eye(2), torch.zeros(2))
     points = torch.tensor([[-1.0, 1.0], [-2.0, 5.0], [1.0, 1.0], [1.0, -1.0]])
     assert student.count_regions([cross], points) == 3
     # A ReLU is on above 0, so it is off at 0.
     assert student.count_regions([cross], torch.tensor([[0.0, 0.0], [-1.0, -1.0]])) == 1
+    # Two layers with biases: the patterns are 111, 010, 110, 011 and again 111.
+    layers = [
+        (torch.eye(2), torch.tensor([-1.0, 1.0])),
+        (torch.tensor([[1.0, -1.0]]), torch.tensor([0.5])),
+    ]
+    points = torch.tensor([[2.0, 0.0], [0.0, 0.0], [2.0, 3.0], [0.0, -0.8], [5.0, 1.0]])
+    assert student.count_regions(layers, points) == 4
 
 
 def square(half, side):

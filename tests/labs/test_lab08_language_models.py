@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from dlcourse.check import points
+from dlcourse.check.explain import difference
 
 
 def randn(*shape, seed=0, dtype=torch.float64):
@@ -46,6 +47,8 @@ def counted(tokens, n):
 def test_counts_of_the_example(student):
     got = student.count_ngrams([7, 8, 7, 8], 2)
     assert got == {(7,): 2, (8,): 2, (7, 8): 2, (8, 7): 1}
+    assert student.count_ngrams([4, 4, 4], 3) == {(4,): 3, (4, 4): 2, (4, 4, 4): 1}
+    assert student.count_ngrams([5, 6, 5], 1) == {(5,): 2, (6,): 1}
 
 
 @points(0.5, task="8.1", hint="the last sequence ends with the last token", hidden=True)
@@ -71,7 +74,8 @@ def probability(counts, context, token, num_tokens, vocab_size, weights):
     1,
     task="8.2",
     forbidden=("dlcourse.models*",),
-    hint="p1 = 0.5 * 1/6 + 0.5 / 10, p2 = 0.5 * 1/2 + 0.5 p1, p3 = 0.5 * 1/2 + 0.5 p2",
+    hint="p1 = 0.5 * 1/6 + 0.5 / 10, p2 = 0.5 * 1/2 + 0.5 p1, p3 = 0.5 * 1/2 + 0.5 p2; "
+    "a context that never occurred leaves the p below it unchanged",
 )
 def test_trigram_of_the_example(student):
     counts = counted([7, 8, 9, 7, 8, 7], 3)
@@ -80,6 +84,18 @@ def test_trigram_of_the_example(student):
     p3 = 0.5 * 1 / 2 + 0.5 * p2
     got = student.trigram_probability(counts, (7, 8), 9, 6, 10, (0.5, 0.5, 0.5))
     close(got, p3, "P(9 | 7 8)")
+    weights = (0.8, 0.5, 0.25)
+    p1 = 0.8 * 1 / 6 + 0.2 / 20
+    p2 = 0.5 * 1 / 2 + 0.5 * p1  # 8 occurs twice, and once before a 9
+    for context, token, expected in [
+        ((7, 8), 9, 0.25 * 1 / 2 + 0.75 * p2),
+        ((9, 8), 9, p2),  # 9 8 never occurs
+        ((7, 5), 9, p1),  # 5 never occurs
+        ((5, 7), 7, 0.5 * 0 / 3 + 0.5 * (0.8 * 3 / 6 + 0.2 / 20)),  # 7 never follows 7
+        ((5, 5), 4, 0.2 / 20),  # neither 5 nor 4 occurs
+    ]:
+        got = student.trigram_probability(counts, context, token, 6, 20, weights)
+        close(got, expected, f"weights (0.8, 0.5, 0.25), P({token} | {context[0]} {context[1]})")
 
 
 @points(1, task="8.2", hint="if a context never occurred, use the order below", hidden=True)
@@ -103,6 +119,7 @@ def test_trigram_is_a_distribution_after_any_context(student):
 @points(0.5, task="8.3", hint="exp((30 ln 8 + 10 ln 2) / 40)")
 def test_perplexity_of_the_example(student):
     close(student.perplexity([(math.log(8), 30), (math.log(2), 10)]), 4 * 2**0.5, "perplexity")
+    close(student.perplexity([(1.0, 1), (2.0, 3), (0.5, 4)]), math.exp(9 / 8), "perplexity")
 
 
 @points(0.5, task="8.3", hint="call exp once, at the end, on the mean over all tokens", hidden=True)
@@ -125,6 +142,12 @@ def test_feedforward_of_the_example(student):
     H = torch.tensor([[0.1, 0.0, 0.0, 0.2]])
     got = student.feedforward(torch.tensor([[1, 0]]), C, H, torch.zeros(1))
     assert_close(got, torch.tensor([[math.tanh(0.1 * 2 + 0.2 * 1)]]))
+    C = torch.tensor([[0.0, 1.0], [2.0, 3.0], [-1.0, 0.5]])
+    H = torch.tensor([[0.1, 0.0, 0.0, 0.2], [0.0, -0.1, 0.3, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    d = torch.tensor([0.5, -0.5, 0.0])
+    # x is (-1, 0.5, 2, 3) in the first window and (0, 1, -1, 0.5) in the second.
+    expected = torch.tensor([[[1.0, 0.05, 4.5]], [[0.6, -0.9, 0.5]]]).tanh()  # (2, 1, 3)
+    assert_close(student.feedforward(torch.tensor([[[2, 1]], [[0, 2]]]), C, H, d), expected)
 
 
 @points(0.5, task="8.4", hint="windows can have any dimensions before the last one", hidden=True)
@@ -150,6 +173,7 @@ def cell_of_torch(kind, blocks, N, D, H, seed=0):
 
 CELLS = ("RNN*", "LSTM*", "GRU*", "rnn*", "lstm*", "gru*", "dlcourse.models*")
 SIZES = [(1, 3, 2), (2, 4, 5), (3, 1, 4)]  # N, D, H
+VISIBLE_SIZES = (2, 3, 5)
 
 
 @points(
@@ -165,12 +189,22 @@ def test_elman_step_is_that_of_torch(student):
         assert_close(student.elman_step(x, h, W, U, b), cell(x, h))
 
 
-@points(0.5, task="8.5", hint="in the example all gates are sigma(0) = 0.5, so c' = 0.5 * 1")
-def test_lstm_step_of_the_example(student):
+@points(
+    0.5,
+    task="8.5",
+    hint="in the example all gates are sigma(0) = 0.5, so c' = 0.5 * 1; the order is i, f, g, o",
+)
+@torch.no_grad()
+def test_lstm_step_of_the_example_and_of_torch(student):
     one, zero = torch.ones(1, 1), torch.zeros(1, 1)
     h, c = student.lstm_step(zero, zero, one, torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
     assert_close(c, torch.tensor([[0.5]]))
     assert_close(h, torch.tensor([[0.5 * math.tanh(0.5)]]))
+    x, h, c, W, U, b, cell = cell_of_torch("LSTMCell", 4, *VISIBLE_SIZES, seed=100)
+    expected_h, expected_c = cell(x, (h, c))
+    got_h, got_c = student.lstm_step(x, h, c, W, U, b)
+    assert_close(got_c, expected_c)
+    assert_close(got_h, expected_h)
 
 
 @points(0.5, task="8.5", hint="the order of the blocks is i, f, g, o; h' uses c'", hidden=True)
@@ -184,11 +218,18 @@ def test_lstm_step_is_that_of_torch(student):
         assert_close(got_h, expected_h)
 
 
-@points(0.5, task="8.5", hint="with all weights 0, z is 0.5 and n is 0, so h' = 0.5 * h")
-def test_gru_step_of_the_example(student):
+@points(
+    0.5,
+    task="8.5",
+    hint="with all weights 0, z is 0.5 and n is 0, so h' = 0.5 * h; in n, r multiplies only U h",
+)
+@torch.no_grad()
+def test_gru_step_of_the_example_and_of_torch(student):
     one = torch.ones(1, 1)
     got = student.gru_step(one, one, torch.zeros(3, 1), torch.zeros(3, 1), torch.zeros(3))
     assert_close(got, torch.tensor([[0.5]]))
+    x, h, _, W, U, b, cell = cell_of_torch("GRUCell", 3, *VISIBLE_SIZES, seed=100)
+    assert_close(student.gru_step(x, h, W, U, b), cell(x, h))
 
 
 @points(0.5, task="8.5", hint="in n, r multiplies only U h; z multiplies the old h", hidden=True)
@@ -200,11 +241,24 @@ def test_gru_step_is_that_of_torch(student):
 
 
 @points(0.5, task="8.5", hint="s' = 0.5 * 1 + 0.5 * 2, then h' = sigma(s' + 1 + 1)")
-def test_scrn_step_of_the_example(student):
+def test_scrn_step_by_hand(student):
     one = torch.ones(1, 1)
     h, s = student.scrn_step(one, one, 2 * one, one, one, one, one, alpha=0.5)
     assert_close(s, torch.tensor([[1.5]]))
     assert_close(h, torch.tensor([[3.5]]).sigmoid())
+    x, h = torch.tensor([[1.0, 2, -1], [0, 0, 0]]), torch.tensor([[0.5, -0.5], [0, 0]])
+    s = torch.tensor([[1.0, 0, -2, 4], [0, 0, 0, 0]])
+    A = torch.tensor([[1.0, 0, 1], [0, 0.5, 0]])
+    B = torch.tensor([[1.0, 1, 1], [0, 1, 0], [2, 0, 0], [0, 0, -1]])
+    P = torch.tensor([[0.1, 0, 0, 0.1], [0, 0.2, 0.2, 0]])
+    R = torch.tensor([[2.0, 1], [0, 2]])
+    # B x = (2, 2, 2, 1). P s' = (0.45, -0.1), A x = (0, 1) and R h = (0.5, -1).
+    got_h, got_s = student.scrn_step(x, h, s, A, B, P, R, alpha=0.75)
+    assert_close(got_s, torch.tensor([[1.25, 0.5, -1, 3.25], [0, 0, 0, 0]]))
+    assert_close(got_h, torch.tensor([[0.95, -0.1], [0, 0]]).sigmoid())
+    # The default alpha is 0.95.
+    _, got_s = student.scrn_step(x, h, s, A, B, P, R)
+    assert_close(got_s, torch.tensor([[1.05, 0.1, -1.8, 3.85], [0, 0, 0, 0]]))
 
 
 @points(0.5, task="8.5", hint="h' uses the new s', not s; alpha is 0.95 by default", hidden=True)
@@ -227,6 +281,17 @@ def test_clip_of_the_example(student):
     close(norm, 5.0, "norm")
     assert_close(gradients[0], torch.tensor([0.6]))
     assert_close(gradients[1], torch.tensor([[0.8]]))
+    given = [torch.tensor([[1.0, -2.0], [2.0, 0.0]]), torch.tensor([4.0])]  # norm 5
+    (gradients, norm), left = student.probe("in_place", "clip", given, 2.5)
+    close(norm, 5.0, "norm")
+    assert_close(gradients[0], torch.tensor([[0.5, -1.0], [1.0, 0.0]]))
+    assert_close(gradients[1], torch.tensor([2.0]))
+    assert torch.equal(left[0][0], given[0]), "clip changed the given gradients"
+    gradients, norm = student.clip(given, 6.0)
+    close(norm, 5.0, "norm")
+    assert_close(gradients[0], given[0])  # below max_norm nothing is scaled
+    gradients, _ = student.clip([torch.zeros(3)], 1.0)
+    assert_close(gradients[0], torch.zeros(3))
 
 
 @points(0.5, task="8.6", hint="scale only above max_norm; change nothing in place", hidden=True)
@@ -288,12 +353,15 @@ class Game:
         return math.exp(total / count)
 
     def compare(self, student, batches, lr, max_norm):
+        what = f"after {len(batches)} batches" if len(batches) > 1 else "after one batch"
         got = student.train_epoch(self.model, batches, lr, max_norm)
         expected = self.train_epoch(batches, lr, max_norm)
-        close(got, expected, "perplexity")
+        close(got, expected, f"perplexity {what}")
         state = self.model.state_dict()
         for name, value in self.twin.items():
-            assert torch.allclose(state[name], value), f"{name} has a wrong value after the pass"
+            assert torch.allclose(state[name], value), (
+                f"{what}, lr {lr}, max_norm {max_norm}: {name}: {difference(state[name], value)}"
+            )
 
 
 def text_batches(rows, lengths, vocab_size=6):
@@ -307,11 +375,13 @@ def text_batches(rows, lengths, vocab_size=6):
     task="8.7",
     forbidden=("dlcourse.train*", "SGD"),
     needs=("8.3", "8.6"),
-    hint="for each batch: mean cross-entropy, clip, then parameter -= lr * gradient",
+    hint="for each batch: mean cross-entropy, clip, then parameter -= lr * gradient; "
+    "pass the state on to the next batch, detached",
 )
-def test_one_batch_moves_the_weights(student):
+def test_batches_move_the_weights(student):
     for lr, max_norm in ((0.5, 100.0), (2.0, 0.1)):
         Game(student).compare(student, text_batches(2, [5]), lr, max_norm)
+    Game(student).compare(student, text_batches(2, [4, 4, 1]), 0.8, 0.3)
 
 
 @points(
@@ -349,11 +419,16 @@ def test_training_learns_a_text_that_repeats(student):
     assert right > 0.95, f"expected over 95 % right predictions, got {right:.0%}"
 
 
-@points(0.5, task="8.8", hint="divide the logits, then softmax over the last dimension")
+@points(0.5, task="8.8", hint="divide the logits, then use torch.softmax over the last dimension")
 def test_soften_of_the_example(student):
     logits = torch.tensor([0.0, math.log(4)])
     assert_close(student.soften(logits, temperature=0.5), torch.tensor([1 / 17, 16 / 17]))
     assert_close(student.soften(logits, 1.0), torch.tensor([0.2, 0.8]))
+    rows = torch.tensor([[0.0, math.log(2), math.log(3)], [0.0, 0.0, -math.log(4)]])
+    expected = torch.tensor([[1 / 14, 4 / 14, 9 / 14], [16 / 33, 16 / 33, 1 / 33]])
+    assert_close(student.soften(rows, 0.5), expected)
+    assert_close(student.soften(rows[None], 0.5), expected[None])
+    assert_close(student.soften(torch.tensor([2000.0, 0.0]), 2.0), torch.tensor([1.0, 0.0]))
 
 
 @points(0.5, task="8.8", hint="the sum of each row is 1; use torch.softmax", hidden=True)

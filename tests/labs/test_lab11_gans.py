@@ -29,6 +29,12 @@ def test_discriminator_loss_is_the_formula(student):
     real, fake = randn(5), randn(9, seed=1)
     expected = -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean()
     assert_close(student.discriminator_loss(real, fake), expected)
+    sure = torch.tensor([300.0])  # the sigmoid of -300 is rounded to 0
+    assert_close(student.discriminator_loss(sure, -sure), torch.tensor(0.0))
+    assert_close(student.discriminator_loss(-sure, sure), torch.tensor(600.0))
+    far = torch.tensor([-300.0, 300.0, 300.0], requires_grad=True)
+    grads = student.probe("gradients", "discriminator_loss", far, torch.zeros(2))
+    assert_close(grads[0], torch.tensor([-1 / 3, 0.0, 0.0]))
 
 
 @points(0.5, task="11.1", hint="use softplus, not the log of a rounded sigmoid", hidden=True)
@@ -54,6 +60,9 @@ def test_generator_losses_are_the_formulas(student):
     assert_close(student.generator_loss(fake), -fake.sigmoid().log().mean())
     assert_close(student.generator_loss(fake, "non_saturating"), -fake.sigmoid().log().mean())
     assert_close(student.generator_loss(fake, "minimax"), (1 - fake.sigmoid()).log().mean())
+    sure = torch.tensor([-300.0, 300.0])  # finite for logits of any size
+    assert_close(student.generator_loss(sure), torch.tensor(150.0))
+    assert_close(student.generator_loss(sure, "minimax"), torch.tensor(-150.0))
 
 
 @points(1, task="11.2", hint="use softplus, which is finite for logits of any size", hidden=True)
@@ -141,16 +150,17 @@ def draw(seed):
 )
 def test_discriminator_step_moves_the_discriminator(student):
     players = Players(student)
-    images, latents = draw(100)
-    got = student.discriminator_step(
-        players.nets["generator"],
-        players.nets["discriminator"],
-        players.optimizers["discriminator"],
-        images,
-        latents,
-    )
-    close(got, players.twin_discriminator_step(images, latents))
-    players.compare("discriminator", "differ from those after one step: zero_grad, backward, step")
+    for number in (1, 2):
+        images, latents = draw(99 + number)
+        got = student.discriminator_step(
+            players.nets["generator"],
+            players.nets["discriminator"],
+            players.optimizers["discriminator"],
+            images,
+            latents,
+        )
+        close(got, players.twin_discriminator_step(images, latents))
+        players.compare("discriminator", f"are wrong in step {number}: zero_grad, backward, step")
     players.compare("generator", "changed during the discriminator's step")
 
 
@@ -175,7 +185,7 @@ def test_discriminator_step_leaves_no_gradient_in_the_generator(student):
 
 
 @points(
-    1,
+    0.5,
     task="11.4",
     forbidden=("dlcourse.train*",),
     needs=("11.2",),
@@ -198,8 +208,8 @@ def test_generator_step_moves_the_generator(student):
         players.compare("discriminator", "changed during the generator's step")
 
 
-def take_turns(student, rounds=4):
-    players = Players(student, seed=2)
+def take_turns(student, rounds=4, seed=2):
+    players = Players(student, seed=seed)
     nets, optimizers = players.nets, players.optimizers
     both = nets["generator"], nets["discriminator"]
     for number in range(rounds):
@@ -210,6 +220,18 @@ def take_turns(student, rounds=4):
         got = student.generator_step(*both, optimizers["generator"], latents, "minimax")
         close(got, players.twin_generator_step(latents, "minimax"))
     return players
+
+
+@points(
+    0.5,
+    task="11.4",
+    needs=("11.1", "11.2", "11.3"),
+    hint="call zero_grad before backward in both steps: older gradients must have no effect",
+)
+def test_two_rounds_in_turn(student):
+    players = take_turns(student, rounds=2, seed=3)
+    players.compare("discriminator", "are wrong after two rounds: older gradients were used")
+    players.compare("generator", "are wrong after two rounds: older gradients were used")
 
 
 @points(
@@ -267,7 +289,7 @@ def loaded_generator(student, latent_dim, width):
 
 
 @points(
-    1,
+    0.5,
     task="11.5",
     forbidden=("dlcourse.models*",),
     hint="compare with the table: which layer has another shape or name?",
@@ -281,6 +303,23 @@ def test_generator_has_the_layers_of_the_table(student):
             if "running" not in name and "batches" not in name
         }
         assert learned == generator_shapes(latent_dim, width)
+
+
+# Pixels 7, 11, 15 and 19 in row 5 of four images; see test_generator_computes_known_pixels.
+GENERATED = [
+    [0.4801, 0.3919, 0.4394, 0.4579],
+    [0.4191, 0.4247, 0.4786, 0.4476],
+    [0.4421, 0.3816, 0.2895, 0.4064],
+    [0.3840, 0.4804, 0.3918, 0.5293],
+]
+
+
+@points(0.5, task="11.5", hint="norm1 and norm2 are followed by a ReLU, up2 by a sigmoid")
+def test_generator_computes_known_pixels(student):
+    model, _ = loaded_generator(student, latent_dim=5, width=3)
+    images = model(randn(4, 5, seed=50, dtype=torch.float32))
+    assert tuple(images.shape) == (4, 1, 28, 28), f"got images of shape {tuple(images.shape)}"
+    assert_close(images[:, 0, 5, 7:20:4], torch.tensor(GENERATED), atol=1e-3, rtol=0)
 
 
 @points(1, task="11.5", hint="norm and then ReLU, twice; a sigmoid at the end", hidden=True)
@@ -308,6 +347,11 @@ def test_coverage_of_the_example(student):
     shares, confidence = student.coverage(logits)
     assert_close(shares.double(), torch.tensor([0.75, 0.25], dtype=torch.float64))
     assert_close(confidence, torch.tensor(9.0).sigmoid())
+    # p = 1/2, 3/4, 4/5 and 1/2; no image in the last class
+    logits = torch.tensor([[2.0, 1, 1], [1, 6, 1], [8, 1, 1], [1, 2, 1]]).log()
+    shares, confidence = student.coverage(logits)
+    assert_close(shares.double(), torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64))
+    assert_close(confidence, torch.tensor(0.6375))
 
 
 @points(0.5, task="11.6", hint="return a share for each of the K classes, even 0", hidden=True)
@@ -327,6 +371,10 @@ def test_play_of_the_examples(student):
     assert_close(student.play(1.0, 1.0, lr=0.5, steps=1), at_once)
     in_turn = torch.tensor([[1.0, 1.0], [0.5, 1.25]])
     assert_close(student.play(1.0, 1.0, lr=0.5, steps=1, in_turn=True), in_turn)
+    at_once = torch.tensor([[2.0, -1.0], [2.5, 0.0], [2.5, 1.25]])
+    assert_close(student.play(2.0, -1.0, 0.5, 2), at_once)
+    in_turn = torch.tensor([[2.0, -1.0], [2.5, 0.25], [2.375, 1.4375]])
+    assert_close(student.play(2.0, -1.0, 0.5, 2, True), in_turn)
 
 
 @points(0.5, task="11.7", hint="return steps + 1 rows, with the start first", hidden=True)
@@ -360,6 +408,9 @@ def test_play_at_once_spirals_out_and_in_turn_stays(student):
 def test_projection_of_the_example(student):
     latents = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
     assert_close(student.project(latents), torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+    latents = torch.tensor([[2.0, 1.0, -2.0], [0.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    expected = torch.tensor([[2 / 3, 1 / 3, -2 / 3], [0.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    assert_close(student.project(latents), expected)
 
 
 @points(

@@ -26,7 +26,7 @@ class Sweep(Worker):
     def __init__(self, lab):
         self.lab = course.find_lab(lab)
         self.solution = self.lab.solution.read_text(encoding="utf-8")
-        self.task = self.alone = None
+        self.task, self.alone, self.visible = None, False, False
         super().__init__(BatchSettings(self.lab))
         tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0))
         self.failed = [(test.name, test.outcome, test.reason) for test in tests if not test.passed]
@@ -39,10 +39,13 @@ class Sweep(Worker):
             Sweep.shared = ForkServer([name for source in sources for name in imported(source)])
         return Sweep.shared
 
-    def first_lost(self, source, task, *, alone=False):
-        """The first test that `source` does not pass, or None. Those of `task` run first; with
-        `alone`, no others do."""
-        self.task, self.alone = task, alone
+    def first_lost(self, source, task, *, alone=False, visible=False):
+        """Return the record of the first test that `source` does not pass, or None.
+
+        The tests of `task` run first. alone: run no others. visible: run no hidden tests, as on a
+        student's machine.
+        """
+        self.task, self.alone, self.visible = task, alone, visible
         return self.grade(Job(source.encode(), {"": 5.0, **self.limits}, LEAST_S))
 
     def all_of(self, source):
@@ -57,6 +60,8 @@ class Sweep(Worker):
         session.items.sort(key=lambda item: worth(item).task != self.task)
         if self.alone:
             session.items = [item for item in session.items if worth(item).task == self.task]
+        if self.visible:
+            session.items = [item for item in session.items if not worth(item).hidden]
         session.run = lambda item, following: stop_at_loss(session, item, following)
         try:
             tests = super().grade_now(session, job)
