@@ -60,7 +60,7 @@ XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
 def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
     """Return 1.0 for each sample whose weighted sum plus `bias` is at least 0, otherwise 0.0.
 
-    Shape: inputs (N, D), weight (D,), bias a number -> (N,), floating point.
+    Shape: inputs (N, D), weight (D,), bias a number -> float32 (N,).
 
     >>> inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
     >>> neuron(inputs, weight=torch.tensor([1.0, -2.0]), bias=1.0)  # the sums are -1, 0 and 2

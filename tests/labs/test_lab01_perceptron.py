@@ -3,6 +3,8 @@
 The oracles are truth tables, hand arithmetic, the numbers that lecture C prints, and autograd.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
@@ -92,6 +94,9 @@ def all_right(answers, gate):
 def test_neuron_fires_unless_the_sum_is_below_zero(student):
     inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
     assert_close(student.neuron(inputs, torch.tensor([1.0, -2.0]), 1.0), torch.tensor([0.0, 1, 1]))
+    # The sums are 1 - 3 + 1 = -1 and -2 + 5 + 1 = 4.
+    inputs, weight = torch.tensor([[1.0, 1.0, 0.0], [-2.0, 0.0, 5.0]]), torch.tensor([1.0, -3, 1])
+    assert_close(student.neuron(inputs, weight, torch.tensor(1.0)), torch.tensor([0.0, 1.0]))
 
 
 @points(0.5, task="1.1", hint="use all D inputs and weights; add the bias once", hidden=True)
@@ -173,6 +178,15 @@ def test_perceptron_rule_by_hand(student):
     close("the new weight", weight, torch.tensor([1.0, 1.0]))
     close("the new bias", bias, torch.tensor(0.0))
     assert int(mistakes) == 2, f"expected 2 mistakes, got {int(mistakes)}"
+    # lr 0.5; the sums are 1.5 (wrong: w becomes (0.5, -1, -1), b 0), -1 (right), -2 (wrong: w
+    # becomes (-0.5, -1, -0.5), b 0.5) and 0 (right).
+    inputs = torch.tensor([[1.0, 0, 2], [0, 1, 0], [-2, 0, 1], [0, 0, 1]])
+    weight, bias, mistakes = student.perceptron_epoch(
+        torch.tensor([1.0, -1, 0]), torch.tensor(0.5), inputs, torch.tensor([0.0, 0, 1, 1]), lr=0.5
+    )
+    close("lr 0.5: the new weight", weight, torch.tensor([-0.5, -1, -0.5]))
+    close("lr 0.5: the new bias", bias, torch.tensor(0.5))
+    assert int(mistakes) == 2, f"lr 0.5: expected 2 mistakes, got {int(mistakes)}"
 
 
 def mistakes_by_epoch(student, targets, epochs):
@@ -218,6 +232,11 @@ def test_line_gradient_by_hand(student):
     da, db = parts(returned, "derivative with respect to a", "derivative with respect to b")
     close("the derivative with respect to a", da, torch.tensor(5.0))
     close("the derivative with respect to b", db, torch.tensor(3.0))
+    # errors -0.5, -1 and -1.5: 2 (-0.5 + 2 - 4.5) / 3 and 2 (-0.5 - 1 - 1.5) / 3
+    x, y = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([0.0, -1.0, 2.0])
+    da, db = student.line_gradient(0.5, -1.0, x, y)
+    close("of three points, the derivative with respect to a", da, torch.tensor(-2.0))
+    close("of three points, the derivative with respect to b", db, torch.tensor(-2.0))
 
 
 @points(0.5, task="1.5", hint="take the mean over the points, not the sum", hidden=True)
@@ -241,6 +260,8 @@ def test_two_steps_of_fit_line_by_hand(student):
     path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.0, 0.0, lr=0.1, steps=2)
     # at (0.5, -0.3) the errors are 0.2 and 0.7: derivatives 0.2 + 1.4 and 0.2 + 0.7
     close("the path", path, torch.tensor([[1.0, 0.0], [0.5, -0.3], [0.34, -0.39]]))
+    path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.5, 0.5, lr=0.1, steps=0)
+    close("the path of 0 steps", path, torch.tensor([[1.5, 0.5]]))
 
 
 def lecture_points():
@@ -292,6 +313,15 @@ def test_logistic_gradient_by_hand(student):
     # p = 1/2 for both, errors -1/2 and 1/2: (-1/2 * 2) / 2 and (1/2 * 4) / 2
     close("the derivative with respect to weight", dweight, torch.tensor([-0.5, 1.0]))
     close("the derivative with respect to bias", dbias, torch.tensor(0.0))
+    # z = log 3, 0 and 0, so the errors are -1/4, 1/2 and 1/2.
+    log3 = math.log(3)
+    x = torch.tensor([[4.0, 4.0], [0.0, log3], [-log3, 0.0]])
+    dweight, dbias = student.logistic_gradient(
+        torch.tensor([1.0, -1.0]), torch.tensor(log3), x, torch.tensor([1.0, 0.0, 0.0])
+    )
+    expected = torch.tensor([-1 - log3 / 2, -1 + log3 / 2]) / 3
+    close("of three samples, the derivative with respect to weight", dweight, expected)
+    close("of three samples, the derivative with respect to bias", dbias, torch.tensor(0.25))
 
 
 @points(1, task="1.7", hint="add the bias before the sigmoid; take means, not sums", hidden=True)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from dlcourse.check import points
+from dlcourse.check.explain import difference
 
 
 def randn(*shape, seed=0, dtype=torch.float32):
@@ -25,6 +26,8 @@ def randn(*shape, seed=0, dtype=torch.float32):
 def test_parameters_of_the_examples(student):
     assert student.count_parameters([(3, 64, 11)], []) == 23296
     assert student.count_parameters([], [(10, 2), (2, 1)]) == 25
+    # 3 * (2 * 25 + 1) + 6 * (4 + 1)
+    assert student.count_parameters([(2, 3, 5)], [(4, 6)]) == 183
 
 
 def vgg(widths):
@@ -69,6 +72,16 @@ def test_vgg_stage_has_its_convolutions(student):
         assert shapes == expected, (
             f"vgg_stage({in_channels}, {widths}): expected {expected}, got {shapes}"
         )
+    stage = student.vgg_stage(1, (1, 1))
+    center = torch.zeros(1, 1, 3, 3)
+    center[0, 0, 1, 1] = -1.0
+    weights = [torch.ones(1, 1, 3, 3), torch.tensor([-15.0]), center, torch.tensor([5.0])]
+    stage.load_state_dict(dict(zip(stage.state_dict(), weights, strict=True)))
+    # The first convolution adds up 9 pixels: 12, 21, 16 in both rows. After the bias and the ReLU
+    # these are 0, 6, 1, and the second one makes 5, -1, 4. Ten times the image gives 105 and more.
+    image = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
+    expected = torch.tensor([[[[5.0]]], [[[0.0]]]])
+    assert_close(stage(torch.cat([image, 10 * image])), expected)
 
 
 @points(1, task="6.2", hint="padding 1, a ReLU after each convolution, then pooling", hidden=True)
@@ -106,6 +119,15 @@ def inception(state, x):
     return torch.cat(outputs, dim=1)
 
 
+# Known outputs of each branch in the test below: rows 1 to 3 of column 2 of the first image.
+KNOWN_MAPS = [
+    [0.0430, 0.5474, 0.0000],
+    [0.4810, 1.3257, 0.4680],
+    [1.1373, 3.5277, 0.0000],
+    [0.2871, 1.4275, 1.1864],
+]
+
+
 @points(
     1,
     task="6.3",
@@ -132,6 +154,20 @@ def test_inception_has_the_branches_of_the_table(student):
 def test_inception_stacks_its_branches(student):
     outputs = student.Inception(16, 8, 4, 12, 2, 6, 7)(randn(2, 16, 9, 5))
     assert tuple(outputs.shape) == (2, 33, 9, 5)
+    block = student.Inception(3, 1, 2, 1, 2, 1, 1)
+    state = block.state_dict()
+    for number in range(1, 5):
+        names = [name for name in state if name.startswith(f"branch{number}.")]
+        names = [name for name in names if name.endswith(("weight", "bias"))]
+        for i, name in enumerate(names):
+            state[name] = randn(*state[name].shape, seed=10 * number + i)
+    block.load_state_dict(state)
+    outputs = block(randn(2, 3, 5, 4, seed=9))[0, :, 1:4, 2]
+    for number, (got, values) in enumerate(zip(outputs, KNOWN_MAPS, strict=True), start=1):
+        expected = torch.tensor(values)
+        assert torch.allclose(got, expected, atol=2e-3), (
+            f"branch{number}, rows 1 to 3 of column 2: {difference(got, expected)}"
+        )
 
 
 @points(1, task="6.3", hint="branch4 begins with the pooling (stride 1, padding 1)", hidden=True)
@@ -149,6 +185,12 @@ def test_loss_by_hand(student):
     log2 = torch.tensor(2.0).log()
     assert_close(student.loss_of(even, targets), log2)
     assert_close(student.loss_of((even, even), targets), 1.3 * log2)
+    # The losses are log 4 and (log(4/3) + log 2) / 2.
+    logits, targets = torch.zeros(2, 4), torch.tensor([3, 0])
+    auxiliary = torch.tensor([[1.0, 0, 0, 3], [1, 1, 0, 0]]).log()  # p = 3/4 and 1/2
+    assert_close(student.loss_of(logits, targets), 2 * log2)
+    expected = 2 * log2 + 0.5 * (torch.tensor(4 / 3).log() + log2) / 2
+    assert_close(student.loss_of((logits, auxiliary), targets, 0.5), expected)
 
 
 @points(
@@ -197,6 +239,21 @@ def block_of(state, x, stride=1, residual=True):
     return y.relu()
 
 
+# Known outputs in row 0, columns 0 to 2 of the second image, a list for each channel, for
+# (out_channels, stride, residual).
+KNOWN_BLOCKS = {
+    (3, 1, True): [[0.6833, 0.0, 0.0], [0.0, 0.4818, 0.0], [0.8487, 0.0, 0.0]],
+    (3, 1, False): [[1.7302, 0.0, 0.0], [0.0, 0.0, 0.0], [0.6365, 0.0, 0.0]],
+    (5, 2, True): [
+        [0.0000, 1.8539, 0.3332],
+        [0.0000, 0.0000, 0.0000],
+        [0.0000, 0.0000, 2.4480],
+        [1.0475, 0.4340, 1.5564],
+        [0.2692, 0.3378, 0.2847],
+    ],
+}
+
+
 @points(
     1,
     task="6.5",
@@ -219,11 +276,20 @@ def test_residual_block_has_its_layers(student):
 
 
 @points(0.5, task="6.5", hint="relu(F(x) + x) with F(x) = bn2(conv2(relu(bn1(conv1(x)))))")
-def test_residual_block_adds_its_inputs(student):
-    block = student.ResidualBlock(5, 5)
-    state = redrawn(block)
-    inputs = randn(2, 5, 6, 7, seed=9)
-    assert_close(block(inputs), block_of(state, inputs), atol=1e-4, rtol=1e-4)
+def test_residual_block_computes_known_maps(student):
+    names = ("conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias")
+    for (out_channels, stride, residual), values in KNOWN_BLOCKS.items():
+        block = student.ResidualBlock(3, out_channels, stride, residual)
+        state = block.state_dict()
+        for seed, name in enumerate(names):
+            state[name] = randn(*state[name].shape, seed=seed)
+        block.load_state_dict(state)
+        got = block(randn(2, 3, 6, 6, seed=9))[1, :, 0, :3]
+        expected = torch.tensor(values)
+        assert torch.allclose(got, expected, atol=2e-3), (
+            f"ResidualBlock(3, {out_channels}, stride={stride}, residual={residual}), each channel "
+            f"at row 0, columns 0 to 2: {difference(got, expected)}"
+        )
 
 
 @points(0.5, task="6.5", hint="use stride and residual; add the shortcut", hidden=True)
@@ -283,6 +349,11 @@ def test_crop_by_hand(student):
         got = student.crop(image, torch.tensor([top]), torch.tensor([left]), padding=1)
         got = got.tolist()
         assert got == [[expected]], f"top {top}, left {left}: expected {expected}, got {got[0][0]}"
+    # Two images of 1 x 3 pixels and 2 channels; the default padding is 4.
+    images = torch.arange(1, 13).reshape(2, 2, 1, 3)
+    got = student.crop(images, torch.tensor([4, 4]), torch.tensor([3, 6])).tolist()
+    expected = [[[[0, 1, 2]], [[0, 4, 5]]], [[[9, 0, 0]], [[12, 0, 0]]]]
+    assert got == expected, f"top 4 and 4, left 3 and 6: expected {expected}, got {got}"
 
 
 @points(1, task="6.6", hint="each image has its own top and left; H and W can differ", hidden=True)
@@ -307,6 +378,10 @@ def test_flip_by_hand(student):
     images = torch.tensor([[[[1, 2]]], [[[3, 4]]]])
     got = student.flip(images, torch.tensor([False, True]))
     assert_close(got, torch.tensor([[[[1, 2]]], [[[4, 3]]]]))
+    images = torch.arange(12).reshape(2, 1, 2, 3)
+    got, (left, *_) = student.probe("in_place", "flip", images, torch.tensor([True, False]))
+    assert_close(got, torch.tensor([[[[2, 1, 0], [5, 4, 3]]], [[[6, 7, 8], [9, 10, 11]]]]))
+    assert torch.equal(left, images), "flip changed the tensor `images`"
 
 
 @points(0.5, task="6.7", hint="mirror left and right; do not change `images`", hidden=True)

@@ -37,11 +37,16 @@ def same_directions(components, expected):
     forbidden=("dlcourse.models*", "*_lowrank"),
     hint="subtract the mean first; each row is a direction",
 )
-def test_pca_of_points_on_a_line(student):
+def test_pca_by_hand(student):
     images = torch.tensor([[1.0, 2.0, 7.0], [4.0, 6.0, 7.0], [-2.0, -2.0, 7.0]])
     mean, components = student.pca(images, 1)
     assert_close(mean, torch.tensor([1.0, 2.0, 7.0]))
     same_directions(components, torch.tensor([[0.6, 0.8, 0.0]]))
+    # A cross around (1, 2, 3): the variance is largest along the second pixel, then the first.
+    cross = [[2.0, 2.0, 3.0], [0.0, 2.0, 3.0], [1.0, 4.0, 3.0], [1.0, 0.0, 3.0]]
+    mean, components = student.pca(torch.tensor(cross), 2)
+    assert_close(mean, torch.tensor([1.0, 2.0, 3.0]))
+    same_directions(components, torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
 
 
 @points(
@@ -68,6 +73,14 @@ def test_pca_reconstructs_the_example(student):
     )
     assert_close(codes, torch.tensor([[3.0]]))
     assert_close(outputs, torch.tensor([[5.0, 1.0]]))
+    # Minus the mean, the images are (0, 3, 0), (3, 0, 4) and (4, 0, -3).
+    codes, outputs = student.pca_reconstruct(
+        torch.tensor([[1.0, 5.0, 3.0], [4.0, 2.0, 7.0], [5.0, 2.0, 0.0]]),
+        torch.tensor([1.0, 2.0, 3.0]),
+        torch.tensor([[0.0, 1.0, 0.0], [0.6, 0.0, 0.8]]),
+    )
+    assert_close(codes, torch.tensor([[3.0, 0.0], [0.0, 5.0], [0.0, 0.0]]))
+    assert_close(outputs, torch.tensor([[1.0, 5.0, 3.0], [4.0, 2.0, 7.0], [1.0, 2.0, 3.0]]))
 
 
 @points(0.5, task="10.2", hint="codes (N, K) use components.T; outputs are (N, D)", hidden=True)
@@ -186,6 +199,12 @@ def test_losses_by_hand(student):
     # (0.25 + 0.25 + 0) and (0.25 + 0 + 0.25): 0.5 each; absolute: 1 each
     assert_close(student.reconstruction_loss(outputs, targets, "squared"), torch.tensor(0.5))
     assert_close(student.reconstruction_loss(outputs, targets, "absolute"), torch.tensor(1.0))
+    # Images of 2 x 1 pixels: -log 0.5 - log 0.75, then twice log 2, then 0 where both are sure.
+    outputs = torch.tensor([[[0.5], [0.25]], [[0.5], [0.5]], [[0.0], [1.0]]])
+    targets = torch.tensor([[[1.0], [0.0]], [[0.5], [1.0]], [[0.0], [1.0]]])
+    expected = torch.tensor([2.0, 4 / 3, 2.0, 2.0]).log().sum() / 3
+    got = student.reconstruction_loss(outputs, targets, kind="cross_entropy")
+    assert_close(got, expected, atol=1e-3, rtol=0)
 
 
 @points(1, task="10.4", hint="-t log(o) - (1 - t) log(1 - o); it is 0 if both are 0", hidden=True)
@@ -207,6 +226,9 @@ def test_losses_of_images(student):
 def test_line_between_two_codes(student):
     got = student.interpolate(torch.tensor([0.0, 4.0]), torch.tensor([1.0, 0.0]), 3)
     assert_close(got, torch.tensor([[0.0, 4.0], [0.5, 2.0], [1.0, 0.0]]))
+    start, end = torch.tensor([1.0, -2.0, 0.0]).double(), torch.tensor([-3.0, 2.0, 0.0]).double()
+    expected = [[1, -2, 0], [0, -1, 0], [-1, 0, 0], [-2, 1, 0], [-3, 2, 0]]
+    assert_close(student.interpolate(start, end, 5), torch.tensor(expected).double())
 
 
 @points(0.5, task="10.5", hint="use equal distances and the dtype of the codes", hidden=True)
@@ -241,12 +263,23 @@ def broken_of(student, images, fraction, seed=0, **more):
 )
 def test_denoising_loss_compares_with_the_whole_images(student):
     images = 0.5 + rand(4, 1, 6, 6)
-    loss, broken = broken_of(student, images, 0.5)
+    loss, broken = broken_of(student, images.clone(), 0.5)
     assert tuple(broken.shape) == (4, 1, 6, 6)
     assert_close(torch.where(broken == 0, images, broken), images)
     assert_close(loss, (broken / 2 - images).square().sum() / 4)
     all_gone = student.denoising_loss(lambda broken: broken, images, 1.0)
     assert_close(all_gone, images.square().sum() / 4)
+    images = torch.ones(60, 150)
+    broken = broken_of(student, images.clone(), 0.3)[1]
+    gone = (broken == 0).double()
+    assert abs(gone.mean() - 0.3) < 0.03, (
+        f"fraction 0.3: expected about 30% of the numbers to be 0, got {gone.mean():.1%}"
+    )
+    assert gone.mean(0).std() > 0.02 < gone.mean(1).std(), "draw for each number independently"
+    again, other = (broken_of(student, images.clone(), 0.3, seed=seed)[1] for seed in (0, 1))
+    assert torch.equal(broken, again), "expected the same broken images with the same generator"
+    assert not torch.equal(broken, other), "expected other broken images with another generator"
+    assert_close(broken_of(student, images.clone(), 0.0)[1], images)
 
 
 @points(1, task="10.6", needs=("10.4",), hint="draw for each number; use `generator`", hidden=True)
@@ -276,6 +309,12 @@ def test_rotations_of_the_example(student):
     turned = [[[1, 2], [3, 4]], [[2, 4], [1, 3]], [[4, 3], [2, 1]], [[3, 1], [4, 2]]]
     assert_close(inputs, torch.tensor(turned, dtype=torch.float32)[:, None])
     assert_close(targets, torch.tensor([0, 1, 2, 3]))
+    images = torch.arange(8.0).reshape(2, 1, 2, 2)
+    inputs, targets = student.rotations(images)
+    assert_close(targets, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3]))
+    assert_close(inputs[:2], images)
+    assert_close(inputs[3, 0], torch.tensor([[5.0, 7.0], [4.0, 6.0]]))  # the second image
+    assert_close(inputs[6, 0], torch.tensor([[2.0, 0.0], [3.0, 1.0]]))  # the first image
 
 
 @points(1, task="10.7", hint="first all images unrotated, then all rotated once", hidden=True)

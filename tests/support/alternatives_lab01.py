@@ -154,6 +154,6 @@ def logistic_gradient(weight, bias, inputs, targets):
 
 # Mutants that no test can catch, since they compute the same; each with its reason.
 SURVIVORS = {
-    "1.3 line 1: 1.0 -> 2.0": "an OR that counts one input twice is still an OR",
+    "1.3 line 3: 1.0 -> 2.0": "an OR that counts one input twice is still an OR",
     "1.4 line 2: True -> False": "there are always as many targets as inputs",
 }
