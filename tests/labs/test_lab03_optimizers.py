@@ -66,6 +66,13 @@ def test_minibatches_hold_each_number_once(student):
     assert [len(batch) for batch in batches] == [4, 4, 2]
     numbers = sorted(torch.cat(batches).tolist())
     assert numbers == list(range(10))
+    first, again, other = (
+        torch.cat(list(student.minibatches(30, 7, torch.Generator().manual_seed(seed)))).tolist()
+        for seed in (5, 5, 6)
+    )
+    assert first != sorted(first), "expected shuffled numbers"
+    assert first == again, "expected the same batches from generators with the same seed"
+    assert first != other, "expected other batches from a generator with another seed"
 
 
 @points(0.5, task="3.1", hint="shuffle only with the given generator", hidden=True)
@@ -87,12 +94,15 @@ def test_minibatches_are_shuffled_by_the_generator(student):
 def test_two_steps_of_momentum_by_hand(student):
     # v: 3, then 0.9 * 3 + 2 = 4.7
     by_hand(student.momentum, [3.0, 2.0], [0.7, 0.23], lr=0.1)
+    follow(student.momentum, partial(torch.optim.SGD, lr=0.3, momentum=0.6), 4, lr=0.3, mu=0.6)
 
 
 @points(0.5, task="3.2", hint="with nesterov, subtract lr (g + mu v), with the new v")
 def test_two_steps_of_nesterov_by_hand(student):
     # v: 3, so 3 + 2.7; then 4.7, so 2 + 4.23
     by_hand(student.momentum, [3.0, 2.0], [0.43, -0.193], lr=0.1, nesterov=True)
+    oracle = partial(torch.optim.SGD, lr=0.3, momentum=0.6, nesterov=True)
+    follow(student.momentum, oracle, 4, lr=0.3, mu=0.6, nesterov=True)
 
 
 @points(0.5, task="3.2", hint="keep v from step to step: then momentum wins on a ravine")
@@ -127,12 +137,16 @@ def test_momentum_is_that_of_torch(student):
 def test_two_steps_of_adagrad_by_hand(student):
     # 0.1 * 3 / 3, then 0.1 * 4 / 5
     by_hand(student.adagrad, [3.0, 4.0], [0.9, 0.82], lr=0.1)
+    follow(student.adagrad, partial(torch.optim.Adagrad, lr=0.3, eps=0.2), 4, lr=0.3, eps=0.2)
+    follow(student.adagrad, partial(torch.optim.Adagrad, lr=0.3), 3, lr=0.3)
 
 
 @points(0.5, task="3.3", hint="s <- alpha s + (1 - alpha) g^2")
 def test_two_steps_of_rmsprop_by_hand(student):
     # s: 0.09, so 0.01 * 3 / 0.3; then 0.0891 + 0.16 = 0.2491, so 0.01 * 4 / 0.4991
     by_hand(student.rmsprop, [3.0, 4.0], [0.9, 0.8199], lr=0.01)
+    settings = {"lr": 0.03, "alpha": 0.7, "eps": 0.2}
+    follow(student.rmsprop, partial(torch.optim.RMSprop, **settings), 4, **settings)
 
 
 @points(1, task="3.3", hint="keep s for all 50 steps; use lr, alpha and eps", hidden=True)
@@ -163,6 +177,9 @@ def test_two_steps_of_adadelta_by_hand(student):
     # rho 0.5, eps 0.5: s 4.5, d = 3 sqrt(0.5 / 5) = 0.9487, u 0.45;
     # then s 4.25, d = 2 sqrt(0.95 / 4.75) = 0.8944
     by_hand(student.adadelta, [3.0, 2.0], [0.0513, -0.8431], rho=0.5, eps=0.5)
+    settings = {"lr": 0.4, "rho": 0.7, "eps": 0.02}
+    follow(student.adadelta, partial(torch.optim.Adadelta, **settings), 4, **settings)
+    follow(student.adadelta, partial(torch.optim.Adadelta, lr=1.0), 3)
 
 
 @points(
@@ -190,6 +207,9 @@ def test_adadelta_is_that_of_torch(student):
 def test_two_steps_of_adam_by_hand(student):
     # betas 0.5, 0.5: M = 3, S = 9; then m = 1.75, M = 7/3, s = 4.25, S = 17/3
     by_hand(student.adam, [3.0, 2.0], [0.9, 0.802], lr=0.1, betas=(0.5, 0.5))
+    settings = {"lr": 0.2, "betas": (0.6, 0.9), "eps": 0.2}
+    follow(student.adam, partial(torch.optim.Adam, **settings), 4, **settings)
+    follow(student.adam, partial(torch.optim.Adam, lr=0.2), 3, lr=0.2)
 
 
 @points(1, task="3.5", hint="use b1 for m and b2 for s; add eps after the root", hidden=True)
@@ -212,6 +232,9 @@ def test_two_steps_of_nadam_by_hand(student):
     # P_1 = mu_1, P_2 = 0.06253; m = 1.5, S = 9, M = 0.40015 + 3 = 3.40015
     # t = 2: mu_3 = 0.25012, P_3 = 0.01564; m = 1.75, S = 17/3, M = 0.44467 + 1.59987
     by_hand(student.nadam, [3.0, 2.0], [0.8867, 0.8008], lr=0.1, betas=(0.5, 0.5))
+    settings = {"lr": 0.2, "betas": (0.6, 0.9), "eps": 0.2}
+    follow(student.nadam, partial(torch.optim.NAdam, **settings), 4, **settings)
+    follow(student.nadam, partial(torch.optim.NAdam, lr=0.2), 3, lr=0.2)
 
 
 @points(1, task="3.6", hint="mu changes with t: keep the product P_t, do not use b1^t", hidden=True)
@@ -242,6 +265,11 @@ def test_schedules_of_the_examples(student):
     close("linear(0.5, t=30, steps=40)", student.linear(0.5, t=30, steps=40), 0.125)
     close("halve(0.5, [2.0, 1.0])", student.halve(0.5, [2.0, 1.0]), 0.5)
     close("halve(0.5, [2.0, 1.0, 1.5])", student.halve(0.5, [2.0, 1.0, 1.5]), 0.25)
+    close("inverse(0.6, t=0, b=4.0)", student.inverse(0.6, t=0, b=4.0), 0.6)
+    close("linear(0.6, t=0, steps=9)", student.linear(0.6, t=0, steps=9), 0.6)
+    close("linear(0.6, t=9, steps=9)", student.linear(0.6, t=9, steps=9), 0.0)
+    for losses, expected in [([3.0], 0.6), ([2.0, 2.0], 0.3), ([1.0, 3.0, 2.0], 0.3)]:
+        close(f"halve(0.6, {losses})", student.halve(0.6, losses), expected)
 
 
 @points(
@@ -270,6 +298,10 @@ def test_best_lr_of_the_example(student):
     best, largest = student.best_lr(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
     close("the fastest lr", best, 0.5)
     close("the lr above which it diverges", largest, 2 / 3)
+    # The eigenvalues are 6 and 1, not the diagonal.
+    best, largest = student.best_lr(torch.tensor([[5.0, 2.0], [2.0, 2.0]]))
+    close("with [[5, 2], [2, 2]], the fastest lr", best, 2 / 7)
+    close("with [[5, 2], [2, 2]], the lr above which it diverges", largest, 1 / 3)
 
 
 @points(1, task="3.8", hint="use the eigenvalues, not the diagonal", hidden=True)

@@ -33,6 +33,11 @@ def test_standardize_by_hand(student):
     assert len(got) == 3, f"expected three tensors, got {len(got)}"
     for mine, values in zip(got, expected, strict=True):
         assert_close(mine, torch.tensor(values))
+    # mean 3 and var 6 of three samples; the default eps is 0.01
+    train = torch.tensor([[0.0], [3.0], [6.0]])
+    got = student.standardize(train, torch.tensor([[4.0], [9.0]]), torch.tensor([[1.0]]))
+    assert_close(got[1], torch.tensor([[1.0], [6.0]]) / math.sqrt(6.01))
+    assert_close(got[2], torch.tensor([[-2.0]]) / math.sqrt(6.01))
 
 
 @points(0.5, task="4.1", hint="use the mean and var of train for val and test too", hidden=True)
@@ -65,6 +70,8 @@ def check_draw(rule, fan_in, fan_out, variance):
 @points(0.5, task="4.2", hint="xavier: shape (fan_out, fan_in), variance 2 / (fan_in + fan_out)")
 def test_xavier_has_its_variance(student):
     check_draw(student.xavier, 200, 600, 2 / 800)
+    draws = student.xavier(20, 30), student.xavier(20, 30)
+    assert not torch.equal(*draws), "expected new random numbers in each call"
 
 
 @points(0.5, task="4.2", hint="kaiming: shape (fan_out, fan_in), variance 2 / fan_in")
@@ -174,6 +181,25 @@ def test_batch_norm_keeps_running_values(student):
     norm.eval()
     got = norm(torch.tensor([[1.2, 0.0]]))
     assert_close(got, torch.tensor([[1.0, -1.0 / math.sqrt(0.9)]]), atol=1e-4, rtol=0)
+    norm = student.BatchNorm(2, momentum=0.5, eps=3.0)
+    inputs = torch.tensor([[1.0, 10.0], [3.0, 10.0]], requires_grad=True)
+    assert_close(norm(inputs).detach(), torch.tensor([[-0.5, 0.0], [0.5, 0.0]]))
+    norm.eval()
+    for _ in range(2):  # the running values do not change in evaluation mode
+        got = norm(torch.tensor([[3.0, 6.0]])).detach()  # means 1 and 5, variances 1 and 0.5
+        assert_close(got, torch.tensor([[1.0, 1 / math.sqrt(3.5)]]))
+    keeps_no_graph(student, norm)
+
+
+def keeps_no_graph(student, norm):
+    """Check that the running values do not belong to a graph."""
+    __tracebackhide__ = True
+    try:
+        student.copy.deepcopy(norm)  # torch refuses to copy a buffer with a graph
+    except StudentError:
+        raise AssertionError(
+            "the running values keep the gradient graph: use mean.detach() and var.detach()"
+        ) from None
 
 
 @points(1, task="4.4", hint="use momentum and eps; change nothing in evaluation mode", hidden=True)
@@ -198,12 +224,7 @@ def test_batch_norm_takes_its_settings(student):
     assert_close(kept["running_var"], var)
     norm.train()
     norm(randn(4, 3, dtype=torch.float32).requires_grad_())
-    try:
-        student.copy.deepcopy(norm)  # torch refuses to copy a buffer with a graph
-    except StudentError:
-        raise AssertionError(
-            "the running values keep the gradient graph: use mean.detach() and var.detach()"
-        ) from None
+    keeps_no_graph(student, norm)
 
 
 @points(
@@ -213,7 +234,7 @@ def test_batch_norm_takes_its_settings(student):
     forbidden=("*dropout*", "*Dropout*"),
 )
 def test_dropout_drops_its_share(student):
-    inputs = 1 + randn(200, 300).abs()
+    inputs = (1 + randn(200, 300).abs()) * randn(200, 300, seed=1).sign()
     for p in (0.5, 0.2):
         outputs = student.dropout(inputs, p, training=True)
         gone = outputs == 0
@@ -221,6 +242,14 @@ def test_dropout_drops_its_share(student):
         share = gone.double().mean().item()
         assert abs(share - p) < 0.02, f"p = {p}: expected about {p:.0%} zeros, got {share:.1%}"
     assert_close(student.dropout(inputs, 0.5, training=False), inputs)
+    assert_close(student.dropout(inputs, 0.0, training=True), inputs)
+    first, (left, *_) = student.probe("in_place", "dropout", inputs, 0.5, True)
+    assert torch.equal(left, inputs), "dropout changed the tensor `inputs`"
+    for dim, what in ((0, "columns"), (1, "rows")):
+        share = (first == 0).double().mean(dim)
+        assert 0.01 < share.std() < 0.1, f"draw for each number, not for whole {what}"
+    second = student.dropout(inputs, 0.5, True)
+    assert not torch.equal(first, second), "expected other zeros in each call"
 
 
 @points(1, task="4.5", hint="draw for each number; do not change `inputs`", hidden=True)
@@ -240,10 +269,13 @@ def test_dropout_draws_each_number(student):
     assert_close(outputs, torch.where(outputs == 0, 0.0, signed / 0.75))
 
 
-@points(0.5, task="4.6", hint="2 - 0.1 * (0.5 + 1 * 2)")
+@points(0.5, task="4.6", hint="2 - 0.1 * (0.5 + 1 * 2): the decay is weight_decay * weight")
 def test_sgd_step_by_hand(student):
     got = student.sgd_step(torch.tensor([2.0]), torch.tensor([0.5]), lr=0.1, weight_decay=1.0)
     assert_close(got, torch.tensor([1.75]))
+    weight, gradient = torch.tensor([1.0, -3.0, 0.5]), torch.tensor([0.5, 1.0, -2.0])
+    got = student.sgd_step(weight, gradient, lr=0.5, weight_decay=0.2)
+    assert_close(got, torch.tensor([0.65, -3.2, 1.45]))  # 1 - 0.5 (0.5 + 0.2), ...
 
 
 @points(0.5, task="4.6", hint="the penalty adds weight_decay * weight", hidden=True)
@@ -270,6 +302,11 @@ def test_early_stopping_of_the_example(student):
     said = run_of(stopping, [0.5, 0.3, 0.4, 0.3])
     assert said == [(True, False), (True, False), (False, False), (False, True)]
     assert (stopping.best, stopping.best_epoch, stopping.epoch) == (0.3, 2, 4)
+    stopping = student.EarlyStopping(patience=3)
+    said = run_of(stopping, [0.9, 1.0, 0.8, 0.8, 0.7, 0.9, 0.8, 0.7])
+    assert [better for better, _ in said] == [True, False, True, False, True, False, False, False]
+    assert [stop for _, stop in said] == [False] * 7 + [True]
+    assert (stopping.best, stopping.best_epoch, stopping.epoch) == (0.7, 5, 8)
 
 
 @points(1, task="4.7", hint="count the epochs since the last improvement", hidden=True)
