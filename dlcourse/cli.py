@@ -408,12 +408,13 @@ def models(parser: Parser) -> Call:
             rows = registry.as_dicts(models.MODELS) if args.json else None
             print(json.dumps(rows, indent=2) if args.json else registry.as_text(models.MODELS))
             return 0
-        model, size = models.build(args.name), models.MODELS[args.name].input_size
-        print(summary.summary(model, size))
+        model = models.build(args.name)
+        inputs = models.MODELS[args.name].example_inputs()
+        print(summary.summary(model, *inputs))
         if args.draw:
             from dlcourse import plots
 
-            plots.architecture(summary.stages(model, size), args.draw, args.name)
+            plots.architecture(summary.stages(model, *inputs), args.draw, args.name)
             print(args.draw)
         return 0
 

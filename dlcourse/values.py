@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from dlcourse.errors import UsageError
@@ -23,5 +23,6 @@ def check_whole(least: int = 1, /, **values: Any) -> None:
 def check_share(**values: Any) -> None:
     """Raise UsageError for the first of `values`, by name, that is not a number in [0, 1)."""
     for name, value in values.items():
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < 1:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1:
             raise UsageError(f"{name} must be at least 0 and below 1, got {value!r}")

@@ -1,6 +1,7 @@
-"""Fetch files: several mirrors in turn, resumed, hash before use, once for all who share a folder.
+"""Download files: several mirrors in turn, resumed, with the hash checked before use.
 
-pooch checks the hash before a file takes its name; filelock keeps two from fetching at once.
+pooch checks the hash before a file gets its name; filelock keeps two processes from downloading at
+the same time.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import filelock
@@ -27,8 +29,8 @@ CHUNK = 1 << 16
 pooch.get_logger().setLevel(logging.ERROR)
 
 
-def locked(folder: Path, name: str) -> filelock.BaseFileLock:
-    """A lock that one process holds at a time for fetching `name` into `folder`, as a context."""
+def locked(folder: Path, name: str) -> AbstractContextManager[object]:
+    """A context in which this process alone downloads `name` into `folder`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return filelock.FileLock(folder / f".{name}.lock", timeout=LOCK_TIMEOUT_S).acquire()
@@ -45,17 +47,17 @@ def hash_ok(path: Path, known: str) -> bool:
 
 
 def fetch_file(file: RemoteFile, folder: Path) -> Path:
-    """The path of `file` in `folder`, fetched unless it is there with the right hash.
+    """The path of `file` in `folder`, downloaded unless it is there with the right hash.
 
-    A transfer that broke off resumes, at whichever mirror answers next. Raises DataError with
-    what each mirror answered.
+    A broken transfer is resumed at the next mirror that answers. Raises DataError with the answer
+    of each mirror.
     """
     path = folder / file.path
     if path.is_file() and hash_ok(path, file.hash):
         return path
     tried = []
     for url in file.urls:
-        # Twice where a resumed file came out wrong: what it resumed may have been what was wrong.
+        # Again if a resumed file has a wrong hash: the part it started from may have been wrong.
         for _ in range(2):
             part = path.with_name(path.name + ".part")
             resumed = part.is_file()
@@ -83,11 +85,11 @@ def fetch_file(file: RemoteFile, folder: Path) -> Path:
 
 
 class WrongContentError(Exception):
-    """What came is no file of ours: an error page."""
+    """The answer is not the file but an error page."""
 
 
 class Resuming:
-    """A pooch downloader that keeps what came so far in `part` and asks only for the rest."""
+    """A pooch downloader that keeps a broken transfer in `part` and asks only for the rest."""
 
     def __init__(self, part: Path) -> None:
         self.part = part
@@ -95,7 +97,7 @@ class Resuming:
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         have = self.part.stat().st_size if self.part.is_file() else 0
         response = self.get(url, have)
-        if response.status_code == 416:  # nothing is left to send, or the file there is shorter
+        if response.status_code == 416:  # nothing is left to send, or the remote file is shorter
             have = 0
             response = self.get(url, have)
         with response:
@@ -124,7 +126,7 @@ class Resuming:
 
     @staticmethod
     def get(url: str, have: int) -> requests.Response:
-        # No compression on the way: what is hashed and counted are the file's own bytes.
+        # Without compression, so that the file's own bytes are hashed and counted.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         return requests.get(
             url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)

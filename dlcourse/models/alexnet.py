@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_images, check_sizes
+from dlcourse.models.checks import check_images
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["AlexNet"]
 
@@ -27,11 +28,10 @@ class AlexNet(nn.Module):
         self, num_classes: int = 1000, image_size: int = 224, dropout: float = 0.5
     ) -> None:
         super().__init__()
-        check_sizes(num_classes=num_classes)
+        check_whole(num_classes=num_classes)
         if image_size not in (32, 224):
             raise UsageError(f"image_size must be 32 or 224, got {image_size!r}")
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        check_share(dropout=dropout)
         self.image_size = image_size
         large = image_size == 224
         stem = nn.Conv2d(3, 64, 11, 4, padding=2) if large else nn.Conv2d(3, 64, 5, padding=2)

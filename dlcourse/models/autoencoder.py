@@ -14,13 +14,14 @@ __all__ = ["Autoencoder", "DeepAutoencoder"]
 
 
 class Autoencoder(nn.Module):
-    """Images to a few numbers and back: forward(inputs) = decode(encode(inputs)).
+    """From images to a few numbers and back: forward(inputs) = decode(encode(inputs)).
 
-    image_shape: (C, H, W). latent_dim: numbers in a code; more than the image has would let the
-    network copy it, so that is refused unless `overcomplete`. A subclass gives `encoder`,
-    (N, C, H, W) -> (N, latent_dim), and `decoder`, back to (N, C, H, W).
+    image_shape: (C, H, W). latent_dim: numbers in a code. A code with more numbers than the image
+    has would let the network copy it, so it is refused unless `overcomplete`. A subclass sets the
+    modules `encoder`, (N, C, H, W) -> (N, latent_dim), and `decoder`, back to (N, C, H, W), or
+    overrides `map_to_codes` and `map_to_images`.
 
-    Raises UsageError for sizes that cannot be, and for inputs of another shape.
+    Raises UsageError for impossible sizes, and for inputs of another shape.
     """
 
     encoder: nn.Module
@@ -46,7 +47,7 @@ class Autoencoder(nn.Module):
     def encode(self, inputs: Tensor) -> Tensor:
         """The codes of images. Shape: (N, C, H, W) -> (N, latent_dim)."""
         self.check_images(inputs)
-        return self.encoder(inputs)
+        return self.map_to_codes(inputs)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The images of codes. Shape: (N, latent_dim) -> (N, C, H, W)."""
@@ -54,7 +55,15 @@ class Autoencoder(nn.Module):
             raise UsageError(
                 f"codes must have the shape (N, {self.latent_dim}), got {tuple(codes.shape)}"
             )
-        return self.decoder(codes)
+        return self.map_to_images(codes)
+
+    def map_to_codes(self, inputs: Tensor) -> Tensor:
+        codes: Tensor = self.encoder(inputs)
+        return codes
+
+    def map_to_images(self, codes: Tensor) -> Tensor:
+        images: Tensor = self.decoder(codes)
+        return images
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.decode(self.encode(inputs))
@@ -114,4 +123,5 @@ def draw_weights(layer: nn.Module) -> None:
     """
     if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcourse.models.checks import check_sizes
+from dlcourse.values import check_whole
 
 __all__ = ["Cell", "ElmanCell", "GRUCell", "LSTMCell", "Recurrent", "lstm_cell"]
 
@@ -15,15 +15,15 @@ class Cell(nn.Module):
     """One step in time: forward(inputs (N, input_size), state) -> (output (N, H), new state).
 
     A subclass sets `num_gates`, how many blocks of hidden_size its two linear maps compute at once.
-    Parameters are named and drawn as those of torch's own cells: uniform within 1 / sqrt(H).
-    State None is all zeros. Raises UsageError for sizes below 1.
+    Parameters are named and drawn as in torch's own cells: uniform within 1 / sqrt(H). State None
+    means zeros. Raises UsageError for sizes below 1.
     """
 
     num_gates: int
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
+        check_whole(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
         rows, bound = self.num_gates * hidden_size, hidden_size**-0.5
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size).uniform_(-bound, bound))
@@ -85,7 +85,7 @@ class LSTMCell(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gates by Gers et al. 2000).
 
     Differs from the 1997 paper: forget gates, no peepholes, one memory cell a block, gradients
-    through every gate; equal to torch.nn.LSTMCell, and its parameters have the same names.
+    through every gate. It equals torch.nn.LSTMCell, and its parameters have the same names.
 
     Shape: inputs (N, input_size), state (h, c) each (N, hidden_size) -> output h, new (h, c).
     """
@@ -129,7 +129,7 @@ class GRUCell(Cell):
 
 
 class Recurrent(nn.Module):
-    """A cell walked along a sequence; called as torch.nn.LSTM(batch_first=True) is.
+    """Apply a cell step by step to a sequence; called like torch.nn.LSTM(batch_first=True).
 
     Shape: inputs (N, T, input_size), state or None -> outputs (N, T, H), state after T steps.
     """

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
 
-__all__ = ["check_images", "check_sizes", "check_tokens", "count_tokens", "load_weights"]
+__all__ = ["check_images", "check_tokens", "count_tokens", "load_weights"]
 
-NAMED = 3  # keys that a message names before it counts the rest
+NAMED = 3  # how many keys a message names before it counts the rest
 
 
 def check_images(inputs: Tensor, channels: int, size: int | None = None, least: int = 1) -> None:
-    """Raise UsageError unless `inputs` are (N, channels, size, size); size None: at least `least`
-    pixels a side."""
+    """Raise UsageError unless `inputs` are (N, channels, size, size). For size None, height and
+    width must be at least `least`."""
     if inputs.dim() == 4 and inputs.shape[1] == channels:
         height, width = inputs.shape[2:]
         if (height == width == size) if size else min(height, width) >= least:
@@ -25,16 +25,9 @@ def check_images(inputs: Tensor, channels: int, size: int | None = None, least: 
     raise UsageError(f"inputs must be (N, {channels}, {sides}, got {tuple(inputs.shape)}")
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise UsageError for the first of `sizes`, by name, that is not a whole number above 0."""
-    for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise UsageError(f"{name} must be at least 1, got {size!r}")
-
-
 def check_tokens(tokens: Tensor, vocab_size: int, name: str = "inputs", dim: int = 2) -> None:
-    """Raise UsageError unless `tokens` are numbers of a vocabulary, int64 (N, T), or (T,) where
-    `dim` is 1, with T at least 1.
+    """Raise UsageError unless `tokens` are token numbers, int64 (N, T), or (T,) if `dim` is 1, with
+    T at least 1.
     """
     if tokens.dim() != dim or tokens.dtype != torch.int64 or tokens.shape[-1] < 1:
         raise UsageError(
@@ -49,9 +42,9 @@ def check_tokens(tokens: Tensor, vocab_size: int, name: str = "inputs", dim: int
 
 
 def count_tokens(inputs: Tensor, padding: int | None) -> Tensor:
-    """How many tokens of each row come before its padding, int64 (N,) on the CPU.
+    """The number of tokens before the padding in each row, int64 (N,) on the CPU.
 
-    Shape: inputs int64 (N, T). Raises UsageError for a row of padding alone.
+    Shape: inputs int64 (N, T). Raises UsageError for a row that is only padding.
     """
     N, T = inputs.shape
     if padding is None:
@@ -64,9 +57,9 @@ def count_tokens(inputs: Tensor, padding: int | None) -> Tensor:
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """`model.load_state_dict(state)`, whose complaint is one line: which keys do not fit.
+    """`model.load_state_dict(state)`, but an error is one line that names the keys.
 
-    Raises UsageError for weights of another architecture, and leaves `model` as it was.
+    Raises UsageError for weights of another architecture, and then leaves `model` unchanged.
     """
     own = model.state_dict()
     missing = [key for key in own if key not in state]

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_images, check_sizes
+from dlcourse.models.checks import check_images
+from dlcourse.values import check_whole
 
 __all__ = ["CifarResNet", "PreActivationBlock", "ResidualBlock"]
 
@@ -30,7 +31,7 @@ class ResidualBlock(nn.Module):
         self, in_channels: int, out_channels: int, stride: int = 1, residual: bool = True
     ) -> None:
         super().__init__()
-        check_sizes(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        check_whole(in_channels=in_channels, out_channels=out_channels, stride=stride)
         self.residual = residual
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
@@ -48,7 +49,7 @@ class ResidualBlock(nn.Module):
 class PreActivationBlock(nn.Module):
     """F(x) + x, normalization and ReLU before each convolution (He et al. 2016, arXiv:1603.05027).
 
-    Nothing stands on the way of x from the first block to the last.
+    x passes unchanged from the first block to the last.
     Shape: inputs (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
     """
 
@@ -56,7 +57,7 @@ class PreActivationBlock(nn.Module):
         self, in_channels: int, out_channels: int, stride: int = 1, residual: bool = True
     ) -> None:
         super().__init__()
-        check_sizes(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        check_whole(in_channels=in_channels, out_channels=out_channels, stride=stride)
         self.residual = residual
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
@@ -82,6 +83,10 @@ class CifarResNet(nn.Module):
     Shape: inputs (N, 3, H, W), H and W at least 4 and 32 in the paper -> logits (N, num_classes).
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+
     def __init__(
         self,
         depth: int = 20,
@@ -92,7 +97,7 @@ class CifarResNet(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_sizes(num_classes=num_classes, width=width, in_channels=in_channels)
+        check_whole(num_classes=num_classes, width=width, in_channels=in_channels)
         if depth < 8 or (depth - 2) % 6:
             raise UsageError(f"depth must be 6n + 2 (8, 14, 20, 26, 32, ...), got {depth}")
         self.preactivation = preactivation

@@ -8,6 +8,7 @@ from torch import nn
 
 from dlcourse.errors import UsageError
 from dlcourse.models.autoencoder import Autoencoder
+from dlcourse.values import check_whole
 
 __all__ = ["ConvAutoencoder"]
 
@@ -15,7 +16,7 @@ __all__ = ["ConvAutoencoder"]
 class ConvAutoencoder(Autoencoder):
     """Strided convolutions down to the code, transposed ones back up (after Masci et al. 2011).
 
-    width: maps at half the image's side; at a quarter there are twice as many.
+    width: maps at half the image's height and width; at a quarter there are twice as many.
 
     Differs from the paper: strides for max-pooling, a linear code of `latent_dim` numbers behind
     the maps, trained whole instead of layer by layer.
@@ -32,8 +33,7 @@ class ConvAutoencoder(Autoencoder):
     ) -> None:
         super().__init__(image_shape, latent_dim)
         C, H, W = self.image_shape
-        if width < 1:
-            raise UsageError(f"width must be at least 1, got {width}")
+        check_whole(width=width)
         if H % 4 or W % 4:
             raise UsageError(f"height and width must be multiples of 4, got {H}x{W}")
         smallest = (2 * width, H // 4, W // 4)

@@ -1,4 +1,4 @@
-"""DCGAN: a generator and a discriminator made of strided convolutions."""
+"""DCGAN: a generator and a discriminator of strided convolutions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from torch import nn
 
 from dlcourse.errors import UsageError
 from dlcourse.models.gan import GAN
+from dlcourse.values import check_whole
 
 __all__ = ["DCGAN", "draw_weights", "generator"]
 
-# The side of the smallest maps for each image size; each stage of the generator doubles it.
+# The height of the smallest maps for each image size; each stage of the generator doubles it.
 SMALLEST = {28: 7, 32: 4, 64: 4}
 
 
@@ -24,7 +25,7 @@ def generator(image_size: int, channels: int, latent_dim: int, width: int) -> nn
         nn.ReLU(),
     ]
     while maps > width:
-        layers += [  # twice the side, half the maps
+        layers += [  # twice the height and width, half the maps
             nn.ConvTranspose2d(maps, maps // 2, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(maps // 2),
             nn.ReLU(),
@@ -36,11 +37,11 @@ def generator(image_size: int, channels: int, latent_dim: int, width: int) -> nn
 
 
 def discriminator(image_size: int, channels: int, width: int) -> nn.Sequential:
-    """Images (N, channels, image_size, image_size) -> logits (N,), high for a real one."""
+    """Images (N, channels, image_size, image_size) -> logits (N,), high for a real image."""
     layers = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     maps, size = width, image_size // 2
     while size > SMALLEST[image_size]:
-        layers += [  # half the side, twice the maps
+        layers += [  # half the height and width, twice the maps
             nn.Conv2d(maps, 2 * maps, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(2 * maps),
             nn.LeakyReLU(0.2),
@@ -52,13 +53,14 @@ def discriminator(image_size: int, channels: int, width: int) -> nn.Sequential:
 class DCGAN(GAN):
     """DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434) for 28x28, 32x32 or 64x64 images.
 
-    Strided convolutions for pooling, batch normalization except in the generator's last and the
-    discriminator's first layer, ReLU in one, LeakyReLU 0.2 in the other, weights drawn with
-    standard deviation 0.02. width: maps of the layers next to the image; each further layer has
-    twice as many (the paper: 128 in the generator, for 64x64).
+    Strided convolutions replace pooling. Batch normalization follows every layer except the
+    generator's last and the discriminator's first. The generator uses ReLU, the discriminator
+    LeakyReLU 0.2, and weights are drawn with standard deviation 0.02. width: maps of the layers
+    next to the image; each further layer has twice as many (in the paper 128 in the generator, for
+    64x64).
 
     Differs from the paper: pixels in [0, 1] and a sigmoid for [-1, 1] and tanh (the same up to
-    scale), normal latents for uniform ones; 28x28 begins from 7x7 maps, not 4x4.
+    scale), normal latents for uniform ones; 28x28 starts from 7x7 maps, not 4x4.
 
     Shape: latents (N, latent_dim) -> images (N, channels, image_size, image_size) in [0, 1].
     """
@@ -68,8 +70,7 @@ class DCGAN(GAN):
     ) -> None:
         if image_size not in SMALLEST:
             raise UsageError(f"image_size must be 28, 32 or 64, got {image_size}")
-        if width < 1:
-            raise UsageError(f"width must be at least 1, got {width}")
+        check_whole(width=width)
         super().__init__((channels, image_size, image_size), latent_dim)
         self.generator = generator(image_size, channels, latent_dim, width)
         self.discriminator = discriminator(image_size, channels, width)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcourse.errors import UsageError
 from dlcourse.models.autoencoder import Autoencoder
+from dlcourse.values import check_share
 
 __all__ = ["DenoisingAutoencoder", "mask_pixels"]
 
@@ -21,7 +21,7 @@ def mask_pixels(inputs: Tensor, fraction: float) -> Tensor:
 
 
 class DenoisingAutoencoder(Autoencoder):
-    """One hidden layer that learns to mend its input (Vincent, Larochelle, Bengio & Manzagol 2008).
+    """One hidden layer that learns to repair its input (Vincent et al. 2008).
 
     In training `forward` first sets each pixel to 0 with probability `mask_fraction`; the loss
     then compares with the whole image. That, and not a narrow code, keeps it from copying: codes
@@ -37,15 +37,20 @@ class DenoisingAutoencoder(Autoencoder):
         mask_fraction: float = 0.25,
     ) -> None:
         super().__init__(image_shape, latent_dim, overcomplete=True)
-        if not 0 <= mask_fraction < 1:
-            raise UsageError(f"mask_fraction must be at least 0 and below 1, got {mask_fraction}")
+        check_share(mask_fraction=mask_fraction)
         self.mask_fraction = mask_fraction
         in_features = math.prod(self.image_shape)
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(in_features, latent_dim), nn.Sigmoid())
+        hidden = nn.Linear(in_features, latent_dim)
+        self.encoder = nn.Sequential(nn.Flatten(), hidden, nn.Sigmoid())
         self.decoder_bias = nn.Parameter(torch.zeros(in_features))
 
-    def decoder(self, codes: Tensor) -> Tensor:
-        images = F.linear(codes, self.encoder[1].weight.T, self.decoder_bias).sigmoid()
+    @property
+    def weight(self) -> Tensor:
+        """The weight that encoder and decoder share. Shape: (latent_dim, C * H * W)."""
+        return self.encoder.get_parameter("1.weight")
+
+    def map_to_images(self, codes: Tensor) -> Tensor:
+        images = F.linear(codes, self.weight.T, self.decoder_bias).sigmoid()
         return images.unflatten(1, self.image_shape)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_sizes
 from dlcourse.models.language_model import LanguageModel
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["FeedForwardLM"]
 
@@ -17,11 +18,11 @@ class FeedForwardLM(LanguageModel):
 
         y = b + W x + U tanh(d + H x),    x = (C(w_{t-1}), ..., C(w_{t-n+1}))
 
-    context_size: how many tokens it sees, n - 1 in the paper. direct: whether W is there. dropout:
+    context_size: how many tokens it sees, n - 1 in the paper. direct: whether it has W. dropout:
     the share of numbers dropped from x and from the hidden layer.
 
-    Differs from the paper: full softmax on one machine; dropout. What stands before the beginning
-    of a text has an embedding of its own, number vocab_size.
+    Differs from the paper: full softmax on one machine; dropout. The places before the
+    beginning of a text have their own embedding, number vocab_size.
 
     Shape: inputs int64 (B, T) -> logits (B, T, vocab_size).
     """
@@ -36,14 +37,13 @@ class FeedForwardLM(LanguageModel):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes(
+        check_whole(
             vocab_size=vocab_size,
             context_size=context_size,
             embedding_dim=embedding_dim,
             hidden_size=hidden_size,
         )
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        check_share(dropout=dropout)
         self.vocab_size, self.context_size = vocab_size, context_size
         self.C = nn.Embedding(vocab_size + 1, embedding_dim)
         self.H = nn.Linear(context_size * embedding_dim, hidden_size)
@@ -52,7 +52,7 @@ class FeedForwardLM(LanguageModel):
         self.dropout = nn.Dropout(dropout)
         nn.init.uniform_(self.C.weight, -0.1, 0.1)
 
-    def advance(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def advance(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         before = self.context_size - 1
         if state is None:
             state = inputs.new_full((len(inputs), before), self.vocab_size)

@@ -1,4 +1,4 @@
-"""The generative adversarial network of linear layers, and what every GAN here shares."""
+"""The generative adversarial network of linear layers, and the base of every GAN here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["GAN", "MLPGAN"]
 
 
 class GAN(nn.Module):
-    """A generator beside a discriminator (Goodfellow et al. 2014, arXiv:1406.2661).
+    """A generator and a discriminator (Goodfellow et al. 2014, arXiv:1406.2661).
 
-    image_shape: (C, H, W). latent_dim: numbers that make one image, drawn from N(0, 1).
-    A subclass gives `generator`, latents (N, latent_dim) -> images (N, C, H, W) in [0, 1], and
-    `discriminator`, images -> logits (N,), high for a real one. `dlcourse.train.fit_gan` trains
+    image_shape: (C, H, W). latent_dim: how many numbers, drawn from N(0, 1), make one image.
+    A subclass sets `generator`, latents (N, latent_dim) -> images (N, C, H, W) in [0, 1], and
+    `discriminator`, images -> logits (N,), high for a real image. `dlcourse.train.fit_gan` trains
     them against each other.
 
-    Raises UsageError for sizes that cannot be, and for latents or images of another shape.
+    Raises UsageError for impossible sizes, and for latents or images of another shape.
     """
 
     generator: nn.Module
@@ -38,7 +38,7 @@ class GAN(nn.Module):
             )
 
     def forward(self, latents: Tensor) -> Tensor:
-        """The images of latents. Shape: (N, latent_dim) -> (N, C, H, W)."""
+        """Generate images from latents. Shape: (N, latent_dim) -> (N, C, H, W)."""
         if latents.dim() != 2 or latents.shape[1] != self.latent_dim:
             raise UsageError(
                 f"latents must have the shape (N, {self.latent_dim}), got {tuple(latents.shape)}"
@@ -46,7 +46,7 @@ class GAN(nn.Module):
         return self.generator(latents)
 
     def discriminate(self, images: Tensor) -> Tensor:
-        """How real images look. Shape: (N, C, H, W) in [0, 1] -> logits (N,)."""
+        """Score how real images look. Shape: (N, C, H, W) in [0, 1] -> logits (N,)."""
         if images.dim() != 4 or tuple(images.shape[1:]) != self.image_shape:
             expected = ", ".join(map(str, self.image_shape))
             raise UsageError(
@@ -76,8 +76,8 @@ class GAN(nn.Module):
 class MLPGAN(GAN):
     """The GAN of linear layers (Goodfellow et al. 2014).
 
-    hidden_sizes: widths of the generator's hidden layers; the discriminator's are the same from
-    the image inward.
+    hidden_sizes: widths of the generator's hidden layers; the discriminator has the same ones in
+    reverse order.
 
     Differs from the paper: LeakyReLU 0.2 for maxout units in the discriminator, without dropout.
 

@@ -1,4 +1,4 @@
-"""GLO: a generator without a discriminator, each training image with a latent of its own."""
+"""GLO: a generator without a discriminator; each training image has its own latent."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # the binomial weights of Burt 
 class GLO(nn.Module):
     """Generative latent optimization (Bojanowski, Joulin, Lopez-Paz & Szlam, arXiv:1707.05776).
 
-    Latents and generator are learned together: image i is to be what the generator makes of
-    latent i. After each step `project` pulls the latents back into the unit ball. New images come
-    from a Gaussian fitted to the learned latents.
+    Latents and generator are learned together, so that the generator turns latent i into image i.
+    After each step `project` pulls the latents back into the unit ball. New images come from a
+    Gaussian fitted to the learned latents.
 
     num_images: training images. image_size, channels, latent_dim, width: as in DCGAN, whose
     generator it is. Train with `laplacian_loss`, as the paper does, or a plain squared error,
@@ -51,13 +51,13 @@ class GLO(nn.Module):
         self.generator.apply(draw_weights)
 
     def forward(self, indices: Tensor) -> Tensor:
-        """What the generator makes of the latents of these training images."""
+        """The images that the generator makes from the latents of these training images."""
         return self.generator(self.latents[indices])
 
     @torch.no_grad()
     def project(self) -> None:
-        """Pull every latent that left the unit ball back onto its surface, in place."""
-        self.latents /= self.latents.norm(dim=1, keepdim=True).clamp(min=1)
+        """Pull every latent outside the unit ball back onto its surface, in place."""
+        self.latents.div_(self.latents.norm(dim=1, keepdim=True).clamp(min=1))
 
     @torch.no_grad()
     def sample(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
@@ -80,9 +80,9 @@ class GLO(nn.Module):
 def laplacian_loss(outputs: Tensor, targets: Tensor, levels: int = 3) -> Tensor:
     """Lap1: sum over the levels j of the Laplacian pyramid of 4^j |L_j(outputs) - L_j(targets)|.
 
-    L_j is what is left of level j when its blurred half-size copy is taken away; the last level is
-    the copy itself. Absolute values are summed over pixels; the mean is over images (Bojanowski et
-    al. 2017, equation 3; Ling & Okada 2006).
+    L_j is level j minus its blurred half-size copy; the last level is the copy itself. Absolute
+    values are summed over pixels, and the mean is over images (Bojanowski et al. 2017, equation 3;
+    Ling & Okada 2006).
 
     Shape: outputs and targets (N, C, H, W) -> ().
     """

@@ -6,12 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcourse.models.checks import check_images, check_sizes
+from dlcourse.models.checks import check_images
+from dlcourse.values import check_whole
 
 __all__ = ["AuxiliaryClassifier", "GoogLeNet", "Inception"]
 
-# Table 1 of the paper: maps of 1x1, of 3x3 after its reduction, of 5x5 after its reduction, and
-# of the projection after pooling; a letter's stage ends where the next number begins.
+# Table 1 of the paper: channels of the 1x1 branch, the reduction before 3x3, 3x3, the reduction
+# before 5x5, 5x5, and the projection after pooling. A pooling stands between two stages (3b, 4a).
 INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -40,7 +41,7 @@ class ConvReLU(nn.Sequential):
 class Inception(nn.Module):
     """Filters of three sizes and a pooling, side by side (Szegedy et al. 2014, figure 2b).
 
-    1x1 convolutions first make the expensive branches narrow.
+    1x1 convolutions make the expensive branches narrow first.
     Shape: inputs (N, in_channels, H, W) -> (N, ch1x1 + ch3x3 + ch5x5 + pool_proj, H, W).
     """
 
@@ -55,7 +56,7 @@ class Inception(nn.Module):
         pool_proj: int,
     ) -> None:
         super().__init__()
-        check_sizes(
+        check_whole(
             in_channels=in_channels, ch1x1=ch1x1, ch3x3red=ch3x3red, ch3x3=ch3x3,
             ch5x5red=ch5x5red, ch5x5=ch5x5, pool_proj=pool_proj,
         )  # fmt: skip
@@ -77,7 +78,7 @@ class Inception(nn.Module):
 
 
 class AuxiliaryClassifier(nn.Module):
-    """A classifier at half depth, which brings gradient there; for training only.
+    """A classifier at half depth that brings gradients there; used only in training.
 
     Shape: inputs (N, in_channels, H, W) -> logits (N, num_classes).
     """
@@ -101,11 +102,12 @@ class GoogLeNet(nn.Module):
     local response normalization, which makes it train from random weights without care. The 5x5
     filters are the paper's (torchvision's are 3x3).
 
-    In training mode forward gives the logits and those of the two auxiliary classifiers, whose
-    losses the paper adds at 0.3 each; in eval mode the logits alone.
+    In training mode, forward returns a tuple: the logits, then the logits of the two auxiliary
+    classifiers. The paper adds their losses with weight 0.3 each, and `dlcourse.train.fit` does the
+    same. In eval mode it returns the logits alone.
 
     Shape: inputs (N, 3, H, W), H and W at least 32 and 224 in the paper -> logits
-    (N, num_classes), or three of these.
+    (N, num_classes), in training mode three of these.
     """
 
     # `fit` reads this: what each auxiliary classifier's loss counts in training.
@@ -113,7 +115,7 @@ class GoogLeNet(nn.Module):
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.4) -> None:
         super().__init__()
-        check_sizes(num_classes=num_classes)
+        check_whole(num_classes=num_classes)
         self.stem = nn.Sequential(
             ConvReLU(3, 64, 7, stride=2),
             nn.MaxPool2d(3, stride=2, ceil_mode=True),
@@ -127,8 +129,10 @@ class GoogLeNet(nn.Module):
         for name, maps in INCEPTIONS.items():
             self.inceptions[name] = block = Inception(in_channels, *maps)
             in_channels = block.out_channels
-        self.aux1 = AuxiliaryClassifier(self.inceptions["4a"].out_channels, num_classes)
-        self.aux2 = AuxiliaryClassifier(self.inceptions["4d"].out_channels, num_classes)
+            if name == "4a":
+                self.aux1 = AuxiliaryClassifier(in_channels, num_classes)
+            elif name == "4d":
+                self.aux2 = AuxiliaryClassifier(in_channels, num_classes)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, num_classes)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.values import check_share
 
 __all__ = ["MLP"]
 
@@ -21,7 +22,7 @@ class MLP(nn.Module):
     activation: "relu", "tanh", "sigmoid" or "gelu". dropout: the share of hidden units dropped.
     batch_norm: whether each hidden layer is normalized before its activation.
 
-    Shape: inputs (N, *), in_features numbers each -> logits (N, num_classes).
+    Shape: inputs (N, *) with in_features numbers per sample -> logits (N, num_classes).
     """
 
     def __init__(
@@ -39,8 +40,7 @@ class MLP(nn.Module):
             raise UsageError(f"sizes must be at least 1, got {sizes} and num_classes {num_classes}")
         if activation not in ACTIVATIONS:
             raise UnknownNameError("activation", activation, ACTIVATIONS)
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        check_share(dropout=dropout)
         self.in_features = in_features
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in itertools.pairwise(sizes):
@@ -55,6 +55,6 @@ class MLP(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         if inputs.shape[1:].numel() != self.in_features:
             raise UsageError(
-                f"inputs must have {self.in_features} numbers a sample, got {tuple(inputs.shape)}"
+                f"inputs must have {self.in_features} numbers per sample, got {tuple(inputs.shape)}"
             )
         return self.layers(inputs)

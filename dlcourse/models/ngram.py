@@ -1,33 +1,38 @@
-"""n-gram language models: counts, smoothed by interpolation or after Kneser and Ney."""
+"""n-gram language models: counts, smoothed by interpolation or by the Kneser-Ney method."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.checks import check_sizes, check_tokens
+from dlcourse.models.checks import check_tokens
 from dlcourse.models.language_model import LanguageModel
+from dlcourse.values import check_whole
 
 __all__ = ["SMOOTHINGS", "NGram"]
 
 SMOOTHINGS = ("kneser-ney", "interpolation")
-CONFIDENCE = 0.5  # of interpolation in every order, before `tune`
-DISCOUNT = 0.75  # where a text is too short to estimate one
+CONFIDENCE = 0.5  # of interpolation in every order before `tune`
+DISCOUNT = 0.75  # if a text is too short to estimate one
+
+
+Step = tuple[np.ndarray, np.ndarray, np.ndarray]  # known, share, p
 
 
 @dataclass
 class Counts:
-    """The k-grams of a text, one order of an NGram; arrays over the M of them, or their C contexts.
+    """The k-grams of a text, one order of an NGram: arrays over its M k-grams or their C contexts.
 
-    keys (M,): context * V + last token, ascending, where a context is the place of its (k-1)-gram
-    in the order below; so a k-gram is known by its own place. seen (M,): how often the text holds
-    it. counts (M,): what its probability comes from. totals (C,): the sum of counts after a
-    context. kinds (3, C): how many of those have the count 1, 2, and 3 or more.
+    keys (M,): context * V + last token, ascending. A context is the place of its (k-1)-gram in the
+    order below, so the place of a k-gram identifies it. seen (M,): how often the text holds it.
+    counts (M,): the counts that its probability is computed from. totals (C,): the sum of counts
+    after a context. kinds (3, C): how many of these counts are 1, 2, and 3 or more.
     """
 
     keys: np.ndarray
@@ -39,23 +44,24 @@ class Counts:
 
 
 class NGram(LanguageModel):
-    """The next token's probability from counts of what followed the last `order` - 1 tokens.
+    """Estimate the next token from counts of the tokens that followed the last `order` - 1 tokens.
 
-    Each order k improves on the one below, the lowest on 1 / vocab_size:
+    Each order k refines the one below, and the lowest one refines 1 / vocab_size:
 
         p_k(w | context) = share(w, context) + rest(context) p_{k-1}(w | context less its first)
 
-    smoothing: "kneser-ney": share is the count less a discount, over the total (Kneser & Ney 1995),
-        with a discount each for the counts 1, 2, and 3 or more (Chen & Goodman 1999); below the
-        highest order the count of w is that of different tokens before it. "interpolation": share
-        is `confidences[k - 1]` times the relative frequency (Jelinek & Mercer 1980); see `tune`.
-    boundary: the number of the token that ends a sentence, None where there is none. Sentences
-        count as independent: no context reaches back beyond the last boundary. It is predicted as
-        any other token, and stands for the beginning too, that of the text included.
+    smoothing: "kneser-ney": share is the count minus a discount, divided by the total (Kneser & Ney
+        1995), with separate discounts for the counts 1, 2, and 3 or more (Chen & Goodman 1999).
+        Below the highest order, the count of w is the number of different tokens before it.
+        "interpolation": share is `confidences[k - 1]` times the relative frequency (Jelinek &
+        Mercer 1980); see `tune`.
+    boundary: the number of the token that ends a sentence, or None. Sentences are treated as
+        independent: no context reaches back beyond the last boundary. The boundary is predicted
+        like any other token, and it also stands for the beginning of the text.
 
-    `fit` counts; there is nothing to train by gradients.
+    `fit` counts; nothing is trained by gradients.
 
-    Shape: inputs int64 (B, T) -> log probabilities, as good as logits, (B, T, vocab_size).
+    Shape: inputs int64 (B, T) -> log probabilities (B, T, vocab_size), which serve as logits.
     """
 
     def __init__(
@@ -66,7 +72,7 @@ class NGram(LanguageModel):
         boundary: int | None = None,
     ) -> None:
         super().__init__()
-        check_sizes(vocab_size=vocab_size, order=order)
+        check_whole(vocab_size=vocab_size, order=order)
         if smoothing not in SMOOTHINGS:
             raise UnknownNameError("smoothing", smoothing, SMOOTHINGS)
         if boundary is not None and not 0 <= boundary < vocab_size:
@@ -77,16 +83,16 @@ class NGram(LanguageModel):
         self.orders: list[Counts] = []
 
     def fit(self, tokens: Tensor) -> NGram:
-        """Count the n-grams of a text, int64 (N,). Raises UsageError for tokens that cannot be."""
+        """Count the n-grams of a text, int64 (N,). Raises UsageError for invalid tokens."""
         numbers, reach = self.lay_out(tokens)
-        first_is_there = int(self.boundary is None)  # else it is our own boundary, not to count
+        first_is_there = int(self.boundary is None)  # otherwise it is our own boundary, not counted
         keys, seen = np.arange(self.vocab_size), np.bincount(
             numbers[1 - first_is_there :], minlength=self.vocab_size
         )  # fmt: skip
         places, orders = numbers, [(keys, seen)]
-        longer = []  # of each order below the highest, how many different (k+1)-grams end so
+        longer = []  # for each order below the highest: how many different (k+1)-grams end with it
         for k in range(2, self.order + 1):
-            here = np.flatnonzero(reach >= k - 1)  # where a k-gram ends
+            here = np.flatnonzero(reach >= k - 1)  # the places where a k-gram ends
             keys, first, inverse, seen = np.unique(
                 places[here - 1] * self.vocab_size + numbers[here],
                 return_index=True,
@@ -101,7 +107,7 @@ class NGram(LanguageModel):
         for k, (keys, seen) in enumerate(orders, start=1):
             counts = seen
             if self.smoothing == "kneser-ney" and k < self.order:
-                # What begins a sentence has nothing before it: it counts as often as it is there.
+                # The beginning of a sentence has nothing before it: use how often it occurs.
                 counts = np.where(longer[k - 1] > 0, longer[k - 1], seen)
             contexts, size = keys // self.vocab_size, len(orders[k - 2][0]) if k > 1 else 1
             kinds = [
@@ -116,14 +122,14 @@ class NGram(LanguageModel):
 
     def tune(self, tokens: Tensor, rounds: int = 20) -> NGram:
         """Set the `confidences` of interpolation by `rounds` of expectation maximization on a text
-        that was not counted. Raises UsageError where there are no counts, or no such weights.
+        not used for counting. Raises UsageError before `fit`, or for another smoothing.
         """
         if self.smoothing != "interpolation":
             raise UsageError(f"tune is for smoothing 'interpolation', this is {self.smoothing!r}")
         for _ in range(rounds):
-            steps = []  # (known, share, p) of each order, from the lowest
+            steps: list[Step] = []  # of each order, from the lowest
             p = self.walk(tokens, steps)
-            reached = np.ones(len(p))  # how likely it is that an order was asked at all
+            reached = np.ones(len(p))  # the probability that an order is used at all
             for k in reversed(range(len(steps))):
                 known, share, total = steps[k]
                 own = np.where(known, reached * share / total, 0.0)
@@ -140,7 +146,7 @@ class NGram(LanguageModel):
         """
         return torch.from_numpy(self.walk(tokens, []))
 
-    def walk(self, tokens: Tensor, steps: list) -> np.ndarray:
+    def walk(self, tokens: Tensor, steps: list[Step]) -> np.ndarray:
         """The probabilities; `steps` is filled with each order's (known context, share, p)."""
         self.check_fitted()
         numbers, reach = self.lay_out(tokens)
@@ -160,12 +166,12 @@ class NGram(LanguageModel):
             share, rest = self.smooth(k, np.where(hit, order.counts[place], 0), context)
             p = np.where(known, share + rest * p, p)
             steps.append((known[start:], share[start:], p[start:]))
-            ends = hit if k > 1 else np.ones_like(hit)  # our own boundary is a context too
+            ends = hit if k > 1 else np.ones_like(hit)  # our own boundary is also a context
             places = np.concatenate([[-1], np.where(ends, place, -1)])
         return p[start:]
 
     def smooth(self, k: int, counts: np.ndarray, context: np.ndarray) -> tuple:
-        """(share, rest) of order k; counts are those of the tokens asked for, after `context`."""
+        """(share, rest) of order k, from the counts of the requested tokens after `context`."""
         order = self.orders[k - 1]
         totals = order.totals[context].clip(min=1)
         if self.smoothing == "interpolation":
@@ -175,13 +181,13 @@ class NGram(LanguageModel):
         return share, order.discounts[1:] @ order.kinds[:, context] / totals
 
     def distribution(self, context: Sequence[int]) -> Tensor:
-        """The probability of every token after `context`, the numbers of those before it.
+        """The probability of every token after the token numbers `context`.
 
         Shape: float64 (vocab_size,).
         """
         self.check_fitted()
         context = [int(number) for number in context]
-        if self.boundary is not None:  # what came before the last boundary does not matter
+        if self.boundary is not None:  # tokens before the last boundary do not matter
             context = [self.boundary, *context]
             last = max(i for i, number in enumerate(context) if number == self.boundary)
             context = context[last:]
@@ -199,7 +205,7 @@ class NGram(LanguageModel):
         return torch.from_numpy(p)
 
     def count(self, *tokens: int) -> int:
-        """How often the text holds these tokens in a row, `order` of them at most."""
+        """How often the text holds these tokens in a row; at most `order` tokens."""
         self.check_fitted()
         if not 1 <= len(tokens) <= self.order:
             raise UsageError(f"count takes 1 to {self.order} tokens, got {len(tokens)}")
@@ -207,7 +213,7 @@ class NGram(LanguageModel):
         return int(self.orders[len(tokens) - 1].seen[place]) if place >= 0 else 0
 
     def find(self, tokens: Sequence[int]) -> int:
-        """The place of a k-gram in its order, -1 where the text does not hold it."""
+        """The place of a k-gram in its order, or -1 if the text does not hold it."""
         place = 0
         for order, token in zip(self.orders, tokens, strict=False):
             key = place * self.vocab_size + token
@@ -216,21 +222,21 @@ class NGram(LanguageModel):
                 return -1
         return place
 
-    def advance(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def advance(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         if state is None:
             state = inputs[:, :0]
         seen = torch.cat([state, inputs], 1)  # (B, context + T)
         reach, start = self.order - 1, state.shape[1]
-        logits = [
+        rows = [
             [self.distribution(row[max(0, t - reach) : t]) for t in range(start + 1, len(row) + 1)]
             for row in seen.tolist()
         ]
-        logits = torch.stack([torch.stack(row) for row in logits]).log().float()  # (B, T, V)
+        logits = torch.stack([torch.stack(row) for row in rows]).log().float()  # (B, T, V)
         return logits.to(inputs.device), seen[:, max(0, seen.shape[1] - reach) :]
 
     def lay_out(self, tokens: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Token numbers (N,), a boundary put before them where there is one, and how many of those
-        before each belong to its context.
+        """Token numbers (N,), with a boundary before them if there is one, and for each token how
+        many of the tokens before it belong to its context.
         """
         check_tokens(tokens, self.vocab_size, "tokens", dim=1)
         numbers = tokens.cpu().numpy()
@@ -246,12 +252,12 @@ class NGram(LanguageModel):
         if not self.orders:
             raise UsageError("this NGram has counted nothing yet; call fit(tokens) first")
 
-    def get_extra_state(self) -> dict[str, object]:
-        """What `fit` and `tune` found; part of the state_dict."""
+    def get_extra_state(self) -> dict[str, Any]:
+        """The results of `fit` and `tune`; part of the state_dict."""
         arrays = [{name: torch.from_numpy(a) for name, a in vars(c).items()} for c in self.orders]
         return {"orders": arrays, "confidences": list(self.confidences)}
 
-    def set_extra_state(self, state: dict[str, object]) -> None:
+    def set_extra_state(self, state: dict[str, Any]) -> None:
         if len(state["confidences"]) != self.order:
             raise UsageError(
                 f"these are the counts of order {len(state['confidences'])}, the model has order "

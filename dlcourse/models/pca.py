@@ -1,4 +1,4 @@
-"""Principal component analysis: the best linear autoencoder, and the one to beat."""
+"""Principal component analysis, the best linear autoencoder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["PCA"]
 class PCA(Autoencoder):
     """Codes are coordinates along the directions in which the images vary most (Pearson 1901).
 
-    `fit` finds them; nothing is trained by gradients. No other linear code of `latent_dim`
-    numbers has a smaller squared error (Eckart & Young 1936).
+    `fit` finds these directions; nothing is trained by gradients. No other linear code of
+    `latent_dim` numbers has a smaller squared error (Eckart & Young 1936).
 
     Buffers: `mean` (D,), `components` (latent_dim, D), orthonormal rows by falling variance, and
     `variances` (latent_dim,), where D = C * H * W.
@@ -65,8 +65,8 @@ class PCA(Autoencoder):
         self.variances.copy_(values[: self.latent_dim].square() / (len(images) - 1))
         return self
 
-    def encoder(self, inputs: Tensor) -> Tensor:
+    def map_to_codes(self, inputs: Tensor) -> Tensor:
         return (inputs.flatten(1) - self.mean) @ self.components.T
 
-    def decoder(self, codes: Tensor) -> Tensor:
+    def map_to_images(self, codes: Tensor) -> Tensor:
         return (codes @ self.components + self.mean).unflatten(1, self.image_shape)

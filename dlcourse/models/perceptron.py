@@ -1,4 +1,4 @@
-"""The perceptron: a neuron with a step, and the rule that teaches it."""
+"""The perceptron: a neuron with a step function, and its learning rule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_sizes
+from dlcourse.values import check_whole
 
 __all__ = ["Perceptron"]
 
@@ -14,15 +14,15 @@ __all__ = ["Perceptron"]
 class Perceptron(nn.Module):
     """Neurons that fire or not, side by side (Rosenblatt 1958).
 
-    A step has no useful gradient, so `learn` follows the perceptron rule instead; weights begin
-    at zero. What a line cannot separate (XOR) is never learned.
+    A step has no useful gradient, so `learn` follows the perceptron rule instead; weights start at
+    zero. Classes that no line separates (XOR) are never learned.
 
     Shape: inputs (N, in_features) -> 0.0 or 1.0, (N, out_features).
     """
 
     def __init__(self, in_features: int = 2, out_features: int = 1) -> None:
         super().__init__()
-        check_sizes(in_features=in_features, out_features=out_features)
+        check_whole(in_features=in_features, out_features=out_features)
         self.weight = nn.Parameter(torch.zeros(out_features, in_features), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(out_features), requires_grad=False)
 
@@ -42,7 +42,7 @@ class Perceptron(nn.Module):
         mistakes = 0
         for x, target in zip(inputs, targets, strict=True):
             error = target - self(x[None])[0]  # (out_features,)
-            self.weight += lr * torch.outer(error, x)
-            self.bias += lr * error
+            self.weight.add_(lr * torch.outer(error, x))
+            self.bias.add_(lr * error)
             mistakes += int(error.count_nonzero())
         return mistakes

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.models.cells import Recurrent
-from dlcourse.models.checks import check_sizes
 from dlcourse.models.language_model import LanguageModel
 from dlcourse.models.scrn import SCRN
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["LAYERS", "RecurrentLM"]
 
-# torch's layers compute what ElmanCell, LSTMCell and GRUCell spell out, many times faster.
+# torch's layers compute the same as ElmanCell, LSTMCell and GRUCell, many times faster.
 LAYERS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU, "scrn": SCRN}
 
 
@@ -22,13 +23,13 @@ class RecurrentLM(LanguageModel):
     """Embedding, recurrent layers, a softmax over the vocabulary (Mikolov et al. 2010).
 
     cell: "elman", "lstm", "gru" or "scrn", or a cell class such as LSTMCell, which is built with
-        (embedding_dim, hidden_size) and walked along the sequence.
-    embedding_dim: None takes the width of the layers' output, hidden_size (SCRN: context_size
-        more). num_layers: above 1 for torch's layers only.
-    dropout: the share of numbers dropped from what enters and leaves each layer, never from the
+        (embedding_dim, hidden_size) and applied step by step.
+    embedding_dim: None takes the width of the layers' output: hidden_size, for SCRN plus
+        context_size. num_layers: above 1 for torch's layers only.
+    dropout: the share of numbers dropped from the inputs and outputs of each layer, never from the
         state (Zaremba et al. 2014, arXiv:1409.2329).
     tied: embedding and softmax share their weights (Press & Wolf 2017, arXiv:1608.05859).
-    settings: of the layer itself, `context_size` and `alpha` of SCRN.
+    settings: for the layer itself, such as `context_size` and `alpha` of SCRN.
 
     Differs from the paper: an embedding before the hidden layer, the full softmax.
 
@@ -44,12 +45,11 @@ class RecurrentLM(LanguageModel):
         num_layers: int = 1,
         dropout: float = 0.0,
         tied: bool = False,
-        **settings: object,
+        **settings: Any,
     ) -> None:
         super().__init__()
-        check_sizes(vocab_size=vocab_size, hidden_size=hidden_size, num_layers=num_layers)
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        check_whole(vocab_size=vocab_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_share(dropout=dropout)
         if isinstance(cell, str) and cell not in LAYERS:
             raise UnknownNameError("cell", cell, LAYERS)
         of_torch = isinstance(cell, str) and cell != "scrn"
@@ -61,7 +61,7 @@ class RecurrentLM(LanguageModel):
         self.vocab_size = vocab_size
         width = hidden_size + (settings.setdefault("context_size", 40) if cell == "scrn" else 0)
         embedding_dim = width if embedding_dim is None else embedding_dim
-        check_sizes(embedding_dim=embedding_dim)
+        check_whole(embedding_dim=embedding_dim)
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         if isinstance(cell, str):
             self.recurrent = LAYERS[cell](embedding_dim, hidden_size, **settings)
@@ -81,7 +81,7 @@ class RecurrentLM(LanguageModel):
                 )
             self.decoder.weight = self.embedding.weight
 
-    def advance(self, inputs: Tensor, state: object) -> tuple[Tensor, object]:
+    def advance(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         embedded = self.dropout(self.embedding(inputs))  # (B, T, E)
         outputs, state = self.recurrent(embedded, state)  # (B, T, width)
         return self.decoder(self.dropout(outputs)), state  # (B, T, V)

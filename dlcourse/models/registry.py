@@ -55,7 +55,17 @@ class Entry:
             return self.function
         return partial(self.function, *self.arguments, **self.settings)
 
+    def example_inputs(self) -> tuple[torch.Tensor, ...]:
+        """Arguments for `forward`, a batch of one sample: zeros of the size, or token numbers."""
+        if self.input_size:
+            return (torch.zeros(1, *self.input_size),)
+        if self.kind == "generator":  # the number of an image
+            return (torch.zeros(1, dtype=torch.int64),)
+        tokens = torch.zeros(1, TOKENS, dtype=torch.int64)
+        return (tokens, tokens) if self.kind == "translator" else (tokens,)
 
+
+TOKENS = 20  # length of an example
 DIGIT, IMAGE, PICTURE = (1, 28, 28), (3, 32, 32), (3, 224, 224)
 SMALL = {"image_size": 32, "num_classes": 10}
 VGGS = {"11": "A", "13": "B", "16": "D", "19": "E"}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcourse.models.checks import check_images, check_sizes
+from dlcourse.models.checks import check_images
+from dlcourse.values import check_whole
 
 __all__ = ["BasicBlock", "ResNet"]
 
@@ -15,14 +16,14 @@ __all__ = ["BasicBlock", "ResNet"]
 class BasicBlock(nn.Module):
     """relu(F(x) + x), F two 3x3 convolutions with batch normalization (He et al. 2015, figure 2).
 
-    Where the size or the number of maps changes, a 1x1 convolution takes x along (option B).
+    If the size or the number of maps changes, a 1x1 convolution adapts x (option B).
 
     Shape: inputs (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride).
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__()
-        check_sizes(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        check_whole(in_channels=in_channels, out_channels=out_channels, stride=stride)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
@@ -50,9 +51,14 @@ class ResNet(nn.Module):
     Shape: inputs (N, 3, H, W), H and W at least 32 and 224 in the paper -> logits (N, num_classes).
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def __init__(self, num_blocks: Sequence[int] = (2, 2, 2, 2), num_classes: int = 1000) -> None:
         super().__init__()
-        check_sizes(num_classes=num_classes, least_num_blocks=min(num_blocks))
+        check_whole(num_classes=num_classes, least_num_blocks=min(num_blocks))
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -73,5 +79,6 @@ class ResNet(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         check_images(inputs, 3, least=32)
         x = self.maxpool(F.relu(self.bn1(self.conv1(inputs))))  # (N, 64, H / 4, W / 4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, 512, H / 32, W / 32)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)  # at last (N, 512, H / 32, W / 32)
         return self.fc(x.mean(dim=(2, 3)))

@@ -1,12 +1,11 @@
-"""The structurally constrained recurrent network: hidden units beside slow, linear ones."""
+"""The structurally constrained recurrent network: hidden units and slow, linear context units."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_sizes
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["SCRN", "SCRNCell"]
 
@@ -28,9 +27,8 @@ class SCRNCell(nn.Module):
         self, input_size: int, hidden_size: int, context_size: int = 40, alpha: float = 0.95
     ) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size, context_size=context_size)
-        if not 0 <= alpha < 1:
-            raise UsageError(f"alpha must be at least 0 and below 1, got {alpha}")
+        check_whole(input_size=input_size, hidden_size=hidden_size, context_size=context_size)
+        check_share(alpha=alpha)
         self.hidden_size, self.context_size, self.alpha = hidden_size, context_size, alpha
         self.output_size = hidden_size + context_size
         self.A = nn.Linear(input_size, hidden_size, bias=False)
@@ -53,9 +51,9 @@ class SCRNCell(nn.Module):
 
 
 class SCRN(SCRNCell):
-    """SCRNCell along a whole sequence, only R h_{t-1} left for the loop.
+    """SCRNCell for a whole sequence at once, except for the product R h_{t-1}.
 
-    The context is linear, so all of it at once is a product with the powers of alpha:
+    The context is linear, so it is one product with the powers of alpha:
     s_t = alpha^t s_0 + sum over k <= t of alpha^(t - k) (1 - alpha) B x_k.
 
     Shape: inputs (N, T, input_size), state (h, s) or None

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_sizes, check_tokens, count_tokens
+from dlcourse.models.checks import check_tokens, count_tokens
+from dlcourse.values import check_whole
 
 __all__ = ["AdditiveAttention", "Seq2Seq"]
 
 
 class AdditiveAttention(nn.Module):
-    """How well a decoder's state fits each place of a source (Bahdanau et al. 2015, section 3.1):
+    """Weigh the places of a source by how well they fit a decoder's state (Bahdanau et al. 2015,
+    section 3.1):
 
         score_j = v . tanh(W s + U h_j),   weights = softmax over j,   context = sum_j weights_j h_j
 
@@ -29,7 +31,7 @@ class AdditiveAttention(nn.Module):
     def forward(
         self, state: Tensor, memory: Tensor, mask: Tensor, keys: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """keys: `U(memory)`, where the caller has it already: it is the same for every state."""
+        """keys: `U(memory)` if the caller has computed it; it is the same for every state."""
         keys = self.U(memory) if keys is None else keys
         scores = self.v(torch.tanh(self.W(state)[:, None] + keys))[..., 0]  # (N, S)
         weights = scores.masked_fill(~mask, -torch.inf).softmax(1)
@@ -37,19 +39,23 @@ class AdditiveAttention(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """A GRU reads the source both ways, another writes the target (Bahdanau, Cho & Bengio 2015,
-    arXiv:1409.0473); without `attention` it writes from the source's last states alone (Cho et al.
-    2014).
+    """Encoder-decoder of GRUs with attention (Bahdanau, Cho & Bengio 2015, arXiv:1409.0473).
 
-    start, end: the token numbers that open and close a target. padding: the one that fills up
-    sources on the right (None: they are of equal length).
+    A GRU reads the source in both directions, another one writes the target. Without `attention`
+    the decoder sees only the last states of the source (Cho et al. 2014).
+
+    start, end: the token numbers that open and close a target. padding: the number that fills up
+    short sources on the right (None: all sources have the same length).
 
     Differs from the paper: the last state goes through one linear layer straight to the logits,
     with no maxout between.
 
-    forward(sources, targets) is teacher forcing: the logits of each target token given those
-    before it. Shape: sources int64 (N, S), targets int64 (N, T), `start` not among them -> logits
-    (N, T, target_vocab_size); after a forward, `alignment` is (N, T, S): at whom each looked.
+    forward(sources, targets) uses teacher forcing: it gives the logits of each target token after
+    the correct tokens before it. After a forward, `alignment` (N, T, S) holds the attention weights
+    of each target token.
+
+    Shape: sources int64 (N, S), targets int64 (N, T) without `start` -> logits
+    (N, T, target_vocab_size).
     """
 
     def __init__(
@@ -64,7 +70,7 @@ class Seq2Seq(nn.Module):
         padding: int | None = None,
     ) -> None:
         super().__init__()
-        check_sizes(
+        check_whole(
             source_vocab_size=source_vocab_size,
             target_vocab_size=target_vocab_size,
             embedding_dim=embedding_dim,
@@ -97,12 +103,11 @@ class Seq2Seq(nn.Module):
         for token in before.unbind(1):
             logits, state, weights = self.decode(token, state, memory)
             steps.append((logits, weights))
-        logits, weights = zip(*steps, strict=True)
-        self.alignment = torch.stack(weights, 1).detach()
-        return torch.stack(logits, 1)
+        self.alignment = torch.stack([weights for _, weights in steps], 1).detach()
+        return torch.stack([logits for logits, _ in steps], 1)
 
     def encode(self, sources: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor | None], Tensor]:
-        """What the decoder looks at, and the state it starts from.
+        """The memory that the decoder attends to, and its first state.
 
         Shape: int64 (N, S) -> memory: (values (N, S, 2H), mask (N, S), keys (N, S, H) or None);
         state (N, H).
@@ -117,7 +122,7 @@ class Seq2Seq(nn.Module):
         values, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=S)
         mask = torch.arange(S, device=sources.device) < lengths.to(sources.device)[:, None]
         ends = last.transpose(0, 1).flatten(1)  # (N, 2H)
-        if self.attention is None:  # one place to look at, the ends
+        if self.attention is None:  # one place to attend to: the ends
             values, mask = ends[:, None], mask[:, :1]
         keys = None if self.attention is None else self.attention.U(values)
         return (values, mask, keys), torch.tanh(self.bridge(ends))
@@ -125,9 +130,10 @@ class Seq2Seq(nn.Module):
     def decode(
         self, token: Tensor, state: Tensor, memory: tuple[Tensor, Tensor, Tensor | None]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step. Shape: token int64 (N,), state (N, H), memory as `encode` gives it
-        -> logits (N, target_vocab_size), new state (N, H), weights (N, S), all on 1 place without
-        attention.
+        """One step of the decoder.
+
+        Shape: token int64 (N,), state (N, H), memory as from `encode` -> logits
+        (N, target_vocab_size), new state (N, H), weights (N, S), or (N, 1) without attention.
         """
         values, mask, keys = memory
         if self.attention is None:
@@ -140,16 +146,17 @@ class Seq2Seq(nn.Module):
 
     @torch.no_grad()
     def translate(self, sources: Tensor, max_length: int) -> Tensor:
-        """The likeliest next token, again and again, until every row has its `end`.
+        """Write the most likely next token until every row has its `end` (greedy search).
 
-        Shape: int64 (N, S) -> int64 (N, T), T at most max_length, all `end` after the first one.
+        Shape: int64 (N, S) -> int64 (N, T), T at most max_length, only `end` after the first one.
         """
-        check_sizes(max_length=max_length)
+        check_whole(max_length=max_length)
         was_training = self.training
         self.eval()
         memory, state = self.encode(sources)
         token = sources.new_full((len(sources),), self.start)
-        done, written = torch.zeros_like(token, dtype=torch.bool), []
+        done = torch.zeros_like(token, dtype=torch.bool)
+        written: list[Tensor] = []
         while len(written) < max_length and not done.all():
             logits, state, _ = self.decode(token, state, memory)
             token = logits.argmax(1).masked_fill(done, self.end)

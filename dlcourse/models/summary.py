@@ -2,75 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-__all__ = ["Stage", "stages", "summary"]
+__all__ = ["Layer", "Stage", "layers", "stages", "summary"]
+
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def summary(model: nn.Module, input_size: Sequence[int], dtype: torch.dtype = torch.float32) -> str:
-    """A table: each layer, its output's shape, parameters and multiply-adds, for one sample.
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a model and what one sample costs in it.
 
-    input_size: of one sample, such as (1, 28, 28). The model stays in the mode it was in.
+    name: its place in the model. kind: its class. shape: of its output, without N. parameters:
+    how many it has itself. multiply_adds: products of a weight and an input, biases not counted.
     """
-    import torchinfo
 
-    table = torchinfo.summary(
-        model,
-        input_size=(1, *input_size),
-        dtypes=[dtype],
-        device=next(model.parameters()).device,
-        mode="eval",
-        verbose=0,
-        depth=4,
-        col_names=("output_size", "num_params", "mult_adds"),
-        row_settings=("var_names", "depth"),
-    )
-    return str(table)
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers in a row whose output has one shape: what they are, and that shape without N."""
+    """Consecutive layers whose outputs have one shape: what they are, and that shape without N."""
 
     kinds: tuple[str, ...]
     shape: tuple[int, ...]
 
 
-@torch.no_grad()
-def stages(model: nn.Module, input_size: Sequence[int]) -> list[Stage]:
-    """What a sample of `input_size` goes through, in order; the first stage is the input itself.
+def summary(model: nn.Module, *inputs: Tensor) -> str:
+    """A table: each layer, the shape of its output, its parameters and its multiply-adds.
 
-    A block (Inception, residual) counts as one layer. Layers that only rearrange, normalize or
-    apply an activation are left out.
+    inputs: the arguments of `forward`, a batch of one sample. The model keeps its mode. Layers
+    without parameters that leave the shape as it is, such as ReLU and dropout, are not listed.
     """
-    found = [Stage(("input",), tuple(input_size))]
+    rows, found = [], layers(model, *inputs)
+    before: tuple[int, ...] = ()
+    for layer in found:
+        if layer.parameters or layer.multiply_adds or layer.shape != before:
+            rows.append(layer)
+        before = layer.shape
+    width = max([len(row.name) for row in rows] + [20])
+    lines = [
+        f"{'layer':<{width}}  {'type':<18}{'output':<18}{'parameters':>13}{'multiply-adds':>17}"
+    ]
+    for row in rows:
+        shape = "x".join(map(str, row.shape))
+        lines.append(
+            f"{row.name:<{width}}  {row.kind:<18}{shape:<18}"
+            f"{row.parameters:>13,}{row.multiply_adds:>17,}"
+        )
+    parameters = sum(p.numel() for p in model.parameters())
+    total = sum(layer.multiply_adds for layer in found)
+    lines.append(f"{'total':<{width}}  {'':<36}{parameters:>13,}{total:>17,}")
+    return "\n".join(lines)
 
-    def note(layer: nn.Module, _: tuple, output: Tensor) -> None:
-        kind, shape = describe(layer), tuple(output.shape[1:])
+
+def layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
+    """The layers of `model` in the order in which `inputs` pass them.
+
+    A module that holds others is listed if it has parameters, or computes products, itself.
+    """
+    if not any(map(list, (model.children(), model.parameters(), model.buffers()))):
+        return []  # counts of words, say: there is nothing to pass
+    shapes: dict[nn.Module, tuple[int, ...]] = {}
+    spent: dict[nn.Module, int] = {}  # by recurrent layers, which torch counts only in part
+
+    def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if (shape := shape_of(output)) is not None:
+            shapes.pop(module, None)  # the last call counts
+            shapes[module] = shape
+        if isinstance(module, nn.RNNBase):
+            data = args[0].data  # of a packed sequence, too
+            steps = data.shape[:-1].numel()
+            weights = [p for p in module.parameters() if p.dim() == 2]
+            spent[module] = spent.get(module, 0) + steps * sum(p.numel() for p in weights)
+
+    names = {module: name for name, module in model.named_modules()}
+    counter = FlopCounterMode(display=False)
+    with watched(model, list(names), note), counter:
+        model(*inputs)
+    counted = counter.get_flop_counts()
+    root = type(model).__name__
+    for module, name in names.items():
+        if module not in spent:
+            place = f"{root}.{name}" if name else root
+            spent[module] = sum(counted.get(place, {}).values()) // 2
+
+    found = []
+    for module, shape in shapes.items():
+        children = list(module.children())
+        own = list(module.parameters(recurse=False))
+        products = spent[module] - sum(spent[child] for child in children)
+        if not children or own or (products > 0 and not isinstance(module, CONTAINERS)):
+            found.append(
+                Layer(
+                    names[module] or "(the model itself)",
+                    type(module).__name__,
+                    shape,
+                    sum(p.numel() for p in own),
+                    max(products, 0),
+                )
+            )
+    return found
+
+
+def stages(model: nn.Module, *inputs: Tensor) -> list[Stage]:
+    """What a sample passes, in order. The first stage is the input itself.
+
+    inputs: the arguments of `forward`, a batch of one sample. A block (Inception, residual) counts
+    as one layer. Layers that only rearrange, normalize or apply an activation are left out.
+    """
+    found = [Stage(("input",), tuple(inputs[0].shape[1:]))]
+
+    def note(layer: nn.Module, _: tuple[Any, ...], output: Any) -> None:
+        kind, shape = describe(layer), shape_of(output)
+        if shape is None:
+            return
         if found[-1].shape == shape and len(found) > 1:
             found[-1] = Stage((*found[-1].kinds, kind), shape)
         else:
             found.append(Stage((kind,), shape))
 
-    hooks = [layer.register_forward_hook(note) for layer in units(model) if describe(layer)]
-    training, device = model.training, next(model.parameters()).device
+    with watched(model, [layer for layer in units(model) if describe(layer)], note):
+        model(*inputs)
+    return found
+
+
+@contextmanager
+def watched(
+    model: nn.Module, modules: list[nn.Module], note: Callable[..., None]
+) -> Iterator[None]:
+    """`model` in eval mode, without gradients, and with `note` as a forward hook of `modules`."""
+    hooks = [module.register_forward_hook(note) for module in modules]
+    training = model.training
     try:
-        model.eval()(torch.zeros(1, *input_size, device=device))
+        with torch.no_grad():
+            model.eval()
+            yield
     finally:
         model.train(training)
         for hook in hooks:
             hook.remove()
-    return found
+
+
+def shape_of(output: Any) -> tuple[int, ...] | None:
+    """The shape of an output, or of the first of several, without N."""
+    while isinstance(output, tuple | list) and output:
+        output = output[0]
+    return tuple(output.shape[1:]) if isinstance(output, Tensor) else None
 
 
 def units(module: nn.Module) -> Iterator[nn.Module]:
     """The layers and blocks of `module`, looking into plain containers only."""
     for child in module.children():
-        if type(child) in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
+        if type(child) in CONTAINERS:
             yield from units(child)
         else:
             yield child
@@ -84,6 +179,6 @@ def describe(layer: nn.Module) -> str:
         return f"conv {layer.kernel_size[0]}x{layer.kernel_size[1]}"
     if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
         return "pool"
-    if isinstance(layer, nn.Linear):
-        return "linear"
+    if isinstance(layer, nn.Linear | nn.Embedding | nn.RNNBase):
+        return type(layer).__name__.lower()
     return "" if type(layer).__module__.startswith("torch.") else type(layer).__name__

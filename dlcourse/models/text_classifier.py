@@ -1,11 +1,12 @@
-"""A recurrent network that reads a text and names its class."""
+"""A recurrent network that classifies a text."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.checks import check_sizes, check_tokens, count_tokens
+from dlcourse.errors import UnknownNameError
+from dlcourse.models.checks import check_tokens, count_tokens
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["TextClassifier"]
 
@@ -13,12 +14,12 @@ LAYERS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class TextClassifier(nn.Module):
-    """Embedding, a recurrent layer, a linear layer on what it knows at the end of the text.
+    """Embedding, a recurrent layer, and a linear layer on its last state.
 
-    cell: "elman", "lstm" or "gru". bidirectional: a second layer reads from the end (Schuster &
-    Paliwal 1997), and both ends go into the linear layer. dropout: on embeddings and on what the
-    linear layer sees. padding: the token number that fills up short texts on the right; it is
-    never read, so it changes nothing.
+    cell: "elman", "lstm" or "gru". bidirectional: a second layer reads backward (Schuster &
+    Paliwal 1997), and both last states go into the linear layer. dropout: of embeddings and of the
+    linear layer's inputs. padding: the token number that fills up short texts on the right; it is
+    never read.
 
     Shape: inputs int64 (N, T) -> logits (N, num_classes). Raises UsageError for a text of padding
     alone.
@@ -36,7 +37,7 @@ class TextClassifier(nn.Module):
         padding: int | None = None,
     ) -> None:
         super().__init__()
-        check_sizes(
+        check_whole(
             vocab_size=vocab_size,
             num_classes=num_classes,
             embedding_dim=embedding_dim,
@@ -44,8 +45,7 @@ class TextClassifier(nn.Module):
         )
         if cell not in LAYERS:
             raise UnknownNameError("cell", cell, LAYERS)
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        check_share(dropout=dropout)
         self.vocab_size, self.padding = vocab_size, padding
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.recurrent = LAYERS[cell](

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.checks import check_images, check_sizes
+from dlcourse.models.checks import check_images
+from dlcourse.values import check_share, check_whole
 
 __all__ = ["CONFIGURATIONS", "VGG"]
 
@@ -40,13 +41,12 @@ class VGG(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        check_sizes(num_classes=num_classes)
+        check_whole(num_classes=num_classes)
         if configuration not in CONFIGURATIONS:
             raise UnknownNameError("configuration", configuration, CONFIGURATIONS)
         if image_size not in (32, 224):
             raise UsageError(f"image_size must be 32 or 224, got {image_size!r}")
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {dropout}")
+        check_share(dropout=dropout)
         self.image_size = image_size
         layers: list[nn.Module] = []
         in_channels = 3
@@ -73,9 +73,10 @@ class VGG(nn.Module):
             )
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                # Sixteen layers deep, torch's own smaller weights let no signal through.
+                # Through sixteen layers, torch's own smaller weights let the signal vanish.
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         check_images(inputs, 3, self.image_size)

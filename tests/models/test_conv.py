@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from dlcourse import models
+from dlcourse.cli import main
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.models import registry, summary
 from dlcourse.models.alexnet import AlexNet
@@ -236,8 +237,8 @@ def test_perceptron_learns_and_but_not_xor():
     [
         ("lenet5", (2, 3, 32, 32), r"inputs must be (N, 1, 28, 28), got (2, 3, 32, 32)"),
         ("wide_lenet", (1, 28, 28), r"inputs must be (N, 1, 28, 28), got (1, 28, 28)"),
-        ("mlp", (2, 3, 32, 32), r"inputs must have 784 numbers a sample, got (2, 3, 32, 32)"),
-        ("logistic_regression", (2, 5), r"inputs must have 784 numbers a sample, got (2, 5)"),
+        ("mlp", (2, 3, 32, 32), r"inputs must have 784 numbers per sample, got (2, 3, 32, 32)"),
+        ("logistic_regression", (2, 5), r"inputs must have 784 numbers per sample, got (2, 5)"),
         ("perceptron", (2, 3), r"inputs must be (N, 2), got (2, 3)"),
         ("alexnet_32", (2, 3, 224, 224), r"inputs must be (N, 3, 32, 32), got (2, 3, 224, 224)"),
         ("vgg11_bn_32", (2, 1, 32, 32), r"inputs must be (N, 3, 32, 32), got (2, 1, 32, 32)"),
@@ -313,21 +314,69 @@ def test_classifier_takes_the_input_that_it_is_listed_with(name):
         assert model(torch.zeros(2, *models.MODELS[name].input_size)).dim() == 2
 
 
-def test_summary_counts_the_multiply_adds_of_lenet5():
-    text = summary.summary(models.build("lenet5"), (1, 28, 28))
-    # 28 * 28 places of 6 filters of 25 weights and a bias; 10 * 10 of 16 of 150 and a bias
-    for number in (784 * 156, 100 * 2416, 48_120, 10_164, 850):
-        assert f"{number:,}" in text
+def test_summary_lists_the_layers_of_lenet5_as_counted_by_hand():
+    found = summary.layers(models.build("lenet5"), torch.zeros(1, 1, 28, 28))
+    assert [
+        (layer.name, layer.shape, layer.parameters, layer.multiply_adds) for layer in found
+    ] == [
+        ("conv1", (6, 28, 28), 156, 28 * 28 * 6 * 25),
+        ("conv2", (16, 10, 10), 2416, 10 * 10 * 16 * 150),
+        ("fc1", (120,), 48_120, 400 * 120),
+        ("fc2", (84,), 10_164, 120 * 84),
+        ("fc3", (10,), 850, 84 * 10),
+    ]
+
+
+# In billions, as torchvision gives them for its own models (as "GFLOPS").
+PUBLISHED = {
+    "alexnet": torchvision.models.AlexNet_Weights.IMAGENET1K_V1,
+    "vgg11": torchvision.models.VGG11_Weights.IMAGENET1K_V1,
+    "vgg16": torchvision.models.VGG16_Weights.IMAGENET1K_V1,
+    "vgg19_bn": torchvision.models.VGG19_BN_Weights.IMAGENET1K_V1,
+    "resnet18": torchvision.models.ResNet18_Weights.IMAGENET1K_V1,
+    "resnet34": torchvision.models.ResNet34_Weights.IMAGENET1K_V1,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_multiply_adds_are_as_many_as_published(name):
+    with torch.device("meta"):
+        found = summary.layers(models.build(name), *models.MODELS[name].example_inputs())
+    billions = sum(layer.multiply_adds for layer in found) / 1e9
+    assert billions == pytest.approx(PUBLISHED[name].meta["_ops"], rel=2e-3)
+    assert sum(layer.parameters for layer in found) == PUBLISHED[name].meta["num_params"]
+
+
+def test_multiply_adds_of_recurrent_layers_are_those_of_their_matrices():
+    V, H, T = 50, 8, 3
+    for cell, gates in (("elman", 1), ("gru", 3), ("lstm", 4)):
+        model = models.build(f"{cell}_lm", vocab_size=V, hidden_size=H)
+        found = {layer.name: layer for layer in summary.layers(model, torch.zeros(1, T).long())}
+        assert found["recurrent"].multiply_adds == T * gates * 2 * H * H
+        assert found["decoder"].multiply_adds == T * H * V
+        assert found["embedding"].multiply_adds == 0
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_model_has_a_summary_with_all_its_parameters(name, capsys):
+    if len(models.MODELS[name].input_size) == 3:
+        with torch.device("meta"):
+            model = models.build(name)
+            text = summary.summary(model, *models.MODELS[name].example_inputs())
+    else:
+        assert main(["models", name]) == 0
+        text, model = capsys.readouterr().out, models.build(name)
+    assert f"{count(model):,}" in text.splitlines()[-1]
 
 
 def test_stages_follow_the_shapes_through_the_network():
     model = models.build("vgg11_bn_32")
     model.train()
-    found = summary.stages(model, (3, 32, 32))
+    found = summary.stages(model, torch.zeros(1, 3, 32, 32))
     assert model.training
     assert [stage.shape for stage in found[:4]] == [
         (3, 32, 32), (64, 32, 32), (64, 16, 16), (128, 16, 16),
     ]  # fmt: skip
     assert found[-1] == summary.Stage(("linear",), (10,))
-    blocks = summary.stages(models.build("resnet20"), (3, 32, 32))
+    blocks = summary.stages(models.build("resnet20"), torch.zeros(1, 3, 32, 32))
     assert blocks[1] == summary.Stage(("conv 3x3", *["ResidualBlock"] * 3), (16, 32, 32))

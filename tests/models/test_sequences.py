@@ -265,6 +265,9 @@ def test_generate_draws_as_temperature_and_top_k_say():
     torch.testing.assert_close(shares(temperature=2.0), (bias / 2).softmax(0), atol=0.05, rtol=0)
     kept = torch.cat([bias[:2].softmax(0), torch.zeros(3)])
     torch.testing.assert_close(shares(top_k=2), kept, atol=0.05, rtol=0)
+    safe, bold = shares(temperature=0.5), shares(temperature=2.0)
+    torch.testing.assert_close(safe, (bias / 0.5).softmax(0), atol=0.05, rtol=0)
+    assert safe.max() > shares().max() > bold.max()  # below 1 is safer, above 1 bolder
     assert shares(temperature=0)[0] == 1
     assert shares(top_k=1)[0] == 1
     assert shares(temperature=1e-30)[0] == 1
@@ -281,6 +284,15 @@ def test_generate_draws_as_temperature_and_top_k_say():
         ({"prompt": "on", "vocabulary": None}, UsageError, "for words give the vocabulary too"),
         ({"length": 0}, UsageError, "length must be at least 1, got 0"),
         ({"temperature": -1}, UsageError, "temperature must be at least 0, got -1"),
+        ({"temperature": math.nan}, UsageError, "temperature must be at least 0, got nan"),
+        ({"temperature": math.inf}, UsageError, "temperature must be at least 0, got inf"),
+        ({"length": 2.5}, UsageError, "length must be a whole number, at least 1, got 2.5"),
+        ({"top_k": 1.5}, UsageError, "top_k must be 1 to 3, got 1.5"),
+        (
+            {"vocabulary": data.Vocabulary(["<unk>", "o", "n", "x"])},
+            UsageError,
+            "the vocabulary has 4 tokens, but the model 3; give the one",
+        ),
         ({"top_k": 0}, UsageError, "top_k must be 1 to 3, got 0"),
         ({"top_k": 4}, UsageError, "top_k must be 1 to 3, got 4"),
     ],

@@ -1,4 +1,4 @@
-"""Synthetic digits in MNIST's shape: glyphs of matplotlib's fonts, warped, thickened and noised."""
+"""Synthetic digits like MNIST's: glyphs of matplotlib's fonts, warped, thickened, with noise."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def draw_digits(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """train_images uint8 (num_train, 1, 28, 28), train_labels int64, test_images, test_labels.
 
-    Bright on dark, ten classes drawn evenly; each image has its own font, thickness, affine and
-    smooth local warp, a stray stroke, and noise. The same seed gives the same images.
+    Digits are bright on dark, and all ten are equally likely. Each image has its own font,
+    thickness, affine and smooth local warp, stray stroke and noise. The same seed gives the same
+    images.
     """
     generator = torch.Generator().manual_seed(seed)
     total = num_train + num_test
@@ -57,7 +58,7 @@ def draw_part(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def warps(B: int, generator: torch.Generator) -> Tensor:
-    """Sampling grids (B, 28, 28, 2): turn, slant, stretch and shift, then a smooth local warp."""
+    """Sampling grids (B, 28, 28, 2): rotate, slant, stretch and shift, then warp locally."""
     angle = uniform(B, -0.35, 0.35, generator)
     slant = uniform(B, -0.4, 0.4, generator)
     across, down = uniform(B, 0.85, 1.5, generator), uniform(B, 0.85, 1.3, generator)

@@ -1,8 +1,8 @@
 """Text from a seeded probabilistic grammar whose entropy rate is known exactly.
 
-The alternatives of each symbol begin with different words, so a text has one derivation only, and
-the entropy of a sentence is the sum, over symbols, of how often each is expected times the entropy
-of its choice (Grenander 1976; Chi 1999, Computational Linguistics 25:131). Sentences are drawn
+The alternatives of each symbol begin with different words, so a text has only one derivation, and
+the entropy of a sentence is a sum over symbols: the expected number of uses times the entropy of
+the choice (Grenander 1976; Chi 1999, Computational Linguistics 25:131). Sentences are drawn
 independently, so the entropy rate is that entropy over the expected length.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,10 @@ POOL = 4096
 
 @dataclass(frozen=True)
 class Grammar:
-    """rules: for each symbol its alternatives, each a tuple of a word followed by symbols.
-    probabilities: for each symbol those of its alternatives. The first symbol starts a sentence.
+    """A probabilistic grammar.
+
+    rules: the alternatives of each symbol, each a tuple of a word and the symbols that follow it.
+    probabilities: of the alternatives of each symbol. The first symbol starts a sentence.
     """
 
     rules: dict[str, list[tuple[str, ...]]]
@@ -33,7 +36,7 @@ class Grammar:
 
     @functools.cached_property
     def expected_uses(self) -> dict[str, float]:
-        """How often each symbol is expanded in a sentence, expected; solves n = e_start + M^T n."""
+        """The expected uses of each symbol in a sentence; solves n = e_start + M^T n."""
         symbols = list(self.rules)
         M = np.zeros((len(symbols), len(symbols)))
         for i, symbol in enumerate(symbols):
@@ -45,14 +48,14 @@ class Grammar:
 
     @property
     def sentence_entropy(self) -> float:
-        """Nats a sentence."""
+        """In nats per sentence."""
         return sum(
             uses * -(self.probabilities[symbol] * np.log(self.probabilities[symbol])).sum()
             for symbol, uses in self.expected_uses.items()
         )
 
     def expected_length(self, level: str = "word") -> float:
-        """Tokens of a sentence, expected: words with `<eos>`, or characters with the newline."""
+        """The expected tokens of a sentence: words with `<eos>`, or characters with the newline."""
         return sum(
             uses * p * (1 if level == "word" or alternative[0] == EOS else len(alternative[0]) + 1)
             for symbol, uses in self.expected_uses.items()
@@ -60,11 +63,11 @@ class Grammar:
         ) - (level == "char")  # no space stands before the newline
 
     def entropy_rate(self, level: str = "word") -> float:
-        """Nats a token; its exponential is the best perplexity that any model can have."""
+        """In nats per token; its exponential is the best perplexity that any model can reach."""
         return self.sentence_entropy / self.expected_length(level)
 
     def sentences(self, seed: int) -> Iterator[list[str]]:
-        """Sentences without end, each a list of words without `<eos>`."""
+        """An endless iterator of sentences, each a list of words without `<eos>`."""
         rng = np.random.default_rng(seed)
         draws = {symbol: self.draws(symbol, rng) for symbol in self.rules}
         start = next(iter(self.rules))
@@ -83,18 +86,19 @@ class Grammar:
                 yield alternatives[i]
 
     def text(self, num_words: int, seed: int) -> str:
-        """Lines of sentences with at least `num_words` words in all, `<eos>` counted."""
+        """Lines of sentences with at least `num_words` words in total, counting `<eos>`."""
         lines, count = [], 0
         for words in self.sentences(seed):
             lines.append(" ".join(words))
             count += len(words) + 1
             if count >= num_words:
-                return "\n".join(lines) + "\n"
+                break
+        return "\n".join(lines) + "\n"
 
 
 def build_grammar(seed: int = 0, num_nouns: int = 600, num_verbs: int = 300) -> Grammar:
-    """A small English of made-up words: number agrees between subject and verb, also across a
-    relative clause, which may itself hold another; words are Zipf distributed.
+    """A small English of made-up words. Subject and verb agree in number, also across nested
+    relative clauses, and words are Zipf distributed.
     """
     rng = np.random.default_rng(seed)
     stems = made_up_words(num_nouns + num_verbs + 250, rng)
@@ -103,7 +107,7 @@ def build_grammar(seed: int = 0, num_nouns: int = 600, num_verbs: int = 300) -> 
     endings = {"one": ("", "s"), "many": ("s", "")}  # of a noun, of a verb
     determiners = {"one": ["a", "every", "this", "each"], "many": ["some", "all", "these", "most"]}
     rules: dict[str, list[tuple[str, ...]]] = {"sentence": [], "object": [], "end": [(EOS,)]}
-    weights = {"sentence": zipf(8), "object": zipf(8), "end": [0.6]}
+    weights: dict[str, Any] = {"sentence": zipf(8), "object": zipf(8), "end": [0.6]}
     for number, (noun_end, verb_end) in endings.items():
         for d in determiners[number]:
             rules["sentence"].append((d, f"noun {number}", f"verb {number}", "end"))

@@ -1,4 +1,4 @@
-"""Synthetic color images in CIFAR's shape: a class is a shape with a texture, in any colors."""
+"""Synthetic color images like CIFAR's: a class is a shape with a texture, in any colors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTURES = ("stripes", "checks", "plain", "dots", "rings", "grid", "zigzag", "ra
 
 
 def class_names(num_classes: int = 10) -> tuple[str, ...]:
-    """Names by label: ten classes cross five shapes with two textures, a hundred ten with ten."""
+    """Names by label: 10 classes are five shapes times two textures, 100 are ten times ten."""
     return tuple(f"{TEXTURES[t]} {SHAPES[s]}" for s, t in pairs(num_classes))
 
 
@@ -33,8 +33,8 @@ def draw_shapes(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """train_images uint8 (num_train, 3, 32, 32), train_labels int64, test_images, test_labels.
 
-    num_classes: 10 or 100. Colors, place, size, turn and background say nothing about the class;
-    neither does the shape without the texture, nor the texture without the shape.
+    num_classes: 10 or 100. Colors, position, size, rotation and background are independent of the
+    class, and neither the shape alone nor the texture alone determines it.
     """
     generator = torch.Generator().manual_seed(seed)
     total = num_train + num_test
@@ -42,7 +42,8 @@ def draw_shapes(
     kinds = torch.tensor(pairs(num_classes))[labels]  # (total, 2)
     images = torch.empty(total, 3, SIZE, SIZE, dtype=torch.uint8)
     for start in range(0, total, CHUNK):
-        images[start : start + CHUNK] = draw_part(*kinds[start : start + CHUNK].T, generator)
+        shape, texture = kinds[start : start + CHUNK].unbind(1)
+        images[start : start + CHUNK] = draw_part(shape, texture, generator)
     return images[:num_train], labels[:num_train], images[num_train:], labels[num_train:]
 
 
@@ -62,7 +63,7 @@ def draw_part(shape: Tensor, texture: Tensor, generator: torch.Generator) -> Ten
     phase, pace = uniform(0, 2 * math.pi), uniform(7, 11)
     grain = torch.randn(u.shape, generator=generator)
     pattern = by_kind(TEXTURES, texture, light, u, v, phase, pace, grain).mul_(6).sigmoid_()
-    # Light and dark of the pattern must be told apart, whatever the colors.
+    # The two colors of the pattern differ in lightness, so that it is always visible.
     one = torch.rand(B, 3, 1, 1, generator=generator)
     other = (one + 0.5 * torch.where(one > 0.5, -1.0, 1.0)).clamp(0, 1)
     blobs = torch.rand(B, 3, 4, 4, generator=generator)
@@ -130,7 +131,7 @@ def light(texture: str, u: Tensor, v: Tensor, phase: Tensor, pace: Tensor, grain
 def by_kind(
     names: tuple[str, ...], numbers: Tensor, field: Callable[..., Tensor], *args: Tensor
 ) -> Tensor:
-    """field(names[numbers[b]], *args) of each sample b, each kind drawn at once."""
+    """field(names[numbers[b]], *args) for each sample b; all samples of a kind together."""
     result = torch.empty_like(args[0])
     for number in numbers.unique().tolist():
         chosen = (numbers == number).nonzero().squeeze(1)
