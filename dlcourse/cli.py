@@ -318,6 +318,7 @@ def compare(parser: Parser) -> Call:
     parser.add_argument("--beside", nargs=2, metavar="DIR", help="compare two finished studies")
     parser.add_argument("--report", metavar="DIR", help="draw the page of an existing study")
     add_data_dir(parser)
+    add_extension(parser)
     parser.add_argument("--offline", action="store_true", help="never touch the network")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, mps (default: the best here)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for each process")
@@ -335,6 +336,7 @@ def data(parser: Parser) -> Call:
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
     shared = Parser(add_help=False)
     add_data_dir(shared)
+    add_extension(shared)
 
     def add_action(name: str, text: str) -> argparse.ArgumentParser:
         return actions.add_parser(name, parents=[shared], help=text)
@@ -395,6 +397,7 @@ def data(parser: Parser) -> Call:
 def models(parser: Parser) -> Call:
     """list the reference models, or show the layers of one"""
     parser.add_argument("name", nargs="?", metavar="NAME", help="lenet5, resnet20, ...")
+    add_extension(parser)
     parser.add_argument("--draw", type=Path, metavar="F", help="write a drawing of NAME (PNG)")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
@@ -434,6 +437,13 @@ def doctor(parser: Parser) -> Call:
         return 0 if report.healthy else 1
 
     return call
+
+
+def add_extension(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--extension", action="append", default=[], metavar="FILE",
+        help="your Python file that registers models, data sets, optimizers or schedules",
+    )  # fmt: skip
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
@@ -490,6 +500,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.rest = rest
         elif rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if getattr(args, "extension", None):
+            from dlcourse import extensions
+
+            extensions.load(args.extension)
         return args.call(args)
     except DlcourseError as error:
         print(f"dlcourse: {error}", file=sys.stderr)

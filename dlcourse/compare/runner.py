@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
-from dlcourse import runtime
+from dlcourse import extensions, runtime
 from dlcourse.compare import stacked
 from dlcourse.compare.process_pool import ProcessPool
 from dlcourse.compare.progress import Progress
@@ -162,6 +162,7 @@ def run_unit(runs: Unit, environment: Environment, test: bool) -> list[Result]:
     A run that raises an error has "failed" with the text of the error; the others continue.
     Raises UsageError and DataError, which concern more than one run.
     """
+    extensions.load_inherited()
     runtime.set_threads(environment.threads)
     results = None
     if len(runs) > 1:

@@ -1,0 +1,49 @@
+"""Python files of your own that register models, data sets, optimizers and schedules.
+
+A command loads them with `--extension FILE`; the processes that it starts load them again.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlcourse.errors import DlcourseError, UsageError
+
+__all__ = ["VARIABLE", "load", "load_inherited"]
+
+# The files that this process has loaded; processes that it starts inherit the variable.
+VARIABLE = "DLCOURSE_EXTENSIONS"
+PREFIX = "dlcourse_extension_"
+
+
+def load(files: Sequence[str | Path]) -> None:
+    """Run each file once. Raises UsageError, naming the file, if that fails."""
+    for file in map(Path, files):
+        path = file.resolve()
+        name = PREFIX + str(path).encode().hex()
+        if name in sys.modules:
+            continue
+        spec = importlib.util.spec_from_file_location(name, path)
+        if path.suffix != ".py" or not path.is_file() or spec is None or spec.loader is None:
+            raise UsageError(f"extension {str(file)!r} is not a Python file (.py)")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except DlcourseError as error:
+            del sys.modules[name]
+            raise UsageError(f"extension {str(file)!r}: {error}") from None
+        except Exception as error:  # noqa: BLE001  it is the user's own code
+            del sys.modules[name]
+            raise UsageError(f"extension {str(file)!r}: {type(error).__name__}: {error}") from None
+        loaded = os.environ.get(VARIABLE, "").split(os.pathsep)
+        os.environ[VARIABLE] = os.pathsep.join(filter(None, dict.fromkeys([*loaded, str(path)])))
+
+
+def load_inherited() -> None:
+    """Load the files that the process which started this one had loaded."""
+    load([path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path])

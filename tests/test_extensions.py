@@ -1,0 +1,93 @@
+"""Your own files that register models and data sets, loaded by commands and their processes."""
+
+import sys
+
+import pytest
+
+from dlcourse import extensions, models
+from dlcourse.cli import main
+from dlcourse.data.catalog import REGISTERED
+from dlcourse.errors import UsageError
+
+OWN = """
+import torch
+from torch import nn
+from dlcourse import data, models
+
+class TwoLayers(nn.Module):
+    def __init__(self, width=4, in_features=16, num_classes=2):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(in_features, width), nn.ReLU(), nn.Linear(width, num_classes)
+        )
+
+    def forward(self, inputs):
+        return self.layers(inputs)
+
+def blobs():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 2
+    images = torch.randint(100, (60, 1, 4, 4), generator=generator) + 100 * labels.view(-1, 1, 1, 1)
+    images = images.to(torch.uint8)
+    return data.ImageData(
+        "blobs", "drawn", False, ("dark", "light"), images, labels, images[:20], labels[:20]
+    )
+
+models.register("two_layers", TwoLayers, input_size=(1, 4, 4))
+data.register("blobs", blobs, title="dark and light blobs")
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The path of an extension; afterwards nothing of it is left."""
+    monkeypatch.delenv(extensions.VARIABLE, raising=False)
+    path = tmp_path / "own_nets.py"
+    path.write_text(OWN)
+    before = set(sys.modules)
+    yield path
+    REGISTERED.pop("blobs", None)
+    models.MODELS.pop("two_layers", None)
+    for name in set(sys.modules) - before:
+        if name.startswith(extensions.PREFIX):
+            del sys.modules[name]
+
+
+def test_commands_know_what_an_extension_registers(own, capsys):
+    assert main(["models", "two_layers", "--extension", str(own)]) == 0
+    assert "78" in capsys.readouterr().out.splitlines()[-1]  # 16 * 4 + 4 + 4 * 2 + 2
+    assert main(["data", "list", "--extension", str(own), "--data-dir", str(own.parent)]) == 0
+    assert "dark and light blobs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_compare_trains_a_registered_model_on_a_registered_data_set(own, capsys, jobs):
+    command = ["compare", "--model", "two_layers", "--axis", "width=2,8", "--data", "blobs"]
+    command += ["--epochs", "2", "--lr", "0.1", "--jobs", jobs, "--extension", str(own)]
+    assert main([*command, "--out", str(own.parent / "study"), "--device", "cpu"]) == 0
+    assert "width" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import torchh", "ModuleNotFoundError: No module named 'torchh'"),
+        ("from dlcourse import data\ndata.register('mnist', print)", "'mnist' already exists"),
+        ("def", "SyntaxError: "),
+    ],
+)
+def test_an_extension_that_fails_is_named_in_one_line(own, text, message):
+    own.write_text(text)
+    with pytest.raises(UsageError, match=f"own_nets.py': .*{message}"):
+        extensions.load([own])
+    with pytest.raises(UsageError, match=r"nowhere\.py' is not a Python file"):
+        extensions.load([own.parent / "nowhere.py"])
+
+
+def test_a_model_that_cannot_be_registered_is_refused():
+    with pytest.raises(UsageError, match="model 'mlp' already exists"):
+        models.register("mlp", dict)
+    with pytest.raises(UsageError, match="needs a class or function that builds it"):
+        models.register("net", models.build("perceptron"))
+    with pytest.raises(UsageError, match="give every argument a default"):
+        models.register("net", models.Entry)
