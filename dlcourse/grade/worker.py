@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from dlcourse import course
 from dlcourse.check.pytest_plugin import TestSession, run_session
 from dlcourse.check.record import TestRecord
 from dlcourse.check.run import stubs
@@ -32,6 +33,23 @@ __all__ = ["BatchSettings", "Job", "Proof", "grade_one", "join_batch", "prove"]
 
 FACTOR, LEAST_S, PROOF_S = 10.0, 2.0, 120.0
 MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
+
+NEEDS = """
+import sys
+import matplotlib.pyplot as plt
+import torch
+import torchvision
+print(torch.rand(3, 3) / 3)
+figure, ax = plt.subplots()
+ax.plot([0, 1])
+ax.set_title("$x^2$")
+figure.canvas.draw()
+plt.close(figure)
+torchvision.transforms.Normalize(0.5, 0.5)(torch.rand(1, 2, 2))
+for module in [value for value in vars().copy().values() if type(value) is type(sys)]:
+    if module.__name__.startswith("dlcourse."):
+        [getattr(module, name) for name in getattr(module, "__all__", [])]
+"""
 
 
 @dataclass(frozen=True)
@@ -215,6 +233,20 @@ def imported(source: str) -> list[str]:
     return names
 
 
+def needs(lab: Lab) -> str:
+    """A file that does, in the sandbox, what a right answer may need: late imports above all."""
+    imports, paths = [], [one.solution for one in course.labs(lab.root)]
+    for path in paths:
+        if path.is_file():
+            imports += [
+                ast.unparse(node)
+                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.Import | ast.ImportFrom)
+            ]
+    ordered = sorted(dict.fromkeys(imports), key=lambda line: "__future__" not in line)
+    return "\n".join([*ordered, NEEDS])
+
+
 WORKERS: dict[BatchSettings, Worker] = {}
 STARTING = threading.Lock()
 
@@ -257,6 +289,11 @@ def prove(settings: BatchSettings) -> Proof:
         if not test.passed:
             raise GradingError(
                 f"the reference fails {test.name}: {test.outcome}: {test.reason}; no batch was run"
+            )
+    for test in mine.grade(Job(needs(lab).encode(), default_s=PROOF_S)):
+        if test.outcome in ("import failure", "killed", "memory", "output", "time"):
+            raise GradingError(
+                f"a right answer could not run in the sandbox: {test.reason}; no batch was run"
             )
     stub = generate(source.decode("utf-8"), lab.solution.name).encode()
     for test in mine.grade(Job(stub, default_s=PROOF_S)):

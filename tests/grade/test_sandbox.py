@@ -2,16 +2,22 @@
 
 import itertools
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 import types
+import venv
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+
+import dlcourse
 
 from support import attacks, tiny
 
@@ -96,6 +102,64 @@ def test_sandbox_holds_elsewhere_too(place, command, lacking):
     assert said == [str(lacking), "6.0", *["0.0"] * len(OUTSIDE)], done.stderr
 
 
+BELOW_TMP = """
+import sys
+from pathlib import Path
+import dlcourse
+from dlcourse.course import Lab
+from dlcourse.grade import worker
+lab = Lab("lab90_sums", Path(sys.argv[1]))
+settings = worker.BatchSettings(lab, (lab.tests.parent, lab.solution.parent))
+limits = worker.prove(settings).limits_s
+print(dlcourse.__file__, sys.prefix)
+for act in sys.argv[2:]:
+    source = lab.solution.read_text().replace("return a + b", act + "; return a + b")
+    tests, _ = worker.grade_one(settings, worker.Job(source.encode(), limits))
+    print(sum(test.score for test in tests), *{test.reason for test in tests if test.reason})
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]],
+    ids=["with namespaces", "as root in a container"],
+)
+def test_right_answers_find_what_lies_below_the_temporary_folder(tmp_path, command):
+    if command and (shutil.which("setpriv") is None or os.getuid() != 0):
+        pytest.skip("needs root, and setpriv from util-linux")
+    place = course_and_environment(tmp_path)
+    acts = [
+        "import late_friend",
+        "import dlcourse.plots, dlcourse.optim",
+        "str(torch.rand(2) / 3)",
+        "import matplotlib.pyplot as plt; plt.figure().canvas.draw()",
+        "import torchvision.transforms",
+    ]
+    done = subprocess.run(
+        [*command, place / "env" / "bin" / "python", "-c", BELOW_TMP, place / "course", *acts],
+        capture_output=True, text=True, check=False, cwd=place / "course",
+        env={**os.environ, "PYTHONPATH": str(place / "course")},
+    )  # fmt: skip
+    where, *scores = done.stdout.splitlines() or [""]
+    assert where == f"{place}/course/dlcourse/__init__.py {place}/env", done.stderr
+    assert scores == ["6.0"] * len(acts)
+
+
+def course_and_environment(tmp_path):
+    """A course with its package, and an environment, below /tmp."""
+    assert tmp_path.is_relative_to("/tmp")
+    tiny.make_course(tmp_path / "course")
+    package = Path(dlcourse.__file__).parent
+    shutil.copytree(
+        package, tmp_path / "course" / "dlcourse", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    venv.create(tmp_path / "env", symlinks=True)
+    (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    (packages / "late_friend.py").write_text("")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
+    return tmp_path
+
+
 def test_honest_solution_scores_full(warm):
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
 
@@ -114,6 +178,22 @@ def test_attacks_are_programs():
     assert len(attacks.ATTACKS) >= 40
     for name in attacks.ATTACKS:
         compile(attacks.source(name, "/course", "/out"), name, "exec")
+
+
+@pytest.mark.parametrize("name", attacks.ATTACKS)
+def test_attack_names_only_what_the_package_has(name):
+    for dotted in attacks.dlcourse_names(attacks.source(name, "/course", "/out").decode()):
+        attacks.resolve(dotted)
+
+
+def test_attack_on_a_module_that_has_moved_would_be_seen():
+    text = "import dlcourse.check.protocol as w\nw.encode = None\nw.gone.away = 1\n"
+    found = attacks.dlcourse_names(f"{text}from dlcourse.check.wire import pack\n")
+    assert {"dlcourse.check.protocol.encode", "dlcourse.check.wire.pack"} <= found
+    assert attacks.resolve("dlcourse.check.protocol.encode") is not None
+    for gone in ("dlcourse.check.wire.pack", "dlcourse.check.protocol.gone.away"):
+        with pytest.raises(AttributeError):
+            attacks.resolve(gone)
 
 
 def test_worker_is_unhurt_after_all_of_that(warm):

@@ -7,6 +7,12 @@ on what happens elsewhere (patched comparisons, forged results) needs no WON: it
 
 # ruff: noqa: E501 (an attack reads best on one line)
 
+import ast
+import importlib
+import re
+
+from dlcourse.check.pytest_plugin import TestSession
+
 WRONG = """
 def add(a, b):
     return a + b if WON else WRONG_SUM
@@ -112,7 +118,7 @@ ATTACKS = {
         "    frame = frame.f_back\nassert found"
     ),
     "walk the heap": won_if(
-        "import gc\nassert any(type(o).__name__ == 'TestSession' or 'test_add' in str(getattr(o,"
+        f"import gc\nassert any(type(o).__name__ == '{TestSession.__name__}' or 'test_add' in str(getattr(o,"
         " '__name__', '')) for o in gc.get_objects())"
     ),
     "read memory by ctypes": won_if("open('/proc/self/mem', 'rb').seek(0)"),
@@ -232,6 +238,33 @@ ATTACKS = {
     "exception that breaks": "class E(Exception):\n    def __str__(self): raise E\nraise E\n",
     "text with escapes": "raise ValueError('\\x1b[2J\\ud800 passed 100 / 100')\n",
 }  # fmt: skip
+
+
+def dlcourse_names(text: str) -> set[str]:
+    """Every dotted name of the package that the program `text` imports, reads, sets or spells."""
+    names = set(re.findall(r"\bdlcourse(?:\.\w+)+", text))
+    aliases = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            aliases |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute):
+            owner, _, rest = ast.unparse(node).partition(".")
+            names.add(f"{aliases.get(owner, owner)}.{rest}")
+    return {name for name in names if name.startswith("dlcourse.")}
+
+
+def resolve(name: str) -> object:
+    """The module, class or function called `name`. Raises AttributeError where there is none."""
+    parts, found = name.split("."), None
+    for count in range(1, len(parts) + 1):
+        try:
+            found = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            found = getattr(found, parts[count - 1])
+    return found
 
 
 def source(name: str, course: str, out: str) -> bytes:

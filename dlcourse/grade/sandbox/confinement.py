@@ -16,6 +16,7 @@ from dlcourse.grade.sandbox import linux, seccomp
 __all__ = ["LAYERS", "Limits", "Report", "enter_namespaces", "lock_in", "missing"]
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
+PRIVATE = False  # whether only root can read one of them; see note_private
 READABLE: list[str] = []  # folders that Python itself reads from; the fork_server fills it
 DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
 # No accounts have these; only root can take one. A fork_server has its own, for the kernel counts
@@ -121,8 +122,18 @@ def outermost(paths: list[str]) -> list[str]:
 
 def own_tmpfs(limits: Limits) -> None:
     linux.unshare(linux.CLONE_NEWNS)
+    # The environment or the course may lie below /tmp: both are shown again in the new one.
+    trees = {path: linux.clone_tree(path) for path in below_tmp()}
     linux.mount_tmpfs("/tmp", limits.disk_mb)
+    for path, tree in trees.items():
+        os.makedirs(path, 0o755, exist_ok=True)
+        linux.attach(tree, path)
+        os.close(tree)
     os.chdir("/tmp")
+
+
+def below_tmp() -> list[str]:
+    return [path for path in outermost(READABLE) if path.startswith("/tmp/")]
 
 
 def other_uid(limits: Limits) -> None:
@@ -130,7 +141,23 @@ def other_uid(limits: Limits) -> None:
         raise OSError(errno.EPERM, "only root can take another uid")
     os.setgroups([])
     os.setresgid(UID, UID, UID)
+    if PRIVATE:
+        linux.keep_capabilities()
     os.setresuid(UID, UID, UID)
+
+
+def is_private(path: str) -> bool:
+    """Whether an account that owns nothing is kept from `path` by its mode or a parent's."""
+    parents = Path(path).resolve().parents
+    return not os.stat(path).st_mode & 0o004 or any(
+        not os.stat(parent).st_mode & 0o001 for parent in parents
+    )
+
+
+def note_private(files: list[str]) -> None:
+    """Remember whether Python lies where only root can read, as below root's home."""
+    global PRIVATE
+    PRIVATE = any(is_private(path) for path in [*READABLE, *files] if os.path.exists(path))
 
 
 def bounds(limits: Limits) -> None:
@@ -152,7 +179,7 @@ def note_baseline() -> None:
 
 
 def no_privileges(limits: Limits) -> None:
-    linux.drop_capabilities()
+    linux.drop_capabilities(but_reading=PRIVATE and os.getuid() == UID)
     linux.forbid_new_privileges()
     # A change of user clears this wish; seccomp keeps student code from clearing it again.
     linux.die_with_parent()
@@ -161,7 +188,12 @@ def no_privileges(limits: Limits) -> None:
 def landlock(limits: Limits) -> None:
     # Without a root of its own a submission has no place to write.
     writable = ["/tmp"] if os.getpid() == 1 else []
-    linux.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
+    try:
+        linux.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
+    except OSError:
+        # Nothing but Landlock would bound what the right to read reaches.
+        linux.drop_capabilities()
+        raise
 
 
 def filtered(limits: Limits) -> None:
@@ -188,7 +220,8 @@ def root_is_bare() -> bool:
 
 def tmp_is_small() -> bool:
     tmp = os.statvfs("/tmp")
-    return tmp.f_blocks * tmp.f_frsize <= 2**30 and not os.listdir("/tmp")
+    needed = {path.split("/")[2] for path in below_tmp()}
+    return tmp.f_blocks * tmp.f_frsize <= 2**30 and set(os.listdir("/tmp")) == needed
 
 
 def fork() -> None:

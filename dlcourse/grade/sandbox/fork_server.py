@@ -32,6 +32,7 @@ def main(descriptor: int) -> None:
     warm_up(setup["modules"])
     confinement.note_baseline()
     confinement.READABLE[:] = setup["folders"]
+    confinement.note_private([os.__file__, confinement.__file__, sys.modules["torch"].__file__])
     confinement.UID += os.getpid() % confinement.UIDS
     problem = confinement.enter_namespaces(
         ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]], setup["hidden"]
@@ -60,7 +61,8 @@ def warm_up(modules: list[str]) -> None:
     # The first optimizer imports a compiler, 1.2 s of it.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     importlib.import_module("dlcourse.check.student_host")
-    for name in modules:
+    # matplotlib looks for its fonts and a place for its settings while there is one.
+    for name in ["matplotlib.pyplot", *modules]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 

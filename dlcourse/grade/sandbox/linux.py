@@ -8,11 +8,14 @@ import struct
 
 __all__ = [
     "adopt_orphans",
+    "attach",
     "bind",
+    "clone_tree",
     "die_with_parent",
     "drop_capabilities",
     "filter_calls",
     "forbid_new_privileges",
+    "keep_capabilities",
     "landlock",
     "mount_tmpfs",
     "move_root",
@@ -28,7 +31,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # Same numbers on every architecture.
-SYS_LANDLOCK, SYS_MOUNT_SETATTR = 444, 442
+SYS_LANDLOCK, SYS_MOUNT_SETATTR, SYS_OPEN_TREE, SYS_MOVE_MOUNT = 444, 442, 428, 429
 SYS = {  # pivot_root, capset, seccomp
     "x86_64": (155, 126, 317),
     "aarch64": (41, 91, 277),
@@ -54,6 +57,22 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
 def bind(source: str, target: str) -> None:
     """Show the file or folder `source` at `target` too, with all that is mounted below it."""
     mount(source, target, None, MS_BIND | MS_REC)
+
+
+def clone_tree(path: str) -> int:
+    """A descriptor of a copy of what is mounted at and below `path`, for `attach`."""
+    at_recursive, clone, close_on_exec = 0x8000, 1, os.O_CLOEXEC
+    flags = at_recursive | clone | close_on_exec
+    return call(libc.syscall(SYS_OPEN_TREE, -100, path.encode(), flags), f"open_tree {path}")
+
+
+def attach(tree: int, target: str) -> None:
+    """Mount what `clone_tree` copied at the folder `target`."""
+    empty_path = 4
+    call(
+        libc.syscall(SYS_MOVE_MOUNT, tree, b"", -100, target.encode(), empty_path),
+        f"move_mount {target}",
+    )
 
 
 def mount_tmpfs(target: str, size_mb: int) -> None:
@@ -107,10 +126,20 @@ def no_new_privileges() -> bool:
     return prctl(39, 0) == 1
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, whichever user this is."""
+def keep_capabilities() -> None:
+    """Let the next change of user keep what this process may do, until `drop_capabilities`."""
+    prctl(8, 1)
+
+
+def drop_capabilities(*, but_reading: bool = False) -> None:
+    """Give up every capability, whichever user this is.
+
+    but_reading: keep the one to read files and enter folders whatever their modes say.
+    """
     header = struct.pack("<Ii", 0x20080522, 0)
-    call(libc.syscall(SYS[1], header, bytes(24)), "capset")
+    kept = 1 << 2 if but_reading else 0  # CAP_DAC_READ_SEARCH
+    data = struct.pack("<6I", kept, kept, 0, 0, 0, 0)  # effective, permitted, inheritable
+    call(libc.syscall(SYS[1], header, data), "capset")
 
 
 def filter_calls(program: bytes) -> None:

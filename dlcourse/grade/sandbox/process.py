@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -32,6 +33,16 @@ COULD_NOT_LOCK_IN = 70
 KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)", 24: "CPU limit"}
 
 
+def site_folders() -> list[str]:
+    """The folders that hold the packages a right answer needs, wherever this Python finds them."""
+    found = set()
+    for name in ("torch", "torchvision", "numpy", "matplotlib"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            found.add(str(Path(spec.origin).parents[1]))
+    return sorted(found)
+
+
 class ForkServer:
     """A warm process that forks a locked-in one for each submission; one at a time.
 
@@ -41,8 +52,9 @@ class ForkServer:
     def __init__(self, modules: Iterable[str] = (), hidden: Iterable[Path] = ()) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = Path(dlcourse.__file__).resolve().parent
+        sites = site_folders()
         code = (
-            f"import sys; sys.path.append({str(package.parent)!r}); "
+            f"import sys; sys.path += {[*sites, str(package.parent)]!r}; "
             f"from dlcourse.grade.sandbox import fork_server; fork_server.main({theirs.fileno()})"
         )
         self.process = subprocess.Popen(
@@ -56,10 +68,14 @@ class ForkServer:
             start_new_session=True,
         )
         theirs.close()
-        folders = [sys.prefix, sys.base_prefix, str(package)]
+        folders = [
+            os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, *sites, str(package))
+        ]
+        if "/tmp" in folders:
+            raise GradingError("Python lies in /tmp itself; move it into a folder below")
         setup = {
             "modules": list(modules),
-            "folders": [os.path.realpath(folder) for folder in folders],
+            "folders": folders,
             "hidden": [os.path.realpath(folder) for folder in hidden],
         }
         self.say(json.dumps(setup).encode())
