@@ -68,10 +68,10 @@ def standardize(
     from the mean. With eps, a pixel that almost never changes does not become very large.
     Shape: train (N, D), val (M, D), test (L, D) -> the same three shapes.
 
-    >>> train = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
-    >>> standardize(train, torch.tensor([[2.0, 5.0]]), torch.tensor([[5.0, 6.0]]), eps=1e-6)
-    (tensor([[-1.0000,  0.0000],
-            [ 1.0000,  0.0000]]), tensor([[0., 0.]]), tensor([[   3.0000, 1000.0000]]))
+    >>> train = torch.tensor([[1.0, 5.0], [4.0, 5.0]])  # means 2.5 and 5, variances 2.25 and 0
+    >>> standardize(train, torch.tensor([[2.5, 5.0]]), torch.tensor([[5.0, 6.0]]), eps=4.0)
+    (tensor([[-0.6000,  0.0000],
+            [ 0.6000,  0.0000]]), tensor([[0., 0.]]), tensor([[1.0000, 0.5000]]))
     """
     # Task 4.1 (1 point). Hint: use mean(dim=0) and var(dim=0, correction=0), both of train only.
     raise NotImplementedError("task 4.1: standardize")
@@ -187,8 +187,8 @@ def dropout(inputs: Tensor, p: float, training: bool) -> Tensor:
     Source: Srivastava et al. 2014. p: at least 0, below 1.
     Shape: inputs (*) -> (*). Do not call torch's own functions (dropout, Dropout, ...).
 
-    >>> dropout(torch.ones(6), 0.5, training=True)  # the zeros are at random places
-    tensor([2., 0., 0., 2., 2., 0.])
+    >>> dropout(torch.ones(1000), 0.5, training=True).unique()  # zeros at random places
+    tensor([0., 2.])
     """
     # Task 4.5 (2 points). Hint: torch.rand_like(inputs) >= p is True with probability 1 - p.
     raise NotImplementedError("task 4.5: dropout")

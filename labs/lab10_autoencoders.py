@@ -161,7 +161,7 @@ def reconstruction_loss(outputs: Tensor, targets: Tensor, kind: str = "squared")
 
     kind: "squared" sums (o - t)^2; "absolute" sums |o - t|; "cross_entropy" sums
     -t log(o) - (1 - t) log(1 - o), for outputs and targets in [0, 1].
-    Shape: outputs and targets (N, *) -> ().
+    Shape: outputs and targets (N, *) -> a tensor of shape ().
 
     >>> outputs, targets = torch.tensor([[0.5, 0.5], [0.0, 1.0]]), torch.tensor([[0.0, 1.0]] * 2)
     >>> reconstruction_loss(outputs, targets)  # (0.25 + 0.25 + 0 + 0) / 2 images

@@ -92,7 +92,7 @@ def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean over the samples of -log softmax(logits)[true class], for logits of any size.
 
-    Shape: logits (N, K), targets int64 (N,) from 0 to K - 1 -> ().
+    Shape: logits (N, K), targets int64 (N,) from 0 to K - 1 -> a tensor of shape ().
     Do not call torch's own functions (cross_entropy, softmax, log_softmax, logsumexp, nll_loss).
 
     >>> cross_entropy(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]), torch.tensor([1, 0]))

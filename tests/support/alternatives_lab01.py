@@ -1,6 +1,6 @@
-"""Right answers to lab 01 of another shape than the reference; each replaces the function."""
+"""Right answers to lab 01 that differ in form from the reference. Each replaces the function."""
 
-# ruff: noqa: E501 (other shapes, other styles)
+# ruff: noqa: E501 (students' styles)
 
 IMPORTS = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
 
@@ -152,7 +152,7 @@ def logistic_gradient(weight, bias, inputs, targets):
 """,
 }
 
-# Mutants that no test can catch, since they compute the same; each with its reason.
+# Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {
     "1.3 line 3: 1.0 -> 2.0": "an OR that counts one input twice is still an OR",
     "1.4 line 2: True -> False": "there are always as many targets as inputs",

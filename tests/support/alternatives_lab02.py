@@ -1,6 +1,6 @@
-"""Right answers to lab 02 of another shape than the reference; each replaces the function."""
+"""Right answers to lab 02 that differ in form from the reference. Each replaces the function."""
 
-# ruff: noqa: E501 (other shapes, other styles)
+# ruff: noqa: E501 (students' styles)
 
 IMPORTS = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
 
@@ -190,7 +190,7 @@ def count_regions(layers, points):
 """,
 }
 
-# Mutants that no test can catch, since they compute the same; each with its reason.
+# Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {
-    "2.8 line 4: points > 0 -> points <= 0": "what is on and what is off, told the other way round"
+    "2.8 line 4: points > 0 -> points <= 0": "swapping on and off does not change which patterns differ"
 }

@@ -1,4 +1,4 @@
-"""Right answers to lab 03 of another shape than the reference; each replaces the function."""
+"""Right answers to lab 03 that differ in form from the reference. Each replaces the function."""
 
 IMPORTS = "import math\n\nimport numpy as np\nimport torch\n"
 
@@ -218,5 +218,5 @@ def best_lr(hessian):
 """,
 }
 
-# Mutants that no test can catch, since they compute the same; each with its reason.
+# Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {}

@@ -1,6 +1,6 @@
-"""Right answers to lab 04 of another shape than the reference; each replaces the function."""
+"""Right answers to lab 04 that differ in form from the reference. Each replaces the function."""
 
-# ruff: noqa: E501 (other shapes, other styles)
+# ruff: noqa: E501 (students' styles)
 
 IMPORTS = "import math\n\nimport torch\nfrom torch import nn\n"
 
@@ -210,5 +210,5 @@ def sgd_step(weight, gradient, lr, weight_decay):
 """,
 }
 
-# Mutants that no test can catch, since they compute the same; each with its reason.
+# Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {}

@@ -1,6 +1,6 @@
-"""Right answers to lab 06 of another shape than the reference; each replaces the function."""
+"""Right answers to lab 06 that differ in form from the reference. Each replaces the function."""
 
-# ruff: noqa: E501 (other shapes, other styles)
+# ruff: noqa: E501 (students' styles)
 
 IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
 
@@ -249,5 +249,5 @@ def flip(images, chosen):
 """,
 }
 
-# Mutants that no test can catch, since they compute the same; each with its reason.
+# Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {}

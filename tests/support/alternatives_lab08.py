@@ -1,6 +1,6 @@
-"""Right answers to lab 08 of another shape than the reference; each replaces the function."""
+"""Right answers to lab 08 that differ in form from the reference. Each replaces the function."""
 
-# ruff: noqa: E501 (other shapes, other styles)
+# ruff: noqa: E501 (students' styles)
 
 IMPORTS = "import collections\nimport itertools\nimport math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
 
@@ -242,7 +242,7 @@ def soften(logits, temperature):
 """,
 }
 
-# Mutants that no test can catch, since they compute the same; each with its reason.
+# Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {
     "8.7 line 7: True -> False": "there are as many gradients as parameters",
 }

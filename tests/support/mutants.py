@@ -1,4 +1,4 @@
-"""Wrong solutions made by machine: one small change in one place of an answer's syntax tree."""
+"""Make wrong solutions by machine: one small change in the syntax tree of an answer."""
 
 import ast
 import copy

@@ -1,4 +1,4 @@
-"""One worker for many wrong or right answers to one lab: each runs until its first lost point."""
+"""Grade many wrong or right answers to a lab with one worker, each until its first lost point."""
 
 from pathlib import Path
 
@@ -14,12 +14,15 @@ HERE = Path(__file__).parent
 LABS = sorted(path.stem.removeprefix("alternatives_") for path in HERE.glob("alternatives_*.py"))
 
 
-class Lost(Exception):  # noqa: N818 (no error: it ends a run that has said enough)
-    """A test that did not pass; its record is `args[0]`."""
+class Lost(Exception):  # noqa: N818 (not an error: it ends a run early)
+    """Raised at the first test that did not pass; `args[0]` is its record."""
 
 
 class Sweep(Worker):
-    """`lab` "lab05": its solution is graded once, which gives the time limits."""
+    """Grade submissions to one lab, for example "lab05".
+
+    The solution is graded once at the start, and its times give the time limits.
+    """
 
     shared = None
 
@@ -33,7 +36,7 @@ class Sweep(Worker):
         self.limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
 
     def start_fork_server(self):
-        """One for all labs, since it starts in seconds and serves one submission at a time."""
+        """Share one fork server among all labs: it takes seconds to start."""
         if Sweep.shared is None or Sweep.shared.process.poll() is not None:
             sources = [course.find_lab(lab).solution.read_text(encoding="utf-8") for lab in LABS]
             Sweep.shared = ForkServer([name for source in sources for name in imported(source)])
@@ -49,7 +52,7 @@ class Sweep(Worker):
         return self.grade(Job(source.encode(), {"": 5.0, **self.limits}, LEAST_S))
 
     def all_of(self, source):
-        """The records of all tests."""
+        """Return the records of all tests."""
         self.task = None
         return self.grade(Job(source.encode(), {"": 5.0, **self.limits}, LEAST_S))
 
@@ -65,7 +68,7 @@ class Sweep(Worker):
         session.run = lambda item, following: stop_at_loss(session, item, following)
         try:
             tests = super().grade_now(session, job)
-            # A name that is forbidden shows when all has run.
+            # A forbidden name is found only after all tests have run.
             return next((test for test in tests if not test.passed), None)
         except Lost as lost:
             return lost.args[0]
@@ -74,12 +77,12 @@ class Sweep(Worker):
             del session.run
 
     def shaped(self, answers, *names):
-        """The solution with the right answers called `names` in the place of its own."""
+        """Return the solution with the right answers called `names` instead of its own."""
         before, _, _ = self.solution.partition('if __name__ == "__main__":')
         return before + answers.IMPORTS + "".join(answers.ALTERNATIVES[name] for name in names)
 
     def mutants(self):
-        """(label, a function that makes its source, task) of every mutant of the solution."""
+        """Yield (label, function that makes its source, task) for each mutant of the solution."""
         for label, make in dict(mutants(self.solution)).items():
             yield label, make, label.split()[0]
 
