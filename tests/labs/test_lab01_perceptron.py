@@ -76,10 +76,10 @@ def neuron_of(weight, bias, which=""):
     return weight.float(), torch.as_tensor(bias).float().reshape(())
 
 
-def nearby():
-    """Move each gate input by almost 0.1, up or down, in all four ways. Shape: (16, 2)."""
-    off = torch.tensor([[-0.1, -0.1], [-0.1, 0.1], [0.1, -0.1], [0.1, 0.1]])
-    return (GATE_INPUTS[:, None] + 0.99 * off).flatten(0, 1)
+def nearby(off=0.099):
+    """Move each gate input by `off`, up or down, in all four ways. Shape: (16, 2)."""
+    ways = off * torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    return (GATE_INPUTS[:, None] + ways).flatten(0, 1)
 
 
 def all_right(answers, gate):
@@ -87,7 +87,7 @@ def all_right(answers, gate):
     __tracebackhide__ = True
     wrong = (answers.reshape(4, 4) != gate[:, None]).any(dim=1)
     corners = ", ".join(str(tuple(map(int, corner))) for corner in GATE_INPUTS[wrong])
-    assert not corners, f"when each input is off by 0.1, the answer is wrong near {corners}"
+    assert not corners, f"when each input is off by up to 0.1, the answer is wrong near {corners}"
 
 
 @points(0.5, task="1.1", hint="a sum below 0 gives 0.0; a sum of 0 or more gives 1.0")
@@ -107,16 +107,17 @@ def test_neuron_takes_any_number_of_inputs(student):
             assert_close(student.neuron(inputs, weight, bias), step(inputs, weight, bias))
 
 
-@points(0.5, task="1.2", hint="compute weight[0] x1 + weight[1] x2 + bias for the four inputs")
+@points(0.5, task="1.2", hint="the sums weight[0] x1 + weight[1] x2 + bias must not be close to 0")
 def test_and_gate_answers_and(student):
     weight, bias = parts(student.and_gate(), "weight", "bias")
     close("the four answers", step(GATE_INPUTS, *neuron_of(weight, bias)), AND)
+    all_right(step(nearby(), *neuron_of(weight, bias)), AND)
 
 
 @points(0.5, task="1.2", hint="keep the sums for (1, 0) and (1, 1) away from 0", hidden=True)
 def test_and_gate_has_room_to_spare(student):
     weight, bias = parts(student.and_gate(), "weight", "bias")
-    all_right(step(nearby(), *neuron_of(weight, bias)), AND)
+    all_right(step(nearby(0.08), *neuron_of(weight, bias)), AND)
 
 
 def xor_by(student):
@@ -146,11 +147,12 @@ def test_xor_network_has_9_parameters(student):
 @points(1, task="1.3", hint="write down the answers of both hidden neurons to the four inputs")
 def test_xor_network_answers_xor(student):
     close("the four answers", xor_by(student)(GATE_INPUTS), XOR)
+    all_right(xor_by(student)(nearby()), XOR)
 
 
 @points(0.5, task="1.3", hint="keep the sums of all three neurons away from 0", hidden=True)
 def test_xor_network_has_room_to_spare(student):
-    all_right(xor_by(student)(nearby()), XOR)
+    all_right(xor_by(student)(nearby(0.08)), XOR)
 
 
 def perceptron(weight, bias, inputs, targets, lr):
