@@ -63,7 +63,7 @@ class InProcessChannel:
     def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple:
         self.current = call_back
         start = time.monotonic()
-        told = threading.Timer(SLOW_S, tell_slow)
+        told = threading.Timer(SLOW_S, tell_slow, [message["do"] == "load"])
         told.daemon = True
         told.start()
         try:
@@ -84,10 +84,14 @@ class InProcessChannel:
             return self.current(number, message, buffers)
 
 
-def tell_slow() -> None:
+def tell_slow(loading: bool) -> None:
+    what = (
+        f"your file has been loading for {SLOW_S:.0f} s: code at the top level runs at import"
+        if loading
+        else f"your code has been running for {SLOW_S:.0f} s"
+    )
     print(
-        f"your code has been running for {SLOW_S:.0f} s; "
-        "Ctrl-C stops it and goes on with the next test",
+        f"{what}; Ctrl-C stops it and goes on with the next test",
         file=sys.stderr,
     )
 

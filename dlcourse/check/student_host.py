@@ -222,6 +222,10 @@ class StudentHost:
             at = f", line {line}" if line else ""
             what = error.msg if isinstance(error, SyntaxError) else clean_text(error, 300)
             text = f"{self.filename} does not load: {type(error).__name__}{at}: {what}"
+            if isinstance(error, SystemExit):
+                text = (
+                    f"{self.filename} does not load: your code called sys.exit() while loading{at}"
+                )
         shown = "".join(
             f"{self.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}\n"
             for frame in frames

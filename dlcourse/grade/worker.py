@@ -212,14 +212,25 @@ class SubmissionRun:
             try:
                 Student(self.process)._ask("load")
             except StudentError as error:
-                self.failure = error
-                raise
+                self.failure = not_loaded(error)
+                raise self.failure from None
         self.process.allow(self.job.limits_s.get(test, self.job.default_s))
         return Student(self.process)
 
     def close(self) -> None:
         if self.process is not None:
             self.process.close()
+
+
+def not_loaded(error: StudentError) -> StudentError:
+    """Say that it was the loading of the file that did not end well."""
+    if error.kind == "import failure":
+        return error
+    kind = "import failure" if error.kind == "time" else error.kind
+    text = f"your file did not finish loading: {error.text}"
+    if error.kind == "time":
+        text += "; code at the top level runs at import: move it into main()"
+    return StudentError(kind, text, error.traceback, error.task)
 
 
 def imported(source: str) -> list[str]:

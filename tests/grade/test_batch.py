@@ -90,7 +90,7 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
         json.loads(line)["record"] for line in (out / "journal.jsonl").read_text().splitlines()
     ]
     outcomes = {r["extra_data"]["student"]: {t["outcome"] for t in r["tests"]} for r in journal}
-    assert outcomes["hanging"] == {"time"}
+    assert outcomes["hanging"] == {"import failure"}
     assert outcomes["evil"] == {"missing"}
     assert "not written" not in outcomes["stub?"]
     assert outcomes["broad"] == {"passed", "wrong answer"}
