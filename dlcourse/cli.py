@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is None or value in action.choices:
             return
-        if value in [command.__name__ for command in INSTRUCTOR]:
+        if value in INSTRUCTOR:
             raise UsageError(
                 f"{value!r} is a command for instructors; the student bundle does not contain it"
             )
@@ -156,177 +156,6 @@ def notebook(parser: Parser) -> Call:
 
         print(notebook.write(course.find_lab(args.lab), args.out, solution=args.solution))
         return 0
-
-    return call
-
-
-def grade(parser: Parser) -> Call:
-    """grade a folder of submissions in the sandbox (Linux)"""
-    parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="one folder, zip or file for each student"
-    )
-    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab that they answer")
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder for records and reports"
-    )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
-    parser.add_argument("--late", type=Path, metavar="CSV", help="columns student,days_late")
-    parser.add_argument(
-        "--per-day",
-        type=float,
-        default=0.1,
-        help="share of the score lost for each day late (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--allow-unsandboxed",
-        action="store_true",
-        help="run code that you trust as your own without the sandbox",
-    )
-
-    def call(args: argparse.Namespace) -> int:
-        from dlcourse import course, executors
-        from dlcourse.grade import batch
-
-        lab = course.find_lab(args.lab)
-        graded = batch.grade_folder(
-            args.folder,
-            lab,
-            args.out,
-            args.jobs,
-            allow_unsandboxed=args.allow_unsandboxed,
-            executor=executors.connect(args.executor) if args.executor else None,
-            late=args.late,
-            per_day=args.per_day,
-        )
-        print(batch.as_text(graded, args.out))
-        return 3 if any(one.record.exit_status == 3 for one in graded) else 0
-
-    return call
-
-
-def new(parser: Parser) -> Call:
-    """write the skeleton of a new lab, with one worked task"""
-    parser.add_argument("name", metavar="NAME", help="labNN_topic, such as lab16_transformers")
-
-    def call(args: argparse.Namespace) -> int:
-        from dlcourse import course
-        from dlcourse.grade import new_lab
-
-        for path in new_lab.create(args.name, course.find_course()):
-            print(path)
-        return 0
-
-    return call
-
-
-def release(parser: Parser) -> Call:
-    """write the student bundle, and an autograder for Gradescope for each lab"""
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder for the zip files"
-    )
-
-    def call(args: argparse.Namespace) -> int:
-        from dlcourse import course
-        from dlcourse.grade.release import release
-
-        for path in release(course.find_course(), args.out):
-            print(path)
-        return 0
-
-    return call
-
-
-def similar(parser: Parser) -> Call:
-    """list submissions that share more than the task explains"""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="as for grade")
-    parser.add_argument("--lab", required=True, metavar="LAB", help="the lab that they answer")
-    parser.add_argument(
-        "--least",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="smallest share to list, 0 to 1 (default: %(default)s)",
-    )
-
-    def call(args: argparse.Namespace) -> int:
-        from dlcourse import course
-        from dlcourse.grade import similar, student_version
-        from dlcourse.grade.submissions import find_submissions
-
-        lab = course.find_lab(args.lab)
-        intake = find_submissions(args.folder, lab)
-        for line in intake.lines():
-            print(line, file=sys.stderr)
-        pairs = similar.similar(intake.submissions, student_version.starter(lab), args.least)
-        print(similar.as_text(pairs))
-        return 0
-
-    return call
-
-
-def compare(parser: Parser) -> Call:
-    """run a grid: initialization x optimizer x learning rate x seed, or any other argument"""
-    parser.description = "A flag marked * is an axis: it takes several values with commas."
-    parser.add_argument(
-        "experiment", nargs="?", metavar="EXPERIMENT", help="name of an experiment of the lectures"
-    )
-    parser.add_argument("--list", action="store_true", help="list the lectures' experiments")
-    for flag, text in {
-        "model": "a name from dlcourse.models (default: mlp)",
-        "data": "a data set (default: mnist)",
-        "init": "initializers: zeros, normal:STD, uniform:A, xavier, kaiming, lecun, ...",
-        "optimizer": "sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, nadam, adamw",
-        "lr": "learning rates, or auto: the same short search for each, judged on validation",
-        "epochs": "passes over the training data",
-        "batch-size": "images in each step (default: 64)",
-        "train-size": "number of training images to use",
-        "random-labels": "share of training labels that are replaced by random ones, 0 to 1",
-        "depth": "hidden layers",
-        "width": "units in a hidden layer",
-        "activation": "relu, tanh, ...",
-        "dropout": "share of units dropped",
-        "batch-norm": "false,true",
-        "schedule": "none, linear, cosine, ...",
-        "weight-decay": "factor of the squared norm of the weights",
-        "patience": "epochs without improvement before a run stops",
-        "limit": "number of images to use, of training and of test",
-    }.items():
-        parser.add_argument(f"--{flag}", metavar="V,V", help=f"* {text}")
-    parser.add_argument(
-        "--axis", action="append", default=[], metavar="NAME=V,V", help="* any other argument"
-    )
-    parser.add_argument("--seeds", type=int, metavar="N", help="runs for each cell (default: 1)")
-    parser.add_argument(
-        "--search",
-        metavar="NAME,NAME",
-        help="search with hyperband, halving or random, at equal cost; a value may then be "
-        "log:LOW:HIGH or uniform:LOW:HIGH",
-    )
-    parser.add_argument("--max-epochs", type=int, metavar="R", help="of a search (default: 81)")
-    parser.add_argument("--eta", type=int, metavar="N", help="of a search (default: 3)")
-    parser.add_argument("--tiny", action="store_true", help="a small size, to see it work")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the study, also to resume one"
-    )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
-    parser.add_argument(
-        "--no-together", action="store_true", help="never train several runs as one model"
-    )
-    parser.add_argument("--yes", action="store_true", help="start a grid of more than 1,000 runs")
-    parser.add_argument("--beside", nargs=2, metavar="DIR", help="compare two finished studies")
-    parser.add_argument("--report", metavar="DIR", help="draw the page of an existing study")
-    add_data_dir(parser)
-    add_extension(parser)
-    parser.add_argument("--offline", action="store_true", help="never touch the network")
-    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, mps (default: the best here)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads for each process")
-
-    def call(args: argparse.Namespace) -> int:
-        from dlcourse.compare import command
-
-        return command.compare(args)
 
     return call
 
@@ -466,10 +295,16 @@ def show_help(parser: Parser, missing: str, rest: Sequence[str]) -> int:
     parser.error(f"the following arguments are required: {missing}")
 
 
-EVERYBODY = (labs, run, train, check, notebook, compare, data, models, doctor)
-INSTRUCTOR = (new, grade, release, similar)
+COMMANDS = (labs, run, train, check, notebook, data, models, doctor)
+# The commands that a student bundle lacks, and the module without which it does.
+INSTRUCTOR = dict.fromkeys(("compare", "new", "grade", "release", "similar"), "instructor")
+INSTRUCTOR["train"] = "recipes"
 # Their flags after the name are parsed by the lab or the recipe, --help too.
 PASSES_ON = ("run", "train")
+
+
+def is_here(command: str) -> bool:
+    return importlib.util.find_spec(f"dlcourse.{INSTRUCTOR[command]}") is not None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -479,8 +314,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dlcourse {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    there = INSTRUCTOR if importlib.util.find_spec("dlcourse.grade") else ()
-    for command in (*EVERYBODY, *there):
+    found: list[Callable[[Any], Call]] = [
+        one for one in COMMANDS if one.__name__ not in INSTRUCTOR or is_here(one.__name__)
+    ]
+    if is_here("grade"):
+        from dlcourse import instructor
+
+        found += instructor.COMMANDS
+    for command in found:
         name = command.__name__
         one = commands.add_parser(name, help=command.__doc__, add_help=name not in PASSES_ON)
         one.set_defaults(call=command(one))
@@ -508,6 +349,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DlcourseError as error:
         print(f"dlcourse: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        # A part of a command, such as `labs --write`, that only the whole course has.
+        if not (error.name or "").startswith("dlcourse.") or is_here("grade"):
+            raise
+        print(
+            f"dlcourse: this is for instructors; the student bundle does not contain {error.name}",
+            file=sys.stderr,
+        )
+        return UsageError.exit_status
     except KeyboardInterrupt:
         print("dlcourse: interrupted", file=sys.stderr)
         return 130

@@ -1,13 +1,12 @@
-"""What is handed out: the student bundle, and for each lab an autograder for Gradescope.
+"""Make what is handed out: the student bundle, and an autograder for Gradescope for each lab.
 
-Zip files that are the same byte for byte whenever they are made of the same course.
-
-Nothing is handed out that holds a line of an answer in its lab, a hidden test anywhere, or a whole
-answer anywhere. The package is the exception that a test has to name: the labs import it, so a
-student holds it and may read it, as one reads torch. Where it holds a task's answer word for word
-(the reference LeNet-5), the task must forbid it, `forbidden=("dlcourse.models*",)`; it can then be
-read, not called. What a visible test needs for an oracle is to be read too: write it otherwise
-than the answer, or hide the test.
+The zip files of the same course are equal byte for byte. Nothing is handed out that holds a line
+of an answer in its own lab, a hidden test anywhere, or a whole answer anywhere. The package is an
+exception that a test has to name: the labs import it, so a student has it and may read it, as one
+reads torch. If the package holds a task's answer word for word (the reference LeNet-5), the task
+must forbid it, `forbidden=("dlcourse.models*",)`; students can then read it, but not call it. What
+a visible test needs as an oracle can be read too: write it in another way than the answer, or hide
+the test.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from pathlib import Path
 from dlcourse import course
 from dlcourse.course import TASK, Lab
 from dlcourse.errors import UsageError
+from dlcourse.files import atomic_path
 from dlcourse.grade.student_version import BEGIN, END, generate, surviving_lines
 
 __all__ = ["release", "visible_tests"]
@@ -35,6 +35,23 @@ BESIDE = (
     "environment.yml",
     "constraints.txt",
     "datasets/README.md",
+)
+
+# What only an instructor or a lecturer runs. Its commands say so in the student bundle.
+INSTRUCTORS_ONLY = (
+    "dlcourse/check/source.py",
+    "dlcourse/compare/*",
+    "dlcourse/data/importer.py",
+    "dlcourse/data/synthetic/gallery.py",
+    "dlcourse/executors.py",
+    "dlcourse/grade/*",
+    "dlcourse/init.py",
+    "dlcourse/instructor.py",
+    "dlcourse/journal.py",
+    "dlcourse/page*",
+    "dlcourse/recipes/*",
+    "dlcourse/train/batch_norm.py",
+    "dlcourse/train/gan.py",
 )
 
 SETUP = """#!/usr/bin/env bash
@@ -73,14 +90,18 @@ jobs:
 
 
 def release(root: Path, out: Path) -> list[Path]:
-    """Write `course.zip` and one `gradescope_<lab>.zip` a lab to `out`; return them.
+    """Write `course.zip`, and `gradescope_<lab>.zip` for each lab, to `out`; return the paths.
 
-    Raises UsageError, and writes nothing, where an answer or a hidden test would be handed out.
+    Raises UsageError, and writes nothing, if an answer or a hidden test would be handed out.
     """
     labs = [lab for lab in course.labs(root) if lab.solution.is_file()]
     if not labs:
         raise UsageError(f"no solutions in {root}; a release is made from the whole course")
-    bundle = package_files(root)
+    bundle = {
+        name: text
+        for name, text in package_files(root).items()
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in INSTRUCTORS_ONLY)
+    }
     for lab in labs:
         solution = lab.solution.read_text(encoding="utf-8")
         bundle[f"labs/{lab.name}.py"] = generate(solution, lab.solution.name)
@@ -102,8 +123,11 @@ def release(root: Path, out: Path) -> list[Path]:
 
 
 def package_files(root: Path) -> dict[str, str]:
+    """The package and what stands next to it: text by path."""
     package = sorted(
-        path for path in (root / "dlcourse").rglob("*") if path.suffix in (".py", ".jinja")
+        path
+        for path in (root / "dlcourse").rglob("*")
+        if path.suffix in (".py", ".jinja") or path.name == "py.typed"
     )
     paths = [*package, *(root / name for name in BESIDE)]
     return {
@@ -114,7 +138,7 @@ def package_files(root: Path) -> dict[str, str]:
 
 
 def autograder(root: Path, lab: Lab) -> dict[str, str]:
-    """Gradescope's own layout around the course, for one lab; instructors only."""
+    """The course for one lab in the layout that Gradescope asks for. For instructors only."""
     files = package_files(root)
     for path in (lab.solution, lab.tests):
         files[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
@@ -126,15 +150,15 @@ def autograder(root: Path, lab: Lab) -> dict[str, str]:
 
 
 def hides(node: ast.AST) -> bool:
-    """Whether `node` is a call with `hidden=True`, or with a `hidden` that is not written out."""
+    """Whether `node` is a call with `hidden=True`, or with a `hidden` that is not a constant."""
     return isinstance(node, ast.Call) and any(
         word.arg == "hidden" and not (isinstance(word.value, ast.Constant) and not word.value.value)
         for word in node.keywords
     )
 
 
-def hidden_tests(tree: ast.Module) -> list[ast.stmt]:
-    """The test functions that their decorators call hidden."""
+def hidden_tests(tree: ast.Module) -> list[ast.FunctionDef]:
+    """The test functions whose decorators hide them."""
     return [
         node
         for node in tree.body
@@ -143,10 +167,10 @@ def hidden_tests(tree: ast.Module) -> list[ast.stmt]:
 
 
 def visible_tests(lab: Lab) -> str:
-    """The tests of `lab` without the hidden ones, nor what only these use."""
+    """The tests of `lab` without the hidden ones and without what only those use."""
     source = lab.tests.read_text(encoding="utf-8")
     tree = ast.parse(source)
-    gone = hidden_tests(tree)
+    gone: list[ast.stmt] = [*hidden_tests(tree)]
     while more := [
         node for node in tree.body if node not in gone and serves_only(node, gone, tree)
     ]:
@@ -174,16 +198,15 @@ def serves_only(node: ast.stmt, gone: list[ast.stmt], tree: ast.Module) -> bool:
 
 
 def bound_in(node: ast.stmt) -> set[str]:
-    names = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.arg)]
-    return {
-        getattr(part, "arg", None) or part.id
-        for part in names
-        if isinstance(part, ast.arg) or isinstance(part.ctx, ast.Store)
+    """The names that `node` binds: variables and arguments."""
+    parts = list(ast.walk(node))
+    return {part.arg for part in parts if isinstance(part, ast.arg)} | {
+        part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
     }
 
 
 def used_in(node: ast.stmt) -> set[str]:
-    """Names of the file's that `node` reads, or asks pytest for: by argument, or in a string."""
+    """The names that `node` reads, or asks pytest for, as an argument or in a string."""
     parts = list(ast.walk(node))
     read = {part.id for part in parts if isinstance(part, ast.Name)}
     if isinstance(node, ast.FunctionDef):
@@ -198,15 +221,18 @@ def used_in(node: ast.stmt) -> set[str]:
 
 
 def answers(source: str) -> list[tuple[str, list[str]]]:
-    """(task id, lines of code) of every answer in a solution that is longer than idiom."""
-    found, task, block = [], "", None
+    """(task id, lines of code) of every answer in a solution that is too long to be an idiom."""
+    found: list[tuple[str, list[str]]] = []
+    task = ""
+    block: list[str] | None = None
     for line in source.splitlines():
         if match := TASK.match(line):
             task = match["id"]
         if line.strip() == BEGIN:
             block = []
-        elif line.strip() == END:
-            if len("".join(code := code_lines("\n".join(block)))) >= LEAST:
+        elif line.strip() == END and block is not None:
+            code = code_lines("\n".join(block))
+            if len("".join(code)) >= LEAST:
                 found.append((task, code))
             block = None
         elif block is not None:
@@ -215,13 +241,13 @@ def answers(source: str) -> list[tuple[str, list[str]]]:
 
 
 def code_lines(text: str) -> list[str]:
-    """The lines of `text` without indentation, blank lines, and comments (a `#` after space)."""
+    """The lines of `text` without indentation, blank lines, and comments (`#` after a space)."""
     lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 
-def bans(tests: str) -> dict[str, list[str]]:
-    """By task, what the decorators of `tests` ban, as far as they or a constant write it out."""
+def forbidden_in(tests: str) -> dict[str, list[str]]:
+    """What the decorators of `tests` forbid by task, as far as it is a literal or a constant."""
     tree = ast.parse(tests)
     constants = {
         target.id: node.value
@@ -236,7 +262,7 @@ def bans(tests: str) -> dict[str, list[str]]:
             words = {word.arg: word.value for word in node.keywords}
             if "forbidden" in words and "task" in words:
                 names = constants.get(getattr(words["forbidden"], "id", ""), words["forbidden"])
-                # What is put together while it runs is not known here, and lets nothing through.
+                # A value that is computed is not known here; it forbids nothing.
                 with contextlib.suppress(ValueError):
                     found.setdefault(ast.literal_eval(words["task"]), []).extend(
                         ast.literal_eval(names)
@@ -245,11 +271,11 @@ def bans(tests: str) -> dict[str, list[str]]:
 
 
 def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
-    """Raise UsageError where `bundle` holds an answer to `lab`, or one of its hidden tests."""
+    """Raise UsageError if `bundle` holds an answer to `lab` or one of its hidden tests."""
     solution = lab.solution.read_text(encoding="utf-8")
     tests = lab.tests.read_text(encoding="utf-8") if lab.tests.is_file() else ""
     hidden = [node.name for node in hidden_tests(ast.parse(tests))]
-    forbidden = bans(tests)
+    forbidden = forbidden_in(tests)
     own = f"labs/{lab.name}.py"
     if lines := surviving_lines(bundle[own], solution):
         raise UsageError(f"{own} would hand out the answer {lines[0]!r}; nothing was written")
@@ -262,30 +288,29 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
         there = "\n".join(["", *code_lines(text), ""])
         module = name.removesuffix(".py").replace("/", ".")
         for task, code in answers(solution):
-            if any(fnmatch.fnmatchcase(module, ban) for ban in forbidden.get(task, [])):
+            if any(fnmatch.fnmatchcase(module, name) for name in forbidden.get(task, [])):
                 continue
             if "\n".join(["", *code, ""]) in there:
                 package = ".".join(module.split(".")[:2])
-                ban = (
+                also = (
                     f", or forbid it: forbidden=('{package}*',)"
                     if name.startswith("dlcourse/")
                     else ""
                 )
                 raise UsageError(
                     f"{name} would hand out the answer to task {task}, {code[0]!r} and on; "
-                    f"write it otherwise{ban}; nothing was written"
+                    f"write it in another way{also}; nothing was written"
                 )
 
 
 def write_zip(path: Path, files: dict[str, str]) -> Path:
-    part = path.with_name(f"{path.name}.part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    """Write `files` to the zip `path` with fixed dates and rights, so that it is reproducible."""
+    with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, MOMENT)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, whatever wrote it
+            entry.create_system = 3  # Unix, on every system
             executable = files[name].startswith("#!")
             entry.external_attr = (0o100755 if executable else 0o100644) << 16
             archive.writestr(entry, files[name].encode())
-    part.replace(path)
     return path

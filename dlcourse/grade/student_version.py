@@ -1,8 +1,8 @@
-"""Student versions: a solution whose answers are cut out.
+"""Make the student version of a solution by cutting out its answers.
 
-The lines between `# BEGIN SOLUTION` and `# END SOLUTION` become one
-`raise NotImplementedError("task 5.2: conv2d")`; all else stays as it is. A block of nothing but
-comments answers a question, not a task, and goes without a trace.
+The lines between `# BEGIN SOLUTION` and `# END SOLUTION` become one line,
+`raise NotImplementedError("task 5.2: conv2d")`; everything else stays as it is. A block that holds
+only comments answers a question, not a task; it is removed completely.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 
 
 def generate(source: str, filename: str = "solution") -> str:
-    """The student version of a solution's `source`; `filename` is what errors call it.
+    """The student version of a solution's `source`, which errors call `filename`.
 
-    Raises UsageError for markers that do not pair up, for a block outside a function or without
-    a task comment above it, and where what is left does not parse.
+    Raises UsageError for markers that do not form pairs, for a block outside of a function or
+    without a task comment above it, and if the result does not parse.
     """
     try:
         names = enclosing_names(source)
@@ -31,7 +31,10 @@ def generate(source: str, filename: str = "solution") -> str:
         raise UsageError(
             f"{filename}:{error.lineno}: the solution does not parse: {error.msg}"
         ) from None
-    kept, block, task, opened = [], [], None, None
+    kept: list[str] = []
+    block: list[str] = []
+    task: str | None = None
+    opened: int | None = None  # the line of the BEGIN that has no END yet
     for number, line in enumerate(source.splitlines(), start=1):
         if match := TASK.match(line):
             task = match["id"]
@@ -84,7 +87,7 @@ def is_comment(line: str) -> bool:
 
 
 def solution_lines(source: str) -> list[str]:
-    """The stripped lines between the markers of `source` that stand nowhere else in it."""
+    """The stripped lines between the markers of `source` that occur nowhere else in it."""
     inside, outside, opened = [], set(), False
     for line in map(str.strip, source.splitlines()):
         if line in (BEGIN, END):
@@ -97,7 +100,7 @@ def solution_lines(source: str) -> list[str]:
 
 
 def surviving_lines(text: str, source: str) -> list[str]:
-    """The lines of `source`'s answers that are to be read in `text`: a leak."""
+    """The lines of the answers in `source` that `text` contains, which would be a leak."""
     there = set(map(str.strip, text.splitlines()))
     return [line for line in solution_lines(source) if line in there]
 

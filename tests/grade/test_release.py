@@ -1,5 +1,8 @@
 """What is handed out: the same bundle twice, without answers or hidden tests."""
 
+import os
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -103,7 +106,7 @@ def test_release_refuses_a_whole_answer_wherever_it_stands(lab, tmp_path, name):
     with pytest.raises(
         UsageError,
         match=rf"^{name} would hand out the answer to task 90.2, 'result = 0' and on; write it "
-        rf"otherwise{ban}; nothing was written$",
+        rf"in another way{ban}; nothing was written$",
     ):
         release(lab.root, tmp_path / "out")
     path.write_text(ANSWER.replace("result", "summed"))
@@ -165,3 +168,79 @@ def test_release_refuses_one_labs_answer_in_another_lab_or_its_tests(lab, tmp_pa
 
 def test_this_course_can_be_handed_out(tmp_path):
     assert (tmp_path / "course.zip") in release(course.find_course(), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """The student bundle of this course, unpacked."""
+    out = tmp_path_factory.mktemp("release")
+    release(course.find_course(), out)
+    with zipfile.ZipFile(out / "course.zip") as archive:
+        archive.extractall(out / "course")
+    return out / "course"
+
+
+def in_bundle(bundle, code, *arguments):
+    """Run `code` where the only dlcourse is the bundle's."""
+    # An editable install of the whole course would find what the bundle lacks.
+    alone = "import sys; sys.meta_path = [f for f in sys.meta_path if 'ditable' not in repr(f)]; "
+    return subprocess.run(
+        [sys.executable, "-B", "-c", alone + code, *arguments],
+        cwd=bundle, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(bundle)},
+    )  # fmt: skip
+
+
+def dlcourse_in(bundle, *arguments):
+    code = "from dlcourse.cli import main; sys.exit(main(sys.argv[1:]))"
+    return in_bundle(bundle, code, *arguments)
+
+
+def test_bundle_holds_nothing_of_the_instructors(bundle):
+    package = [path for path in (bundle / "dlcourse").rglob("*") if path.is_file()]
+    parts = {path.relative_to(bundle / "dlcourse").parts[0] for path in package}
+    assert not parts & {"grade", "compare", "recipes", "instructor.py"}
+    assert "solutions" not in {path.name for path in bundle.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["grade"], ["grade", "x", "--lab", "5", "--out", "y"], ["release"], ["similar", "x"],
+     ["new", "lab99_x"], ["compare", "--list"], ["train"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_command_that_the_bundle_lacks_says_so_in_one_line(bundle, arguments):
+    done = dlcourse_in(bundle, *arguments)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"dlcourse: {arguments[0]!r} is a command for instructors; "
+        "the student bundle does not contain it\n"
+    )
+
+
+def test_part_of_a_command_that_the_bundle_lacks_says_so_in_one_line(bundle):
+    done = dlcourse_in(bundle, "labs", "--write")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "dlcourse: this is for instructors; the student bundle does not contain dlcourse.grade\n"
+    )
+
+
+def test_bundle_does_what_a_student_does(bundle, tmp_path):
+    helped = dlcourse_in(bundle, "--help")
+    assert "similar" not in helped.stdout
+    listed = dlcourse_in(bundle, "labs")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "lab05" in listed.stdout
+    written = dlcourse_in(bundle, "notebook", "lab05", "--out", str(tmp_path / "lab05.ipynb"))
+    assert (written.returncode, written.stderr) == (0, "")
+    assert dlcourse_in(bundle, "run", "--help").returncode == 0
+    checked = dlcourse_in(bundle, "check", "lab01")
+    assert (checked.returncode, checked.stderr) == (1, "")
+    assert "not written" in checked.stdout
+
+
+def test_every_lab_of_the_bundle_imports_what_the_bundle_holds(bundle):
+    code = "from dlcourse import course; [course.load_script(lab.student) for lab in course.labs()]"
+    done = in_bundle(bundle, code)
+    assert (done.returncode, done.stderr) == (0, "")
