@@ -1,5 +1,5 @@
 # make demo   the first lab, trained, plotted and graded
-# make test   every test
+# make test   every test, in two processes
 # make check  linter, formatter and type checker
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	$(BIN)/dlcourse check lab05 --solution
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from types import ModuleType
 from dlcourse.errors import UnknownNameError, UsageError
 
 __all__ = [
+    "TASK",
     "Lab",
     "Task",
     "as_json",

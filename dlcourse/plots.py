@@ -31,6 +31,7 @@ __all__ = [
     "confusion_matrix",
     "curves",
     "decision_regions",
+    "finish",
     "histograms",
     "image_grid",
     "learning_curves",

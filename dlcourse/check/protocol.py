@@ -17,7 +17,7 @@ from json import loads as from_json
 import numpy as np
 import torch
 
-__all__ = ["ProtocolError", "clean_text", "decode", "encode", "pack", "unpack"]
+__all__ = ["MAX_FRAME", "ProtocolError", "clean_text", "decode", "encode", "pack", "unpack"]
 
 MAX_JSON = 4 * 2**20  # bytes
 MAX_FRAME = 64 * 2**20  # bytes

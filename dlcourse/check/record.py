@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from dlcourse.errors import GradingError
 
-__all__ = ["Record", "TestRecord", "Verdict"]
+__all__ = ["COULD_NOT", "Record", "TestRecord", "Verdict"]
 
 COULD_NOT = "could not check"
 # Outcomes whose reason tells of the submission alone, nothing of a test, in words of our own

@@ -19,7 +19,7 @@ from dlcourse.check.process_state import Separation
 from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
 from dlcourse.check.student_host import StudentHost
 
-__all__ = ["Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
+__all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
 
 KINDS = {
     "exception", "import failure", "killed", "malformed reply", "memory", "missing",

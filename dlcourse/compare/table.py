@@ -25,6 +25,7 @@ __all__ = [
     "half_width",
     "headline",
     "lost_lines",
+    "shown",
     "unit_of",
 ]
 

@@ -20,7 +20,7 @@ import numpy as np
 from dlcourse.data.catalog import RAW_FILES, DataSet, RawFile
 from dlcourse.errors import DataError
 
-__all__ = ["find_files", "read_files"]
+__all__ = ["find_files", "idx_path", "read_files"]
 
 UNSIGNED_BYTE = 0x08  # the only type of number in the IDX files of these data sets
 CIFAR_FILES: dict[str, tuple[str, list[str], list[str]]] = {

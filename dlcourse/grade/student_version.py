@@ -14,7 +14,7 @@ from pathlib import Path
 from dlcourse.course import TASK, Lab, enclosing_names
 from dlcourse.errors import UsageError
 
-__all__ = ["generate", "solution_lines", "starter", "surviving_lines", "write"]
+__all__ = ["BEGIN", "END", "generate", "solution_lines", "starter", "surviving_lines", "write"]
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 

@@ -8,7 +8,7 @@ from dlcourse.errors import UsageError
 from dlcourse.models.gan import GAN
 from dlcourse.values import check_whole
 
-__all__ = ["DCGAN", "draw_weights", "generator"]
+__all__ = ["DCGAN", "SMALLEST", "draw_weights", "generator"]
 
 # The height of the smallest maps for each image size; each stage of the generator doubles it.
 SMALLEST = {28: 7, 32: 4, 64: 4}

@@ -24,7 +24,7 @@ from dlcourse.train import distributed
 from dlcourse.train.history import History
 from dlcourse.train.run import Callback, Run, keeps_workers
 
-__all__ = ["Checkpoint", "load_model", "read", "save_model", "write"]
+__all__ = ["NAME", "Checkpoint", "load_model", "read", "save_model", "write"]
 
 FORMAT = 2
 NAME = "checkpoint.pt"

@@ -18,9 +18,12 @@ from dlcourse.train.losses import Objective, class_fix, require_same_shape, shap
 from dlcourse.train.metrics import Metric
 
 __all__ = [
+    "CLEAN",
+    "check_all_labels",
     "check_batch",
     "check_batches",
     "check_outputs",
+    "check_scalar",
     "explained",
     "non_finite_batch",
     "watched",

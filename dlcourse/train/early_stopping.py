@@ -6,7 +6,7 @@ import math
 
 from dlcourse.errors import UsageError
 
-__all__ = ["EarlyStopping"]
+__all__ = ["EarlyStopping", "is_number"]
 
 
 class EarlyStopping:

@@ -23,6 +23,7 @@ __all__ = [
     "CrossEntropy",
     "Loss",
     "Objective",
+    "class_fix",
     "cross_entropy",
     "cross_entropy_in_place",
     "describe_loss",

@@ -45,6 +45,7 @@ __all__ = [
     "perplexity",
     "register",
     "top5",
+    "weighted_sums",
 ]
 
 

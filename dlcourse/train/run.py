@@ -26,7 +26,15 @@ from dlcourse.train.history import History
 from dlcourse.train.losses import Objective
 from dlcourse.train.metrics import weighted_sums
 
-__all__ = ["Callback", "Run", "call", "find_generators", "reset_state"]
+__all__ = [
+    "Callback",
+    "Run",
+    "call",
+    "find_generators",
+    "keeps_workers",
+    "reset_state",
+    "same_generators",
+]
 
 # Steps between two looks at the losses. A look waits for the device, so not every step has one.
 LOOK_EVERY = 50

@@ -260,10 +260,10 @@ def test_missing_file_is_misuse(lab):
 
 @pytest.mark.parametrize("lab", course.labs(), ids=lambda lab: lab.name)
 def test_points_of_the_tests_are_those_of_the_tasks(lab):
-    record = check_lab(lab, lab.solution)
+    # That the solution scores full is what tests/labs says: every test of the lab passes on it.
+    record = check_lab(lab, lab.student)
     assert {v.task: v.max_score for v in record.verdicts()} == {t.id: t.points for t in lab.tasks}
-    assert record.score == record.max_score
-    assert check_lab(lab, lab.student).score == 0
+    assert record.score == 0
 
 
 def test_check_imports_nothing_slow_that_no_verdict_needs():

@@ -13,7 +13,19 @@ from pathlib import Path
 
 from dlcourse.grade.sandbox import linux, seccomp
 
-__all__ = ["LAYERS", "Limits", "Report", "enter_namespaces", "lock_in", "missing"]
+__all__ = [
+    "DEVICES",
+    "LAYERS",
+    "READABLE",
+    "UID",
+    "UIDS",
+    "Limits",
+    "Report",
+    "enter_namespaces",
+    "lock_in",
+    "missing",
+    "note_baseline",
+]
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
 PRIVATE = False  # whether only root can read one of them; see note_private

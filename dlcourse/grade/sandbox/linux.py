@@ -7,6 +7,12 @@ import os
 import struct
 
 __all__ = [
+    "CLONE_NEWIPC",
+    "CLONE_NEWNET",
+    "CLONE_NEWNS",
+    "CLONE_NEWPID",
+    "CLONE_NEWUSER",
+    "CLONE_NEWUTS",
     "adopt_orphans",
     "attach",
     "bind",
@@ -17,6 +23,7 @@ __all__ = [
     "forbid_new_privileges",
     "keep_capabilities",
     "landlock",
+    "make_private",
     "mount_tmpfs",
     "move_root",
     "no_new_privileges",

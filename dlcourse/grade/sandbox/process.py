@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import dlcourse
 from dlcourse.check.protocol import MAX_FRAME, ProtocolError, pack, unpack
 from dlcourse.check.student import CallBack, StudentError
 from dlcourse.errors import GradingError
@@ -51,7 +50,7 @@ class ForkServer:
 
     def __init__(self, modules: Iterable[str] = (), hidden: Iterable[Path] = ()) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        package = Path(dlcourse.__file__).resolve().parent
+        package = Path(__file__).resolve().parents[2]
         sites = site_folders()
         code = (
             f"import sys; sys.path += {[*sites, str(package.parent)]!r}; "
