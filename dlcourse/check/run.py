@@ -26,7 +26,8 @@ def stubs(source: str) -> dict[str, str]:
 def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record:
     """Grade `file` (default: the student's script of `lab`), all of it or one `task`.
 
-    Raises UsageError for a file that is not there, GradingError where the tests cannot run.
+    `file` may be a notebook. Raises UsageError for a file that is not there or not to be read as
+    text, GradingError where the tests cannot run.
     """
     path = Path(file) if file is not None else lab.student
     if not path.is_file():
@@ -34,7 +35,7 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
     start = time.perf_counter()
     channel = InProcessChannel(path, lab.name, shown(path))
     source = path.read_bytes()
-    unwritten = stubs(source.decode("utf-8", "replace"))
+    unwritten = stubs(channel.host.source.decode("utf-8", "replace"))
     tests = []
 
     def open_student(item: object) -> Student:

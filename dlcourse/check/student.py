@@ -17,6 +17,7 @@ from typing import Protocol
 
 from dlcourse.check.process_state import Separation
 from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
+from dlcourse.check.source import read_source
 from dlcourse.check.student_host import StudentHost
 
 __all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
@@ -55,7 +56,8 @@ class InProcessChannel:
     """
 
     def __init__(self, path: Path, name: str, shown: str | None = None) -> None:
-        self.host = StudentHost(path.read_bytes(), shown or str(path), name, self.call_back)
+        source = read_source(path.read_bytes(), path.name)
+        self.host = StudentHost(source, shown or str(path), name, self.call_back)
         self.separation = Separation([self.host.filename])
         self.current: CallBack | None = None
         self.interrupted = -AGAIN_S

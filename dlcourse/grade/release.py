@@ -39,7 +39,6 @@ BESIDE = (
 
 # What only an instructor or a lecturer runs. Its commands say so in the student bundle.
 INSTRUCTORS_ONLY = (
-    "dlcourse/check/source.py",
     "dlcourse/compare/*",
     "dlcourse/data/importer.py",
     "dlcourse/data/synthetic/gallery.py",
@@ -65,8 +64,20 @@ RUN = """#!/usr/bin/env bash
 rm -rf /tmp/batch /tmp/graded && mkdir /tmp/batch
 cp -r /autograder/submission /tmp/batch/student
 cd /autograder/source/course
-/autograder/venv/bin/python -m dlcourse grade /tmp/batch --lab {lab} --out /tmp/graded
-cp /tmp/graded/students/student/results.json /autograder/results/results.json
+/autograder/venv/bin/python -m dlcourse grade /tmp/batch --lab {lab} --out /tmp/graded 2> /tmp/said
+results=/tmp/graded/students/student/results.json
+cat /tmp/said
+if [ -f $results ]; then
+    cp $results /autograder/results/results.json
+else
+    # Without this file Gradescope says no more than that the autograder failed.
+    /autograder/venv/bin/python - > /autograder/results/results.json <<'END'
+import json
+said = open("/tmp/said", errors="replace").read().strip().splitlines()[-1:]
+output = " ".join(["This was not graded; tell your instructor.", *said])
+print(json.dumps({{"score": 0, "output": output}}))
+END
+fi
 """
 WORKFLOW = """# GitHub Classroom: every push is checked with the visible tests.
 name: check

@@ -12,7 +12,7 @@ from dlcourse.check.run import check as check_lab
 from dlcourse.cli import main
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
 
-from support import tiny
+from support import exports, tiny
 
 
 @pytest.fixture
@@ -37,6 +37,18 @@ def test_solution_scores_full(lab):
     record = check_lab(lab, lab.solution)
     assert (record.score, record.max_score, record.exit_status) == (6, 6, 0)
     assert all(test.outcome == "passed" for test in record.tests)
+
+
+def test_notebook_is_checked_as_a_script(lab, tmp_path):
+    path = tmp_path / "mine.ipynb"
+    path.write_text(exports.notebook("%matplotlib inline", tiny.SOLUTION, "main([])"))
+    assert check_lab(lab, path).score == 6
+
+
+def test_file_in_another_encoding_is_refused_by_name(lab):
+    lab.student.write_bytes(tiny.SOLUTION.encode("utf-16"))
+    with pytest.raises(UsageError, match=r"^lab90_sums\.py is UTF-16; save it as UTF-8$"):
+        check_lab(lab)
 
 
 def test_untouched_lab_is_told_what_is_not_written(lab):

@@ -1,6 +1,8 @@
 """What is handed out: the same bundle twice, without answers or hidden tests."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,7 +12,7 @@ import pytest
 from dlcourse import course
 from dlcourse.check.run import check as check_lab
 from dlcourse.errors import UsageError
-from dlcourse.grade.release import release, visible_tests
+from dlcourse.grade.release import RUN, release, visible_tests
 
 from support import tiny
 
@@ -38,6 +40,35 @@ def test_release_is_the_same_twice_and_holds_no_answer_or_hidden_test(lab, tmp_p
             archive.namelist()
         )
         assert archive.getinfo("run_autograder").external_attr >> 16 & 0o111
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Gradescope runs Linux")
+@pytest.mark.parametrize("graded", [True, False])
+def test_autograder_leaves_a_results_file_whatever_happens(tmp_path, graded):
+    folder = tmp_path / "autograder"
+    for name in ("submission", "results", "source/course", "venv/bin", "tmp"):
+        (folder / name).mkdir(parents=True)
+    student = folder / "tmp" / "graded" / "students" / "student"
+    made = f"mkdir -p {student}; echo '{{}}' > {student}/results.json"
+    python = folder / "venv" / "bin" / "python"
+    python.write_text(
+        f"#!/bin/bash\nif [ $1 = - ]; then exec {sys.executable} -; fi\n"
+        + (made if graded else "echo 'dlcourse: the sandbox lacks seccomp' >&2; exit 3")
+    )
+    python.chmod(0o755)
+    places = {"/tmp/": f"{folder}/tmp/", "/autograder/": f"{folder}/"}
+    script = re.sub("/tmp/|/autograder/", lambda match: places[match[0]], RUN.format(lab="lab90"))
+    subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+    results = json.loads((folder / "results" / "results.json").read_text())
+    assert results == (
+        {}
+        if graded
+        else {
+            "score": 0,
+            "output": "This was not graded; tell your instructor. "
+            "dlcourse: the sandbox lacks seccomp",
+        }
+    )
 
 
 def test_release_refuses_to_hand_out_a_hidden_test(lab, tmp_path):
