@@ -32,7 +32,7 @@ def main() -> None:
                 check=True, capture_output=True, text=True,
             ).stdout.splitlines()  # fmt: skip
             took = time.perf_counter() - start
-        verdict = next(line for line in lines if line.startswith(("It came", "It did not")))
+        verdict = next(line for line in lines if line.startswith("Expected outcome"))
         result[name] = {"seconds": round(took, 1), "verdict": verdict}
         print(name, result[name], flush=True)
     record(f"compare_experiments{'_full' if args.full else ''}", result, args.out)

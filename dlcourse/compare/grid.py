@@ -175,7 +175,7 @@ def check_model(
         raise UsageError(f"model {name!r} with {dict(arguments)}: {problem}")
     if problem is not None:
         raise UsageError(f"model {name!r} cannot take the images {shape} of {data}: {problem}")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
+    if model is None or not any(one.requires_grad for one in model.parameters()):
         raise UsageError(f"model {name!r} has no parameters that gradient descent can train")
     found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
     if not isinstance(found, tuple) or len(found) != 2 or found[1] < classes:

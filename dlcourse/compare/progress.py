@@ -23,9 +23,9 @@ class Progress:
             desc=title,
             disable=None if shown is None else not shown,
             file=sys.stderr,
-            bar_format="{desc}: {n_fmt}/{total_fmt} done, {postfix[0]}, about {remaining} left",
-            postfix=[self.words(total - done)],
+            bar_format="{desc}: {n_fmt}/{total_fmt} done, {postfix}, about {remaining} left",
         )
+        self.show(total - done)
 
     def __enter__(self) -> Progress:
         return self
@@ -38,10 +38,11 @@ class Progress:
         self.failed += result.status != "done"
         if result.status == "done" and (self.best is None or result.quality > self.best.quality):
             self.best = result
-        self.bar.postfix = [self.words(self.bar.total - self.bar.n - 1)]
+        self.show(int(self.bar.total - self.bar.n) - 1)
         self.bar.update()
 
-    def words(self, left: int) -> str:
+    def show(self, left: int) -> None:
+        """Say that `left` runs are not finished."""
         running = min(self.jobs, left)
         text = f"{running} running, {left - running} left"
         if self.failed:
@@ -50,4 +51,4 @@ class Progress:
             named = [self.best.settings.get(name) for name in ("init", "optimizer", "lr")]
             score = self.best.scores[f"val_{self.best.monitor}"]
             text += f", best {score:.4f} ({' '.join(str(n) for n in named if n is not None)})"
-        return text
+        self.bar.set_postfix_str(text, refresh=False)

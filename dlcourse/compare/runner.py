@@ -39,7 +39,6 @@ class Runner:
     ) -> None:
         self.environment, self.together, self.progress = environment, together, progress
         self.executor = environment.executor
-        self.finished = 0
 
     def about(self, data: str) -> dict[str, Any]:
         """When, where and on what the study runs.
@@ -68,24 +67,12 @@ class Runner:
                     self.executor = pool = ProcessPool(self.environment.jobs)
                 yield
             except KeyboardInterrupt:
-                print(f"\ndlcourse: {self.interrupted(study.folder)}", file=sys.stderr)
+                print(f"\ndlcourse: {interrupted(study.folder)}", file=sys.stderr)
                 raise
             finally:
                 if pool:
                     # Without waiting: after Ctrl-C that would be for the runs in progress.
                     pool.shutdown(wait=False)
-
-    def interrupted(self, folder: Path) -> str:
-        """What Ctrl-C leaves behind."""
-        if not self.finished:
-            return (
-                f"stopped before a run was finished: {folder} holds no new result. Runs that "
-                "train as one model finish together; --no-together finishes them one by one"
-            )
-        return (
-            f"stopped; {self.finished} finished runs are saved in {folder}, the same command "
-            "continues from there"
-        )
 
     def finish(self, journal: Journal, runs: Unit, test: bool) -> None:
         """Do the runs that the journal does not hold. Each result is written before the next run.
@@ -99,7 +86,6 @@ class Runner:
         with Progress(title, len(distinct), done, jobs, self.progress) as progress:
             for result in self.results(units(left, jobs, self.together), test):
                 journal.add(result.key, result)
-                self.finished += 1
                 progress.add(result)
 
     def results(self, units: Sequence[Unit], test: bool) -> Iterator[Result]:
@@ -131,6 +117,18 @@ class Runner:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def interrupted(folder: Path) -> str:
+    """What Ctrl-C leaves behind."""
+    finished = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
+    text = f"stopped; {finished} finished runs are saved in {folder}, the same command continues"
+    if not finished:
+        text = (
+            "stopped before a run was finished, so nothing is saved; runs that train as one model "
+            "finish together, --no-together finishes them one by one"
+        )
+    return text
 
 
 def submit(

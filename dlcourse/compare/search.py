@@ -74,7 +74,12 @@ def search(
         for name, values in space.items()
     }
     data = expand({**ends, "seed": seeds[:1]}, environment)[0].data
-    asked = {"search": list(methods), "max_epochs": [max_epochs], "eta": [eta], **space}
+    asked: dict[str, list[Any]] = {
+        "search": list(methods),
+        "max_epochs": [max_epochs],
+        "eta": [eta],
+        **space,
+    }
     runner = Runner(environment, together, progress)
     study = Study(Path(out), {**asked, "seed": seeds}, [], about=runner.about(data))
     with runner.working_in(study):

@@ -370,11 +370,11 @@ def score(stack: Stack, batches: Batches, metrics: Sequence[str]) -> list[dict[s
     """What `evaluate` measures, for each model of the stack."""
     measures = {"loss": cross_entropy} | {name: METRICS[name] for name in metrics}
     stack.module.eval()
-    sums, count = 0.0, 0
+    sums, count = torch.zeros(stack.count, len(measures), device=batches.device), 0
     for inputs, targets in batches:
         outputs = stack.outputs(inputs, each=False)
         values = [vmap(m, in_dims=(0, None))(outputs, targets) for m in measures.values()]
-        sums = sums + torch.stack(values, 1) * targets.numel()  # (models, measures)
+        sums += torch.stack(values, 1) * targets.numel()  # (models, measures)
         count += targets.numel()
     finish = [float, *(METRICS[name].finish for name in metrics)]
     return [

@@ -179,7 +179,7 @@ def depth(study: Study, environment: Environment) -> Answer:
         )
         for kind in depths
     }
-    error = {
+    error: dict[str, dict[float, list[float]]] = {
         kind: {
             layers: [
                 100 * (1 - share)
