@@ -146,6 +146,8 @@ def check(run: RunSettings, data: ImageData) -> None:
         available = min(available, run.splits.limit)
     if size is not None and size > available:
         raise UsageError(f"train_size must be at most {available} here, got {size}")
+    if run.splits.val_fraction == 0:
+        raise UsageError("val_fraction must be above 0: runs are judged on validation images")
     arguments = tuple(arguments_for(run, data).items())
     check_model(
         run.model, arguments, tuple(data.train_images.shape[1:]), data.num_classes, run.data

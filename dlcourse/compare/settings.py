@@ -252,6 +252,8 @@ def parse(values: Mapping[str, Any]) -> RunSettings:
                 f"axis for model {values['model']!r}:", name, setting_names(takes)
             )
         check_value(name, value, takes.get(name))
+        if name == "metrics" and isinstance(value, str):
+            value = (value,)
         group[name] = tuple(value) if isinstance(value, list) else value
     if hidden:
         if "hidden_sizes" in values:

@@ -86,11 +86,20 @@ def test_processes_and_a_dask_cluster_give_the_rows_of_one_process_in_order(grid
 
 def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(
-        distributed, "Client", lambda address: (_ for _ in ()).throw(OSError("timed out"))
-    )
-    with pytest.raises(UsageError, match="no Dask scheduler at tcp://nowhere:1: timed out"):
-        executors.connect("dask:tcp://nowhere:1")
+
+    def refused(address, timeout):
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(distributed, "Client", refused)
+    with pytest.raises(UsageError, match="no Dask scheduler at tcp://a:1: connection refused"):
+        executors.connect("dask:tcp://a:1")
+    # A search for a host's name that never ends.
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: time.sleep(20))
+    monkeypatch.setattr(executors, "TIMEOUT_S", -0.9)
+    start = time.perf_counter()
+    with pytest.raises(UsageError, match="no Dask scheduler at tcp://a:1: no answer in"):
+        executors.connect("dask:tcp://a:1")
+    assert time.perf_counter() - start < 10
 
 
 def test_ctrl_c_leaves_what_is_done_and_the_same_command_goes_on(small, tmp_path):
