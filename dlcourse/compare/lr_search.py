@@ -14,6 +14,7 @@ from dlcourse import optim
 from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import AUTO, RunSettings
 from dlcourse.compare.study import Study
+from dlcourse.train.early_stopping import ROUNDING
 
 __all__ = ["FACTORS", "edge_notes", "next_trials", "with_best"]
 
@@ -71,10 +72,12 @@ def with_best(runs: Sequence[RunSettings], results: Mapping[str, Result]) -> lis
 def best_lr(results: Sequence[Result]) -> float:
     """The learning rate of the best trial; the smallest one if every trial went wrong."""
     done = [result for result in results if result.status == "done"]
-    best = max(done, key=lambda one: one.quality, default=None)
-    if best is None:
-        best = min(results, key=lambda one: one.settings["lr"])
-    return float(best.settings["lr"])
+    top = max((result.quality for result in done), default=0.0)
+    # Scores that differ by rounding only are equal, and the first of them counts.
+    best = [result for result in done if result.quality >= top - ROUNDING * abs(top)]
+    if not best:
+        best = sorted(results, key=lambda one: float(one.settings["lr"]))
+    return float(best[0].settings["lr"])
 
 
 def edge_notes(study: Study) -> list[str]:

@@ -9,6 +9,11 @@ from dlcourse.errors import UsageError
 __all__ = ["EarlyStopping", "is_number"]
 
 
+# Scores are means in float32, whose rounding depends on how the batches are cut and computed. A
+# smaller share of the score than this is such rounding: it must not decide which epoch is best.
+ROUNDING = 1e-6
+
+
 class EarlyStopping:
     """Decide for each epoch's score whether it is the best so far, and when to give up.
 
@@ -70,10 +75,9 @@ class EarlyStopping:
             raise UsageError("EarlyStopping needs mode='min' or mode='max' to compare scores")
         self.epoch += 1
         gain = self.best - score if self.mode == "min" else score - self.best
-        least = self.min_delta
-        if self.relative:
-            least *= abs(self.best) if math.isfinite(self.best) else 0.0
-        if not gain > least:  # false for NaN too
+        size = abs(self.best) if math.isfinite(self.best) else 0.0
+        least = self.min_delta * size if self.relative else self.min_delta
+        if not gain > max(least, ROUNDING * size):  # false for NaN too
             return False
         self.best, self.best_epoch = score, self.epoch
         return True

@@ -2,19 +2,21 @@
 
 import csv
 import json
+import pickle
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from dlcourse import compare, init, models, train
 from dlcourse.cli import main
-from dlcourse.compare import lr_search, runner, settings, table, train_run
+from dlcourse.compare import lr_search, report, runner, settings, table, train_run
 from dlcourse.compare import splits as splits_module
 from dlcourse.compare.grid import listed
 from dlcourse.compare.result import Result
 from dlcourse.compare.settings import Environment, parse
-from dlcourse.compare.study import Journal
+from dlcourse.compare.study import Journal, Study
 from dlcourse.data import load
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
@@ -392,3 +394,156 @@ def test_the_command_runs_a_grid_and_prints_its_table(data_dir, tmp_path, capsys
     assert "--axis must be NAME=VALUE,VALUE,..., got 'hidden_sizes'" in capsys.readouterr().err
     assert main([*argv, "--executor", "slurm"]) == 2
     assert "unknown executor 'slurm'; expected dask:ADDRESS" in capsys.readouterr().err
+
+
+def test_a_study_whose_runs_were_all_lost_exits_1_and_says_why(
+    data_dir, tmp_path, capsys, monkeypatch
+):
+    def broken(*args, **kwargs):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(train_run, "fit", broken)
+    argv = ["compare", "--data", "blobs", "--data-dir", data_dir, "--device", "cpu"]
+    argv += ["--epochs", "1", "--lr", "0.1,0.2", "--out", str(tmp_path / "s"), "--no-together"]
+    assert main(argv) == 1
+    assert "  failed: RuntimeError: planted (2 runs)\n" in capsys.readouterr().out
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "No run of this study has a score." in page
+    assert "<li>failed: RuntimeError: planted (2 runs)</li>" in page
+    assert main(["compare", "--report", str(tmp_path / "s")]) == 1
+
+
+def test_an_experiment_whose_runs_were_all_lost_decides_nothing(
+    data_dir, tmp_path, capsys, monkeypatch
+):
+    def broken(*args, **kwargs):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(train_run, "fit", broken)
+    argv = ["compare", "dropout", "--tiny", "--data", "blobs", "--data-dir", data_dir]
+    argv += ["--device", "cpu", "--train-size", "60", "--limit", "none", "--no-together"]
+    assert main([*argv, "--out", str(tmp_path / "s")]) == 1
+    assert "Expected outcome not decided: no run has a score" in capsys.readouterr().out
+
+
+def test_a_wrong_argument_found_in_a_run_ends_the_study(grid, monkeypatch):
+    def refuses(*args, **kwargs):
+        raise UnknownNameError("thing", "a", ["b"])
+
+    monkeypatch.setattr(train_run, "fit", refuses)
+    with pytest.raises(UsageError, match="unknown thing 'a'"):
+        grid(seeds=2, together=False)
+    # The error must come back from another process too.
+    error = pickle.loads(pickle.dumps(caught(lambda: grid(seeds=2, together=False))))
+    assert str(error).startswith("unknown thing 'a'")
+
+
+def caught(call):
+    try:
+        call()
+    except UsageError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "lenet5"}, "model 'lenet5' cannot take the images (1, 8, 8) of blobs: inputs"),
+        ({"model": "lstm_lm"}, "model 'lstm_lm' cannot take the images (1, 8, 8) of blobs: "),
+        ({"model": "mlp", "num_classes": 3}, "it returns (2, 3), expected (2, 4)"),
+        ({"data": "ptb"}, "data set 'ptb' is text; a comparison trains image classifiers"),
+        ({"train_size": 401}, "train_size must be at most 400 here, got 401"),
+        ({"val_fraction": 0}, "val_fraction must be above 0"),
+        ({"batch_norm": "maybe"}, "batch_norm must be true or false, got 'maybe'"),
+        ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
+        ({"width": 2.5}, "width must be a whole number of at least 1, got 2.5"),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_take_the_data_is_refused_before_the_first_run(
+    small, tmp_path, settings, message
+):
+    if settings.get("model", "mlp") != "mlp":
+        del small["width"]
+    with pytest.raises(UsageError) as error:
+        compare.grid(tmp_path / "study", **{**small, **settings})
+    assert message in str(error.value)
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--lr -1", "lr must be a number of at least 0, got -1"),
+        ("--max-epochs 3", "--max-epochs has no effect with a grid without --search"),
+        ("--report x --seeds 3", "--seeds has no effect with --report; leave one of them out"),
+        ("--beside x y --epochs 3", "--epochs has no effect with --beside"),
+        ("depth --search random", "give --search or EXPERIMENT, not both"),
+        ("--lr 0.1 --axis lr=0.2", "lr is given twice, by --axis and by --lr"),
+        ("--jobs 0", "jobs must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused_by_name(flags, message, data_dir, capsys):
+    argv = ["compare", "--data-dir", data_dir] if "--report" in flags else ["compare"]
+    assert main([*argv, *flags.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_search_of_a_learning_rate_goes_on_until_the_best_is_inside():
+    run = parse({"model": "mlp", "data": "blobs", "optimizer": "adam", "lr": "auto", "seed": 0})
+    results = {}
+
+    def play(best):
+        results.clear()
+        while trials := lr_search.next_trials([run], results):
+            for trial in trials:
+                lr = trial.values["lr"]
+                score = -abs(torch.tensor(lr / best).log10().item())
+                results[trial.key] = Result(trial.values, "done", {"val_accuracy": score})
+        return sorted(result.settings["lr"] for result in results.values())
+
+    # Adam's usual learning rate is 0.001.
+    assert play(0.001) == [0.0001, 0.0003, 0.001, 0.003, 0.01]
+    assert play(0.03) == [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
+    assert lr_search.with_best([run], results)[0].values["lr"] == 0.03
+    assert play(1e-9)[0] == 1e-6
+    study = Study(tmp := Path("s"), {"lr": ["auto"], "seed": [0]}, [], list(results.values()))
+    assert lr_search.edge_notes(study) == [
+        "lr: the best learning rate, 1e-06, lies at the edge of the widest search (1e-06 to 0.01)"
+    ]
+    assert study.folder == tmp
+
+
+def test_a_page_shows_the_learning_rate_and_the_defaults_that_were_used(grid):
+    study = grid(optimizer=["sgd", "adam"])
+    assert [result.used["lr"] for result in study.results] == [0.1, 0.001]
+    page = report.write_report(study).read_text()
+    assert "usual" not in page
+    assert "<td>0.1</td>" in page
+    assert "<td>0.001</td>" in page
+    assert "dropout = 0.0; " in page
+    assert re.search(r"sgd +0\.1 ", compare.as_text(study))
+
+
+def test_the_difference_of_two_studies_is_paired_by_seed_with_its_spread(grid, tmp_path):
+    one = grid(tmp_path / "one", lr=0.01, seeds=[0, 1, 2])
+    other = grid(tmp_path / "other", lr=0.1, seeds=[1, 2, 3])
+    pairs = torch.tensor(
+        [
+            100 * (b.scores["test_accuracy"] - a.scores["test_accuracy"])
+            for a, b in zip(one.results[1:], other.results[:2], strict=True)
+        ]
+    )
+    text = compare.beside(one, other)
+    assert "test_accuracy in percent: mean ± standard deviation (n) over seeds" in text
+    assert f"{pairs.mean():+.4g}±{pairs.std():.2g} (2)" in text
+    loss = grid(tmp_path / "loss", monitor="loss", mode="min")
+    with pytest.raises(UsageError, match=r"judged by different scores: .* by test_accuracy, "):
+        compare.beside(one, loss)
+
+
+def test_no_file_of_a_study_holds_infinity(grid, tmp_path):
+    grid(optimizer="sgd", lr=[0.1, 1e30], keep="last", seeds=2)
+    for path in (tmp_path / "study").glob("*.json*"):
+        assert not re.search(r"Infinity|NaN", path.read_text()), path

@@ -115,3 +115,23 @@ def test_progress_says_done_running_left_and_the_best_so_far(capsys):
     said = capsys.readouterr().err
     assert "runs: 1/4 done, 2 running, 1 left, about" in said
     assert "3/4 done, 1 running, 0 left, 1 went wrong, best 0.7500 (xavier sgd 0.1)" in said
+
+
+def test_rounding_of_a_score_does_not_decide_which_epoch_is_best(both, monkeypatch):
+    """A stack and a run alone cut the same sums differently, so equal scores differ by rounding."""
+    made = stacked.score
+
+    def shaken(stack, batches, metrics):
+        scores = made(stack, batches, metrics)
+        shaken.calls += 1
+        return [
+            {name: value * (1 + 1e-7 * (-1) ** shaken.calls) for name, value in one.items()}
+            for one in scores
+        ]
+
+    shaken.calls = 0
+    monkeypatch.setattr(stacked, "score", shaken)
+    # With a learning rate of 0 every epoch has the same scores.
+    together, alone = both(lr=[0.0, 0.01], epochs=4)
+    assert [result.best_epoch for result in together] == [result.best_epoch for result in alone]
+    assert together[0].best_epoch == 1

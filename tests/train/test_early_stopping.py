@@ -90,3 +90,12 @@ def test_it_needs_no_torch():
         "spec.loader.exec_module(util.module_from_spec(spec)); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("mode", "better"), [("max", 0.84), ("min", 0.82)])
+def test_a_difference_that_is_only_rounding_is_no_improvement(mode, better):
+    stopping = EarlyStopping(mode=mode)
+    # 83 of 100 as a mean over batches of 64 and 36, and over 50 and 50.
+    scores = (0.8299999833106995, 0.8300000429153442, 0.8299999237060547, better)
+    assert [stopping.update(score) for score in scores] == [True, False, False, True]
+    assert stopping.best_epoch == 4
