@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcourse import models
+from dlcourse import models, optim
 from dlcourse.compare import lr_search
 from dlcourse.compare.runner import Runner
 from dlcourse.compare.settings import AUTO, Environment, RunSettings, parse
@@ -148,6 +148,9 @@ def check(run: RunSettings, data: ImageData) -> None:
         raise UsageError(f"train_size must be at most {available} here, got {size}")
     if run.splits.val_fraction == 0:
         raise UsageError("val_fraction must be above 0: runs are judged on validation images")
+    given = {name: run.fit_arguments.get(name) for name in ("lr", "weight_decay")}
+    given = {name: value for name, value in given.items() if value not in (None, AUTO)}
+    optim.build(run.fit_setting("optimizer"), [torch.zeros(1, requires_grad=True)], **given)
     arguments = tuple(arguments_for(run, data).items())
     check_model(
         run.model, arguments, tuple(data.train_images.shape[1:]), data.num_classes, run.data
@@ -191,14 +194,14 @@ def tried(
     name: str, arguments: tuple[tuple[str, Any], ...], shape: tuple[int, ...], device: str
 ) -> tuple[nn.Module | None, Any, Exception | None]:
     """The model, its outputs for inputs of `shape`, and what went wrong."""
-    model = outputs = None
+    model = outputs = problem = None
     try:
         with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]):
             model = models.build(name, **dict(arguments))
             outputs = model.eval()(torch.zeros(shape))
     except Exception as error:  # noqa: BLE001 (a user's model may raise anything; it is reported)
-        return model, outputs, error
-    return model, outputs, None
+        problem = error
+    return model, outputs, problem
 
 
 def cost(runs: Sequence[RunSettings], environment: Environment) -> str:

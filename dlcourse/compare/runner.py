@@ -89,34 +89,41 @@ class Runner:
                 progress.add(result)
 
     def results(self, units: Sequence[Unit], test: bool) -> Iterator[Result]:
-        """The results of `units` in the order in which they finish.
-
-        The runs of a unit whose worker died are tried again one by one.
-        """
+        """The results of `units` in the order in which they finish."""
         environment = self.environment.for_worker()
         if self.executor is None:
             for unit in units:
                 yield from run_unit(unit, environment, test)
-            return
-        waiting = submit(self.executor, units, environment, test)
-        try:
-            while waiting:
-                again: list[RunSettings] = []
-                for future in as_completed(list(waiting)):
-                    unit = waiting.pop(future)
-                    try:
-                        yield from future.result()
-                    except (UsageError, DataError):
-                        raise
-                    except Exception as error:  # noqa: BLE001 (each engine has its own for this)
-                        if len(unit) > 1:
-                            again += unit
-                        else:
-                            yield lost(unit[0], "died", error)
-                waiting = submit(self.executor, [[run] for run in again], environment, test)
-        finally:
-            for future in waiting:
-                future.cancel()
+        else:
+            yield from submitted(self.executor, units, environment, test)
+
+
+def submitted(
+    executor: Executor, units: Sequence[Unit], environment: Environment, test: bool
+) -> Iterator[Result]:
+    """The results of `units` in the order in which an executor finishes them.
+
+    The runs of a unit whose worker died are tried again one by one.
+    """
+    waiting = submit(executor, units, environment, test)
+    try:
+        while waiting:
+            again: list[RunSettings] = []
+            for future in as_completed(list(waiting)):
+                unit = waiting.pop(future)
+                try:
+                    yield from future.result()
+                except (UsageError, DataError):
+                    raise
+                except Exception as error:  # noqa: BLE001 (each engine has its own for this)
+                    if len(unit) > 1:
+                        again += unit
+                    else:
+                        yield lost(unit[0], "died", error)
+            waiting = submit(executor, [[run] for run in again], environment, test)
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def interrupted(folder: Path) -> str:
@@ -144,7 +151,7 @@ def units(runs: Unit, jobs: int, together: bool = True) -> list[Unit]:
     """
     able = [run for run in runs if together and stacked.can_stack(run)]
     groups: list[Unit] = [[run] for run in runs if not (together and stacked.can_stack(run))]
-    for positions in cells([stacked.shared_settings(run) for run in able], ()).values():
+    for positions in cells([run.values for run in able], stacked.FREE).values():
         pieces = max(-(-len(positions) // stacked.MOST), min(jobs, len(positions) // 4), 1)
         size = -(-len(positions) // pieces)
         # Runs with the same optimizer side by side: fewer and larger updates.
@@ -172,14 +179,15 @@ def run_unit(runs: Unit, environment: Environment, test: bool) -> list[Result]:
 
 def run_alone(run: RunSettings, environment: Environment, test: bool) -> Result:
     try:
-        return train_run(run, environment, test)
+        result = train_run(run, environment, test)
     except UsageError as error:
         # Not as UnknownNameError, which cannot be unpickled.
         raise UsageError(str(error)) from None
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 (an error costs only its run, whose result says it)
-        return lost(run, "failed", error)
+        result = lost(run, "failed", error)
+    return result
 
 
 def lost(run: RunSettings, status: str, error: Exception) -> Result:

@@ -248,9 +248,9 @@ def parse(values: Mapping[str, Any]) -> RunSettings:
         elif name in SHORTHAND and "hidden_sizes" in takes:
             group = hidden
         else:
-            raise UnknownNameError(
-                f"axis for model {values['model']!r}:", name, setting_names(takes)
-            )
+            shorthand = SHORTHAND if "hidden_sizes" in takes else ()
+            known = dict.fromkeys([*OWN, *FIT, *SPLITS, *shorthand, *takes])
+            raise UnknownNameError(f"axis for model {values['model']!r}:", name, known)
         check_value(name, value, takes.get(name))
         if name == "metrics" and isinstance(value, str):
             value = (value,)
@@ -281,7 +281,7 @@ def check_value(name: str, value: Any, default: Any) -> None:
     if name == "init":
         init.parse(value)
     elif (value is None and default is None) or (name == "lr" and value == AUTO):
-        return
+        pass  # the default, or a search for the learning rate
     elif name in WHOLE_NUMBERS:
         check_number(name, value, WHOLE_NUMBERS[name], whole=True)
     elif name in NUMBERS:
@@ -303,25 +303,14 @@ def check_number(
     name: str, value: Any, least: float = -math.inf, most: float = math.inf, whole: bool = False
 ) -> None:
     """Raise UsageError unless `value` is a finite number from `least` to `most`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (
-        number
-        and math.isfinite(value)
-        and least <= value <= most
-        and (not whole or isinstance(value, int))
-    ):
-        return
-    kind = "a whole number" if whole else "a number"
-    limits = f" of at least {least}" if least > -math.inf else ""
-    if most < math.inf:
-        limits = f" from {least} to {most}"
-    raise UsageError(f"{name} must be {kind}{limits}, got {value!r}")
-
-
-def setting_names(takes: Mapping[str, Any]) -> list[str]:
-    """Every setting of a run whose model takes the arguments `takes`."""
-    shorthand = SHORTHAND if "hidden_sizes" in takes else ()
-    return list(dict.fromkeys([*OWN, *FIT, *SPLITS, *shorthand, *takes]))
+    types = int if whole else int | float
+    number = isinstance(value, types) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not least <= value <= most:
+        kind = "a whole number" if whole else "a number"
+        limits = f" of at least {least}" if least > -math.inf else ""
+        if most < math.inf:
+            limits = f" from {least} to {most}"
+        raise UsageError(f"{name} must be {kind}{limits}, got {value!r}")
 
 
 @functools.cache

@@ -22,12 +22,13 @@ def images(name: str, environment: Environment) -> ImageData:
 
     Raises DataError if it is synthetic in this process and real in the study, or the reverse.
     """
-    if environment.synthetic is None:
-        return load(name, environment.data_dir, environment.offline)
-    # The study has already printed that the data are synthetic; a worker does not repeat it.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+    known = environment.synthetic is not None
+    with contextlib.ExitStack() as stack:
+        if known:  # then the study has already printed that the data are synthetic
+            nowhere = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
         found = load(name, environment.data_dir, environment.offline)
-    if found.synthetic != environment.synthetic:
+    if known and found.synthetic != environment.synthetic:
         kind = "synthetic" if environment.synthetic else "real"
         raise DataError(
             f"the study uses {kind} {name} data, but this worker found {found.source}; give both "

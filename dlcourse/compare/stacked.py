@@ -29,7 +29,7 @@ from dlcourse.data import Batches
 from dlcourse.train import METRICS, EarlyStopping, cross_entropy
 from dlcourse.train.batch_norm import settle_batch_norm
 
-__all__ = ["MOST", "by_optimizer", "can_stack", "shared_settings", "train_stack"]
+__all__ = ["FREE", "MOST", "by_optimizer", "can_stack", "train_stack"]
 
 # What may differ between the models of one stack.
 FREE = ("seed", "init", "optimizer", "lr", "weight_decay")
@@ -40,6 +40,11 @@ KNOWN = (
 )  # fmt: skip
 # Schedules that depend on nothing but the number of steps.
 SCHEDULES = (None, "linear", "cosine", "onecycle", "inverse")
+# Optimizers that treat every weight by itself, so that a slice of the stack has several models. A
+# registered one may not.
+ELEMENTWISE = (
+    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "nadam", "adamw",
+)  # fmt: skip
 # Optimizers whose one-pass form is faster on a stack (measured on a CPU).
 FUSED = ("adam", "adamw")
 # Models in one stack. More gain nothing: the weights outgrow the processor's cache.
@@ -49,12 +54,11 @@ TRIALS = 3
 
 def can_stack(run: RunSettings) -> bool:
     """Whether the loop here knows everything that the run asks for."""
-    return set(run.fit_arguments) <= set(KNOWN) and run.fit_setting("schedule") in SCHEDULES
-
-
-def shared_settings(run: RunSettings) -> dict[str, object]:
-    """What runs must have in common to train as one model."""
-    return run.without(*FREE)
+    return (
+        set(run.fit_arguments) <= set(KNOWN)
+        and run.fit_setting("schedule") in SCHEDULES
+        and run.fit_setting("optimizer") in ELEMENTWISE
+    )
 
 
 def by_optimizer(run: RunSettings) -> tuple[str, float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlcourse import compare, init, models, train
+from dlcourse import compare, init, models, optim, train
 from dlcourse.cli import main
 from dlcourse.compare import lr_search, report, runner, settings, table, train_run
 from dlcourse.compare import splits as splits_module
@@ -17,7 +17,7 @@ from dlcourse.compare.grid import listed
 from dlcourse.compare.result import Result
 from dlcourse.compare.settings import Environment, parse
 from dlcourse.compare.study import Journal, Study
-from dlcourse.data import load
+from dlcourse.data import catalog, load
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 
@@ -547,3 +547,49 @@ def test_no_file_of_a_study_holds_infinity(grid, tmp_path):
     grid(optimizer="sgd", lr=[0.1, 1e30], keep="last", seeds=2)
     for path in (tmp_path / "study").glob("*.json*"):
         assert not re.search(r"Infinity|NaN", path.read_text()), path
+
+
+class PlainDescent(torch.optim.Optimizer):
+    """An optimizer that does not know `weight_decay`."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter -= group["lr"] * parameter.grad
+
+
+def test_a_registered_model_optimizer_schedule_and_data_set_are_compared(grid, data_dir, tmp_path):
+    blobs = load("blobs", data_dir)
+    models.register("own_model", models.MLP, hidden_sizes=(8,))
+    optim.register("plain_descent", PlainDescent, lr=0.1)
+    optim.register_schedule("own_schedule", lambda optimizer, steps: optim.linear(optimizer, steps))
+    catalog.register("own_data", lambda: blobs)
+    try:
+        own = grid(
+            tmp_path / "own", model="own_model", optimizer="plain_descent", schedule="own_schedule",
+            data="own_data", width=8, seeds=2,
+        )  # fmt: skip
+    finally:
+        for names, name in (
+            (models.MODELS, "own_model"), (optim.OPTIMIZERS, "plain_descent"),
+            (optim.SCHEDULES, "own_schedule"), (catalog.REGISTERED, "own_data"),
+        ):  # fmt: skip
+            names.pop(name, None)
+    usual = grid(tmp_path / "usual", optimizer="sgd", schedule="linear", together=False, seeds=2)
+    for one, other in zip(own.results, usual.results, strict=True):
+        assert one.scores == pytest.approx(other.scores, rel=1e-4)
+        assert (one.lr, one.used["weight_decay"]) == (0.1, None)
+
+
+def test_a_setting_that_the_optimizer_does_not_take_is_refused_before_the_first_run(grid, tmp_path):
+    optim.register("plain_descent", PlainDescent, lr=0.1)
+    try:
+        with pytest.raises(UsageError, match=r"optimizer 'plain_descent': .*weight_decay"):
+            grid(optimizer="plain_descent", weight_decay=0.1)
+    finally:
+        del optim.OPTIMIZERS["plain_descent"]
+    assert not (tmp_path / "study").exists()
