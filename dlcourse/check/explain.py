@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import reprlib
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from dlcourse.check.protocol import clean_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["difference", "explain_assertion"]
 
@@ -24,7 +28,7 @@ def difference(got: object, expected: object) -> str:
         keys = [
             key
             for key in [*expected, *(set(got) - set(expected))]
-            if key not in got or key not in expected or got[key] != expected[key]
+            if key not in got or key not in expected or not same(got[key], expected[key])
         ]
         words = [
             f"{key!r} is missing" if key not in got
@@ -36,7 +40,26 @@ def difference(got: object, expected: object) -> str:
     return f"expected {SHORT.repr(expected)}, got {SHORT.repr(got)}"
 
 
-def tensor_difference(got: object, expected) -> str:
+def same(got: object, expected: object) -> bool:
+    """Whether two values are equal as plain data; values of another type or shape are not."""
+    import torch
+
+    if isinstance(got, torch.Tensor) or isinstance(expected, torch.Tensor):
+        return (
+            isinstance(got, torch.Tensor)
+            and isinstance(expected, torch.Tensor)
+            and torch.equal(got, expected)
+        )
+    if isinstance(got, list | tuple) and isinstance(expected, list | tuple):
+        return len(got) == len(expected) and all(map(same, got, expected))
+    if isinstance(got, dict) and isinstance(expected, dict):
+        return got.keys() == expected.keys() and all(
+            same(got[key], expected[key]) for key in expected
+        )
+    return bool(got == expected)
+
+
+def tensor_difference(got: object, expected: Tensor) -> str:
     import torch
 
     if not isinstance(got, torch.Tensor):
@@ -63,7 +86,7 @@ def tensor_difference(got: object, expected) -> str:
     )
 
 
-def numbers(tensor) -> str:
+def numbers(tensor: Tensor) -> str:
     return " ".join(str(tensor.detach()).removeprefix("tensor(").removesuffix(")").split())
 
 
@@ -73,7 +96,17 @@ def explain_assertion(
     """One line of explanation for an exception that a test's own statement raised.
 
     compared: (operator, left, right) of the comparison that failed in an `assert`, where known.
+    Never raises: a value that cannot be described is still a wrong answer.
     """
+    try:
+        return explanation(error, traceback, compared)
+    except Exception as trouble:  # noqa: BLE001 (the values are a student's: anything may happen)
+        return f"not the expected value, and it cannot be described ({type(trouble).__name__})"
+
+
+def explanation(
+    error: BaseException, traceback: TracebackType | None, compared: tuple | None
+) -> str:
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code.co_name == "assert_close" and "torch" in frame.f_code.co_filename:

@@ -57,7 +57,7 @@ def points(
     worth = Points(float(points), str(task), hint, hidden, tuple(needs), tuple(forbidden))
 
     def decorate(test: Test) -> Test:
-        test.points = worth
+        test.points = worth  # type: ignore[attr-defined]  # pytest reads it from the function
         return test
 
     return decorate

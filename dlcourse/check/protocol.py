@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter, deque
 from collections.abc import Callable
 
 # Bound here: student code may replace the functions in their module.
@@ -17,12 +18,27 @@ from json import loads as from_json
 import numpy as np
 import torch
 
-__all__ = ["MAX_FRAME", "ProtocolError", "clean_text", "decode", "encode", "pack", "unpack"]
+__all__ = [
+    "MAX_FRAME",
+    "Buffers",
+    "ProtocolError",
+    "clean_text",
+    "decode",
+    "encode",
+    "pack",
+    "unpack",
+]
+
+# Tensors' bytes, in the order of their nodes; used up from the front as they are decoded.
+Buffers = deque[bytes]
 
 MAX_JSON = 4 * 2**20  # bytes
 MAX_FRAME = 64 * 2**20  # bytes
 MAX_DEPTH = 50
-MAX_KEYS = 10_000  # chosen keys that all hash alike cost the square of their number
+MAX_KEYS = 10_000
+MAX_ALIKE = 16  # keys of one hash: chosen ones would cost the square of their number
+MAX_BUFFERS = 20_000
+MAX_ROWS = 2**20  # of a tensor without elements, which costs nothing to send
 HEADER = struct.Struct("<I")  # length of the JSON part
 
 DTYPES = {
@@ -46,7 +62,7 @@ def clean_text(text: object, limit: int = 2000) -> str:
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
-def encode(value: object, buffers: list[bytes], other: Callable[[object], dict]) -> object:
+def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> object:
     """The JSON value for `value`; tensors' bytes are appended to `buffers`.
 
     `other` gives the JSON value of what is no plain data (a handle, say), or raises TypeError.
@@ -94,7 +110,7 @@ def encode(value: object, buffers: list[bytes], other: Callable[[object], dict])
     return other(value)
 
 
-def encode_tensor(value: torch.Tensor, buffers: list[bytes]) -> dict:
+def encode_tensor(value: torch.Tensor, buffers: Buffers) -> dict:
     name = str(value.dtype).removeprefix("torch.")
     if name not in DTYPES or value.layout is not torch.strided:
         raise TypeError(f"a tensor of {value.dtype}, {value.layout} cannot be handed over")
@@ -111,7 +127,7 @@ def encode_tensor(value: torch.Tensor, buffers: list[bytes]) -> dict:
 
 def decode(
     node: object,
-    buffers: list[bytes],
+    buffers: Buffers,
     other: Callable[[dict], object],
     *,
     strided: bool = False,
@@ -148,9 +164,14 @@ def decode(
         if kind == "tuple":
             return tuple(map(inner, value))
         if kind == "dict":
-            return {inner(key): inner(item) for key, item in value}
+            # A key's buffers come before its item's, and pairs come in order.
+            pairs = [(inner(key), inner(item)) for key, item in value]
+            refuse_alike([key for key, _ in pairs])
+            return dict(pairs)
         if kind in ("set", "frozenset"):
-            return (set if kind == "set" else frozenset)(map(inner, value))
+            members = list(map(inner, value))
+            refuse_alike(members)
+            return (set if kind == "set" else frozenset)(members)
         if kind == "float":
             return float(value)
         if kind == "complex":
@@ -174,10 +195,16 @@ def decode(
     return other(node)
 
 
-def take(buffers: list[bytes]) -> bytes:
+def refuse_alike(keys: list) -> None:
+    """Raise ProtocolError where many of `keys` have one hash; a dict of them takes very long."""
+    if keys and max(Counter(map(hash, keys)).values()) > MAX_ALIKE:
+        raise ProtocolError("keys chosen to be slow to tell apart")
+
+
+def take(buffers: Buffers) -> bytes:
     if not buffers:
         raise ProtocolError("fewer buffers than were announced")
-    return buffers.pop(0)
+    return buffers.popleft()
 
 
 def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np.ndarray:
@@ -186,6 +213,8 @@ def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np
         raise ProtocolError("a tensor without a shape")
     if any(type(size) is not int or not 0 <= size <= 2**40 for size in shape):
         raise ProtocolError("a tensor with sizes that cannot be")
+    if 0 in shape and math.prod(size or 1 for size in shape) > MAX_ROWS:
+        raise ProtocolError(f"an empty tensor of shape {tuple(shape)}")
     if math.prod(shape) * dtype.itemsize != len(buffer):
         raise ProtocolError(f"a tensor of shape {tuple(shape)} and {dtype} in {len(buffer)} bytes")
     if buffer:
@@ -203,7 +232,7 @@ def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np
     return tensor.requires_grad_() if node.get("grad") is True else tensor
 
 
-def pack(message: dict, buffers: list[bytes]) -> bytes:
+def pack(message: dict, buffers: Buffers) -> bytes:
     """One frame: the length of the JSON, the JSON, the buffers.
 
     Raises ProtocolError for a message that is too large.
@@ -215,7 +244,7 @@ def pack(message: dict, buffers: list[bytes]) -> bytes:
     return frame
 
 
-def unpack(frame: bytes) -> tuple[dict, list[bytes]]:
+def unpack(frame: bytes) -> tuple[dict, Buffers]:
     """The message and buffers of a frame. Raises ProtocolError for what `pack` did not make."""
     if len(frame) < HEADER.size:
         raise ProtocolError("a frame without a header")
@@ -227,9 +256,9 @@ def unpack(frame: bytes) -> tuple[dict, list[bytes]]:
         message, lengths = whole["m"], whole["b"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"a frame that is no JSON: {clean_text(error, 80)}") from None
-    if not isinstance(message, dict) or not isinstance(lengths, list):
+    if not isinstance(message, dict) or not isinstance(lengths, list) or len(lengths) > MAX_BUFFERS:
         raise ProtocolError("a frame without a message")
-    buffers, start = [], HEADER.size + length
+    buffers, start = Buffers(), HEADER.size + length
     for size in lengths:
         if type(size) is not int or not 0 <= size <= len(frame) - start:
             raise ProtocolError("a buffer that does not fit its frame")

@@ -117,6 +117,18 @@ class TestSession:
         settle(tests, unwritten, violations)
         return tests
 
+    def could_not(self, error: Exception) -> list[TestRecord]:
+        """The records of a file over which the grader itself failed."""
+        reason = f"the grader itself failed: {type(error).__name__}: {clean_text(error, 300)}"
+        tests = {}
+        for item in self.items:
+            marked = worth(item)
+            tests[item.originalname] = TestRecord(
+                marked.task, item.originalname, 0.0, marked.points, COULD_NOT, reason,
+                hint=marked.hint, hidden=marked.hidden, needs=marked.needs,
+            )  # fmt: skip
+        return list(tests.values())
+
     def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
         self.student_now = self.compared = self.failure = None
         seed_everything()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dlcourse.check.process_state import Separation
-from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
+from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
 from dlcourse.check.source import read_source
 from dlcourse.check.student_host import StudentHost
 
@@ -32,7 +32,7 @@ SLOW_S = 10.0
 # ... and a Ctrl-C stops one test, unless a second follows within this time.
 AGAIN_S = 1.0
 
-CallBack = Callable[[int, dict, list[bytes]], tuple[dict, list[bytes]]]
+CallBack = Callable[[int, dict, Buffers], tuple[dict, Buffers]]
 
 
 class StudentError(Exception):
@@ -46,7 +46,7 @@ class StudentError(Exception):
 class Channel(Protocol):
     """Takes a request to student code, and brings its answer."""
 
-    def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple: ...
+    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> tuple: ...
 
 
 class InProcessChannel:
@@ -62,7 +62,7 @@ class InProcessChannel:
         self.current: CallBack | None = None
         self.interrupted = -AGAIN_S
 
-    def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple:
+    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> tuple:
         self.current = call_back
         start = time.monotonic()
         told = threading.Timer(SLOW_S, tell_slow, [message["do"] == "load"])
@@ -77,11 +77,11 @@ class InProcessChannel:
             self.interrupted = time.monotonic()
             seconds = self.interrupted - start
             text = f"stopped by Ctrl-C after {seconds:.0f} s; does a loop never end?"
-            return {"error": self.host.explain(error) | {"kind": "time", "text": text}}, []
+            return {"error": self.host.explain(error) | {"kind": "time", "text": text}}, Buffers()
         finally:
             told.cancel()
 
-    def call_back(self, number: int, message: dict, buffers: list[bytes]) -> tuple:
+    def call_back(self, number: int, message: dict, buffers: Buffers) -> tuple:
         with self.separation.tests():
             return self.current(number, message, buffers)
 
@@ -143,7 +143,7 @@ class Student:
         **more: str,
     ) -> object:
         self._asked = True
-        buffers: list[bytes] = []
+        buffers = Buffers()
         message = {
             "do": what,
             "of": of,
@@ -177,20 +177,20 @@ class Student:
             return Handle(self, node["v"])
         raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
 
-    def _call_back(self, number: int, message: dict, buffers: list[bytes]) -> tuple:
+    def _call_back(self, number: int, message: dict, buffers: Buffers) -> tuple:
         """Call a function that the test passed, with what student code gives it."""
         if type(number) is not int or not 0 <= number < len(self._functions):
             raise ProtocolError("a call to a function that was not passed")
         args = decode(message.get("args"), buffers, self._take)
         kwargs = decode(message.get("kwargs"), buffers, self._take)
-        replies: list[bytes] = []
+        replies = Buffers()
         try:
             value = self._functions[number](*args, **kwargs)
             return {"value": encode(value, replies, self._give)}, replies
         except StudentError:
             raise
         except Exception as error:  # noqa: BLE001 (the test's function, given a student's values)
-            return {"error": f"{type(error).__name__}: {clean_text(error, 200)}"}, []
+            return {"error": f"{type(error).__name__}: {clean_text(error, 200)}"}, Buffers()
 
 
 class Handle:

@@ -23,7 +23,7 @@ from dlcourse.check.forbidden import violations
 from dlcourse.check.no_processes import ProcessRefusedError, refuse_processes
 from dlcourse.check.probes import PROBES
 from dlcourse.check.process_state import seed_everything
-from dlcourse.check.protocol import ProtocolError, clean_text, decode, encode
+from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
 
 __all__ = ["StudentHost"]
 
@@ -31,7 +31,7 @@ MAX_ITEMS = 100_000
 MAX_PRINTED = 2**20  # characters
 NOT_WRITTEN = re.compile(r"^task (\d+\.\d+): (.+)$")
 
-Answer = tuple[dict, list[bytes]]
+Answer = tuple[dict, Buffers]
 
 
 class OutputLimitError(Exception):
@@ -82,7 +82,7 @@ class StudentHost:
         source: bytes,
         filename: str,
         name: str,
-        call_back: Callable[[int, dict, list[bytes]], Answer],
+        call_back: Callable[[int, dict, Buffers], Answer],
     ) -> None:
         self.source, self.filename, self.name = source, filename, name
         self.call_back = call_back
@@ -91,10 +91,10 @@ class StudentHost:
         self.numbers: dict[int, int] = {}
         self.printed = Printed()
 
-    def answer(self, message: dict, buffers: list[bytes]) -> Answer:
+    def answer(self, message: dict, buffers: Buffers) -> Answer:
         """Do what `message` asks; the answer holds "value" or "error", never raises for either."""
         self.printed = Printed()
-        replies: list[bytes] = []
+        replies = Buffers()
         stdin, sys.stdin = sys.stdin, NoInput()
         try:
             with contextlib.redirect_stdout(self.printed), refuse_processes():
@@ -111,7 +111,7 @@ class StudentHost:
             reply["printed"] = clean_text(self.printed.text)
         return reply, replies
 
-    def do(self, message: dict, buffers: list[bytes]) -> object:
+    def do(self, message: dict, buffers: Buffers) -> object:
         what = message["do"]
         if what == "read":
             # Asked first, while no student code has run here that could change the answer.
@@ -186,7 +186,7 @@ class StudentHost:
         """A function that has the test's function of that `number` called, with plain data."""
 
         def call(*args: object, **kwargs: object) -> object:
-            buffers: list[bytes] = []
+            buffers = Buffers()
             message = {
                 "args": encode(list(args), buffers, self.hold),
                 "kwargs": encode(kwargs, buffers, self.hold),

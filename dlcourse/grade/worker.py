@@ -134,8 +134,10 @@ class Worker:
                 job = self.jobs.get()
                 try:
                     self.answers.put(self.grade_now(session, job))
-                except Exception as error:  # noqa: BLE001 (handed to the thread that asked)
+                except GradingError as error:
                     self.answers.put(error)
+                except Exception as error:  # noqa: BLE001 (one file never ends a batch)
+                    self.answers.put(session.could_not(error))
 
         try:
             # Here, for the kernel ends the fork_server with the thread that started it.

@@ -260,7 +260,7 @@ def test_trouble_in_one_function_costs_its_task_alone(warm, body, outcome):
     }
 
 
-def test_submission_over_which_the_zygote_is_lost_is_graded_again(warm):
+def test_submission_over_which_the_fork_server_is_lost_is_graded_again(warm):
     lost = warm.fork_server
     slow = f"import time\ntime.sleep(0.5)\n{tiny.SOLUTION}".encode()
     with ThreadPoolExecutor(1) as pool:
@@ -287,7 +287,33 @@ def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
     theirs.close()
 
 
-def test_zygote_ends_with_its_control(warm):
+def test_request_within_a_request_stays_under_its_deadline():
+    ours, theirs = socket.socketpair()
+    process = SandboxProcess(types.SimpleNamespace(end=lambda word: 0), ours)
+    process.allow(5.0)
+    with process.on_the_clock():
+        deadline = process.deadline
+        with process.on_the_clock():
+            assert process.deadline == deadline
+        assert process.deadline == deadline
+    with process.on_the_clock():
+        assert process.deadline != deadline
+    theirs.close()
+
+
+def test_failure_of_the_grader_itself_costs_one_submission_alone(warm, monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dlcourse.check.pytest_plugin.settle", fails)
+        tests = grade(warm, tiny.SOLUTION.encode())
+    assert [(test.score, test.outcome) for test in tests] == [(0.0, "could not check")] * 4
+    assert tests[0].reason == "the grader itself failed: ZeroDivisionError: a fault"
+    assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
+
+
+def test_fork_server_ends_with_its_control(warm):
     warm.fork_server.control.close()
     assert warm.fork_server.process.wait(120) == 0
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from collections import deque
 
 from dlcourse.grade.sandbox import confinement, linux
 
@@ -86,7 +87,7 @@ def reap(pid: int, patience_s: float) -> int:
 
 def middle(descriptor: int, order: dict) -> None:
     """Between fork_server and submission: the first process of a pid namespace needs a parent."""
-    from dlcourse.check.protocol import pack
+    from dlcourse.check.protocol import Buffers, pack
 
     status = COULD_NOT_LOCK_IN
     try:
@@ -99,7 +100,7 @@ def middle(descriptor: int, order: dict) -> None:
             os.close(tell)
             os.read(told, 1)  # the first word is the parent's
             inner(descriptor, order)
-        write_frame(pack({"pid": pid}, []), descriptor)
+        write_frame(pack({"pid": pid}, Buffers()), descriptor)
         os.close(tell)
         os.close(descriptor)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -118,16 +119,16 @@ def inner(descriptor: int, order: dict) -> None:
             os.dup2(null, standard)
         os.closerange(4, 4096)
         os.environ.clear()
-        from dlcourse.check.protocol import ProtocolError, pack, unpack
+        from dlcourse.check.protocol import Buffers, ProtocolError, pack, unpack
         from dlcourse.check.student_host import StudentHost
 
         reports = confinement.lock_in(
             confinement.Limits(**order["limits"]), probing=order["probing"]
         )
-        write_frame(pack({"layers": [report.as_dict() for report in reports]}, []))
+        write_frame(pack({"layers": [report.as_dict() for report in reports]}, Buffers()))
         source = read_frame()
 
-        def call_back(number: int, message: dict, buffers: list[bytes]) -> tuple:
+        def call_back(number: int, message: dict, buffers: deque[bytes]) -> tuple:
             write_frame(pack({**message, "callback": number}, buffers))
             return unpack(read_frame())
 
@@ -139,9 +140,8 @@ def inner(descriptor: int, order: dict) -> None:
             try:
                 frame = pack(reply, replies)
             except (ProtocolError, ValueError) as error:  # a number of too many digits
-                frame = pack(
-                    {"error": {"kind": "output", "text": f"your answer is too large: {error}"}}, []
-                )
+                told = {"kind": "output", "text": f"your answer is too large: {error}"}
+                frame = pack({"error": told}, Buffers())
             write_frame(frame)
     except EOFError:
         pass

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from dlcourse.check.protocol import MAX_FRAME, ProtocolError, pack, unpack
+from dlcourse.check.protocol import MAX_FRAME, Buffers, ProtocolError, pack, unpack
 from dlcourse.check.student import CallBack, StudentError
 from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox.confinement import Limits, Report
@@ -140,7 +140,7 @@ class SandboxProcess:
     def __init__(self, fork_server: ForkServer, link: socket.socket) -> None:
         self.fork_server, self.link = fork_server, link
         self.link.setblocking(False)
-        self.alive = True
+        self.alive, self.counting = True, False
         self.pid = 0
         self.layers: list[Report] = []
         self.allow(LOCK_IN_S)
@@ -163,11 +163,20 @@ class SandboxProcess:
 
     @contextlib.contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """What is done here is on the submission's time, its answers' reading included."""
+        """Count what is done here as the submission's time, reading its answers included.
+
+        A request that a test's function makes while the submission waits for it, called back in
+        the middle of a request, stays under the deadline of the outermost one.
+        """
+        if self.counting:
+            yield
+            return
+        self.counting = True
         self.deadline = time.monotonic() + self.left_s
         try:
             yield
         finally:
+            self.counting = False
             self.left_s = self.deadline - time.monotonic()
 
     def cpu_s(self) -> float:
@@ -186,7 +195,7 @@ class SandboxProcess:
         self.deadline, self.reserve_s = time.monotonic() + more_s, self.reserve_s - more_s
         return True
 
-    def ask(self, message: dict, buffers: list[bytes], call_back: CallBack) -> tuple:
+    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> tuple:
         if not self.alive:
             raise StudentError("killed", "the process that ran your code is gone")
         try:

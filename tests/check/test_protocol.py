@@ -1,0 +1,101 @@
+"""What student code hands over is bounded, and describing it never fails."""
+
+import random
+
+import pytest
+import torch
+
+from dlcourse.check import protocol
+from dlcourse.check.explain import difference, explain_assertion
+from dlcourse.check.protocol import Buffers, ProtocolError, decode, encode, pack, unpack
+
+DTYPES = list(protocol.DTYPES.values())
+
+
+def refuse(_):
+    raise TypeError("no plain data")
+
+
+def crossed(value):
+    buffers = Buffers()
+    message = {"v": encode(value, buffers, refuse)}
+    message, buffers = unpack(pack(message, buffers))
+    return decode(message["v"], buffers, refuse)
+
+
+def generated(draw, depth=0):
+    """A value of any kind that can cross, often an odd one."""
+    kind = draw.randrange(8 if depth > 2 else 12)
+    size = draw.choice([0, 1, 2, 3])
+    if kind == 0:
+        return draw.choice([None, True, False, 0, -1, 2**70, 0.5, float("nan"), float("-inf")])
+    if kind == 1:
+        return draw.choice(["", "text", "\u0142", b"", b"bytes", 1j, complex("nan"), ..., slice(1)])
+    if kind == 2:
+        return draw.choice([torch.float16, torch.device("cpu"), torch.Size([2])])
+    if kind < 8:
+        shape = [draw.choice([0, 1, 2, 20]) for _ in range(size)]
+        tensor = torch.randint(0, 2, shape).to(draw.choice(DTYPES))
+        return tensor / 0 if tensor.is_floating_point() and draw.random() < 0.3 else tensor
+    values = [generated(draw, depth + 1) for _ in range(size)]
+    if kind == 8:
+        return values
+    if kind == 9:
+        return tuple(values)
+    if kind == 10:
+        return {at if draw.random() < 0.5 else (at,): value for at, value in enumerate(values)}
+    return {draw.randrange(3) for _ in range(size)}
+
+
+def test_no_answer_is_beyond_description():
+    draw = random.Random(0)
+    for _ in range(2000):
+        got, expected = generated(draw), generated(draw)
+        assert isinstance(difference(crossed(got), expected), str)
+        assert isinstance(difference(crossed([got]), [expected]), str)
+        assert isinstance(explain_assertion(AssertionError(), None, ("==", got, expected)), str)
+        assert isinstance(explain_assertion(AssertionError(), None, ("<", got, expected)), str)
+
+
+def test_dictionaries_of_tensors_are_compared_by_value():
+    same = {(7,): torch.zeros(2), "shape": (torch.ones(1), 2)}
+    assert difference({(7,): torch.zeros(2), "shape": (torch.ones(1), 3)}, same).startswith(
+        "'shape'"
+    )
+    assert difference({(7,): torch.ones(2), "shape": (torch.ones(1), 2)}, same).startswith("(7,): ")
+
+
+class Unspeakable:
+    def __eq__(self, other):
+        raise RuntimeError("no")
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+    __hash__ = None
+
+
+def test_value_that_cannot_be_described_is_still_a_wrong_answer():
+    said = explain_assertion(AssertionError(), None, ("==", {1: Unspeakable()}, {1: 2}))
+    assert said == "not the expected value, and it cannot be described (RuntimeError)"
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"t": "tensor", "dtype": "int8", "shape": [2**26, 0]}, "an empty tensor of shape"),
+        ({"t": "tensor", "dtype": "int8", "shape": [0, 2**13, 2**13]}, "an empty tensor of shape"),
+        ({"t": "set", "v": [k * (2**61 - 1) for k in range(100)]}, "keys chosen to be slow"),
+        ({"t": "dict", "v": [[{"t": "tuple", "v": [k * (2**61 - 1)]}, 0] for k in range(100)]},
+         "keys chosen to be slow"),
+        ({"t": "set", "v": list(range(10_001))}, "more than 10,000 keys"),
+    ],
+)  # fmt: skip
+def test_value_that_would_cost_the_tests_much_is_refused(node, message):
+    with pytest.raises(ProtocolError, match=message):
+        decode(node, Buffers([b""]), refuse)
+
+
+def test_frame_of_very_many_buffers_is_refused():
+    with pytest.raises(ProtocolError, match="a frame without a message"):
+        unpack(pack({}, Buffers([b""] * 20_001)))
