@@ -14,12 +14,12 @@ from dlcourse.errors import UsageError
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md",
-    ROOT / "datasets" / "README.md", *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "datasets" / "README.md", *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "handouts").glob("*.md")),
 ]  # fmt: skip
 # What a command writes, what is outside the repository, and what replaces a name.
 NOT_HERE = re.compile(
-    r"/|\.venv|results/($|lab)|students/|class/|MNIST/|FashionMNIST/|KMNIST/|cifar|ptb/|tinyshakespeare/"
+    r"/|\.venv|results/($|lab)|students/|class/|train/class/|MNIST/|FashionMNIST/|KMNIST/|cifar|ptb/|tinyshakespeare/"
 )
 WRITTEN = {"grades.csv", "junit.xml", "report.html", "results.json"}
 SUFFIXES = {".py", ".md", ".toml", ".yml", ".cff", ".txt", ".json", ".csv", ".html", ".xml"}

@@ -113,6 +113,9 @@ def release(root: Path, out: Path) -> list[Path]:
         for name, text in package_files(root).items()
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in INSTRUCTORS_ONLY)
     }
+    readme = root / "docs" / "student" / "README.md"
+    if readme.is_file():
+        bundle["README.md"] = readme.read_text(encoding="utf-8")
     for lab in labs:
         solution = lab.solution.read_text(encoding="utf-8")
         bundle[f"labs/{lab.name}.py"] = generate(solution, lab.solution.name)

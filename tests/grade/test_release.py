@@ -6,15 +6,19 @@ import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from dlcourse import course
 from dlcourse.check.run import check as check_lab
+from dlcourse.cli import main
 from dlcourse.errors import UsageError
 from dlcourse.grade.release import RUN, release, visible_tests
 
 from support import tiny
+
+QUICK = ("labs", "check", "notebook")  # the commands that take less than a few seconds
 
 
 @pytest.fixture
@@ -275,3 +279,22 @@ def test_every_lab_of_the_bundle_imports_what_the_bundle_holds(bundle):
     code = "from dlcourse import course; [course.load_script(lab.student) for lab in course.labs()]"
     done = in_bundle(bundle, code)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_students_readme_is_true_in_the_bundle(bundle, monkeypatch, capsys):
+    monkeypatch.chdir(bundle)
+    readme = Path("README.md").read_text(encoding="utf-8")
+    assert readme.startswith("# The labs\n")
+    lines = re.findall(r"^    dlcourse (.+?)(?:  +#.*)?$", readme, re.MULTILINE)
+    assert lines == [
+        "doctor", "labs", "check lab05", "check lab05 --task 5.2", "run lab05 --tiny", "run lab05",
+        "notebook lab05",
+    ]  # fmt: skip
+    statuses = {line: main(line.split()) for line in lines if line.split()[0] in QUICK}
+    assert statuses == {
+        "labs": 0, "check lab05": 1, "check lab05 --task 5.2": 1, "notebook lab05": 0,
+    }  # fmt: skip
+    assert "not written" in capsys.readouterr().out
+    paths = re.findall(r"`(\w+/\w+\.py)`", readme)
+    assert paths
+    assert all(Path(path).is_file() for path in paths)
