@@ -1,11 +1,22 @@
-# make demo   the first lab, trained, plotted and graded
-# make test   every test, in two processes
-# make check  linter, formatter and type checker
+# make demo     run and check the first complete lab
+# make test     run every test, in two processes
+# make check    run linter, formatter and type checker
+# make install  only create .venv and install the package
+#
+# PYTHON=python3.12  the Python to use
+# TORCH=cpu          PyTorch without CUDA (Linux, Windows): about 200 MB instead of 5.5 GB
+# CONSTRAINTS=FILE   the versions to install, for example constraints.txt
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+PINNED = $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
-.PHONY: demo test check constraints clean
+ifneq ($(filter-out cpu,$(TORCH)),)
+  $(error TORCH=$(TORCH) is not known; use TORCH=cpu for PyTorch without CUDA, or leave TORCH out)
+endif
+
+.PHONY: demo test check install constraints clean
 
 demo: $(INSTALLED)
 	$(BIN)/dlcourse run lab05 --solution
@@ -19,14 +30,19 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The stamp comes last, so an interrupted install is taken up again and a whole one is not repeated.
-# Where Python comes without ensurepip (Debian), the pip that is there fills the environment.
+install: $(INSTALLED)
+
+# The stamp comes last, so that an interrupted installation continues and a complete one is not
+# repeated. Where Python has no ensurepip (Debian), the pip of the system fills the environment.
+# torch and torchvision come from one index in one command: builds of different kinds do not load
+# together.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "dlcourse needs Python 3.10 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv || \
 	  { $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install pip; }
-	$(BIN)/pip install --editable '.[dev]' $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+	$(if $(TORCH),$(BIN)/pip install torch torchvision --index-url $(CPU_INDEX) $(PINNED))
+	$(BIN)/pip install --editable '.[dev]' $(PINNED)
 	@touch $@
 
 constraints: $(INSTALLED)

@@ -1,6 +1,8 @@
 """The project's metadata: one version everywhere, valid files for citation, CI and pre-commit."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,54 @@ def test_ci_runs_the_supported_pythons_on_three_systems_with_the_checks_of_make(
     for check in re.findall(r"\$\(BIN\)/(.+)", checks):
         assert check in steps
     assert "python -m pytest" in steps
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Run `make -n`, which prints the commands and runs none, where nothing is installed yet."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def run(*words):
+        command = ["make", "--dry-run", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_make_installs_torch_and_torchvision_of_one_index_before_the_package(make):
+    installs = [
+        line
+        for line in make("install", "TORCH=cpu", "CONSTRAINTS=c.txt").stdout.splitlines()
+        if line.strip().startswith(".venv/bin/pip install")
+    ]
+    assert [line.split() for line in installs] == [
+        [
+            ".venv/bin/pip", "install", "torch", "torchvision", "--index-url",
+            "https://download.pytorch.org/whl/cpu", "--constraint", "c.txt",
+        ],
+        [".venv/bin/pip", "install", "--editable", "'.[dev]'", "--constraint", "c.txt"],
+    ]  # fmt: skip
+
+
+def test_make_uses_the_usual_index_unless_told_otherwise(make):
+    assert "--index-url" not in make("install").stdout
+    assert ".venv/bin/pip install --editable '.[dev]'" in make("install").stdout
+
+
+def test_make_refuses_another_kind_of_torch_by_name(make):
+    done = make("install", "TORCH=gpu")
+    assert done.returncode == 2
+    assert "TORCH=gpu is not known; use TORCH=cpu for PyTorch without CUDA, or" in done.stderr
+
+
+def test_the_container_installs_with_a_target_of_make(make):
+    container = json.loads(read(".devcontainer/devcontainer.json"))
+    program, *words = container["postCreateCommand"].split()
+    assert program == "make"
+    assert make(*words).returncode == 0
 
 
 def test_pre_commit_runs_the_same_tools():
