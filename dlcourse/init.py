@@ -1,9 +1,10 @@
 """Named initializers, each with its rule and its source.
 
-In the formulas w is a weight, n_in and n_out are the numbers of inputs and outputs that meet in a
-unit (for a convolution: channels times the kernel's area). N(0, v) has variance v, U(a) is uniform
-on [-a, a]. Weights are every parameter with two dimensions or more outside normalization layers;
-biases become 0; scales and shifts of normalization layers stay as they are.
+In the formulas w is a weight, n_in the number of inputs of a unit, and n_out the number of outputs
+of an input. For a convolution these are channels of one group times the area of the kernel, also
+for a transposed convolution. N(0, v) has variance v; U(a) is uniform on [-a, a]. Weights are all
+parameters with two or more dimensions outside of normalization layers. Biases become 0. Scales and
+shifts of normalization layers stay as they are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NORMALIZATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn
 
 @dataclass(frozen=True)
 class Entry:
-    """A named initializer: how it draws a weight, its rule, its source, what `:value` means."""
+    """A named initializer: how to draw a weight, its rule and source, the meaning of `:value`."""
 
     draw: Draw | None
     formula: str
@@ -38,7 +39,7 @@ class Entry:
 INITIALIZERS = {
     "default": Entry(
         None,
-        "as the model draws itself; PyTorch's layers: w, b ~ U(1 / sqrt(n_in))",
+        "what the model itself draws; in PyTorch's layers w, b ~ U(1 / sqrt(n_in))",
         "LeCun, Bottou, Orr & Müller 1998",
     ),
     "zeros": Entry(
@@ -116,9 +117,9 @@ INITIALIZERS = {
 
 
 def parse(name: str) -> tuple[Entry, float]:
-    """The entry and the number that `name` stands for: "xavier", or "normal:0.01".
+    """The entry and the number of a name such as "xavier" or "normal:0.01".
 
-    Raises UnknownNameError for a name not in INITIALIZERS, UsageError for a number that cannot be.
+    Raises UnknownNameError for a name that is not in INITIALIZERS, UsageError for a wrong number.
     """
     kind, colon, text = name.partition(":")
     if kind not in INITIALIZERS:
@@ -149,11 +150,11 @@ def describe(name: str) -> str:
 def initialize(
     model: nn.Module, name: str, *, seed: int = 0, generator: torch.Generator | None = None
 ) -> nn.Module:
-    """Draw every weight of `model` anew by the rule called `name`; returns the model.
+    """Draw every weight of `model` again by the rule called `name`, and return the model.
 
-    The draws are a function of `seed`, or come from `generator` (on the CPU), and are the same on
-    every device; initializers that scale one distribution scale the same draws. The global
-    generators are left alone. "default" leaves the model as it is.
+    The draws depend only on `seed`, or come from `generator` (on the CPU), and are the same on
+    every device. Initializers that scale the same distribution scale the same draws. The global
+    generators are not used. "default" leaves the model as it is.
 
     Raises UnknownNameError and UsageError as `parse` does.
     """
@@ -166,9 +167,30 @@ def initialize(
             continue
         for own_name, parameter in module.named_parameters(recurse=False):
             if parameter.dim() >= 2:
-                drawn = torch.empty(parameter.shape)
-                entry.draw(drawn, value, generator)
-                parameter.copy_(drawn)
+                parameter.copy_(drawn_weight(entry.draw, module, parameter, value, generator))
             elif "bias" in own_name:
                 parameter.zero_()
     return model
+
+
+def drawn_weight(
+    draw: Draw, module: nn.Module, weight: Tensor, value: float, generator: torch.Generator
+) -> Tensor:
+    """A new weight for `weight` of `module`, on the CPU.
+
+    torch's initializers take the shape (out, in, ...). The groups of a convolution share no inputs,
+    so each is drawn by itself; a transposed convolution has the shape (in, out, ...).
+    """
+    if not isinstance(module, nn.modules.conv._ConvNd):
+        drawn = torch.empty(weight.shape)
+        draw(drawn, value, generator)
+        return drawn
+    parts = []
+    for part in weight.chunk(module.groups):
+        shape = list(part.shape)
+        if module.transposed:
+            shape[:2] = shape[1::-1]
+        drawn = torch.empty(shape)
+        draw(drawn, value, generator)
+        parts.append(drawn.transpose(0, 1) if module.transposed else drawn)
+    return torch.cat(parts)

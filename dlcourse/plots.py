@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dlcourse.models.summary import Stage
     from dlcourse.train import History
+    from dlcourse.train.lr_range import LRRange
 
 __all__ = [
     "architecture",
@@ -36,6 +37,7 @@ __all__ = [
     "image_grid",
     "learning_curves",
     "line_descent",
+    "lr_range",
     "mosaic",
     "trajectories",
 ]
@@ -136,6 +138,20 @@ def image_grid(
             ax.set_title(titles[index], fontsize=9)
     if title:
         figure.suptitle(title, fontsize=11)
+    return finish(figure, path)
+
+
+def lr_range(result: LRRange, path: Path = None) -> Figure:
+    """Draw the loss over the learning rate, with the suggested learning rate as a dot.
+
+    result: from `dlcourse.train.lr_range_test`.
+    """
+    figure = curves(
+        {"smoothed loss": result.losses}, x=result.lrs, xscale="log", xlabel="learning rate",
+        ylabel="training loss", title=f"the loss falls fastest at {result.suggestion:.2g}",
+    )  # fmt: skip
+    place = result.lrs.index(result.suggestion)
+    figure.axes[0].plot(result.suggestion, result.losses[place], "o", color="C1")
     return finish(figure, path)
 
 

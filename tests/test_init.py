@@ -42,6 +42,27 @@ def test_a_convolution_counts_the_kernel_in_its_inputs():
     assert layer.weight.var().item() == pytest.approx(2 / (32 * 25), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("layer", "n_in", "n_out"),
+    [
+        (nn.ConvTranspose2d(32, 64, 5), 32 * 25, 64 * 25),
+        (nn.ConvTranspose2d(32, 64, 5, stride=2, groups=4), 8 * 25, 16 * 25),
+        (nn.ConvTranspose1d(128, 16, 9), 128 * 9, 16 * 9),
+        (nn.Conv2d(64, 128, 3, groups=8), 8 * 9, 16 * 9),
+        (nn.Conv1d(256, 512, 5, groups=256), 5, 10),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["kaiming", "kaiming_uniform", "lecun", "lecun_uniform", "xavier"])
+def test_transposed_and_grouped_convolutions_have_the_variance_of_the_formula(
+    layer, n_in, n_out, kind
+):
+    name = kind.removesuffix("_uniform")
+    variance = {"kaiming": 2 / n_in, "lecun": 1 / n_in, "xavier": 2 / (n_in + n_out)}[name]
+    weight = init.initialize(layer, kind).weight
+    assert weight.var().item() == pytest.approx(variance, rel=0.06)
+
+
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
 def test_orthogonal_rows_or_columns_are_orthonormal(shape):
     weight = init.initialize(nn.Linear(*shape[::-1]), "orthogonal:2").weight.detach()

@@ -22,7 +22,7 @@ class Splits:
     train: Any
     val: Any
     test: Any
-    whole: data.ImageData | data.TextData
+    whole: Any
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Recipe:
     @property
     def epochs(self) -> int:
         """How many epochs it trains by default."""
-        return self.training["epochs"]
+        return int(self.training["epochs"])
 
     @property
     def metric(self) -> str:
@@ -66,8 +66,8 @@ class Recipe:
     ) -> Splits:
         """Load the data and cut them. limit: see ImageData.batches; texts are not limited."""
         if self.text:
-            whole = data.load_text(self.data, data_dir, offline=offline)
-            return Splits(*whole.batches(**self.batches, device=device), whole)
+            text = data.load_text(self.data, data_dir, offline=offline)
+            return Splits(*text.batches(**self.batches, device=device), text)
         whole = data.load(self.data, data_dir, offline=offline)
         parts = whole.batches(**self.batches, seed=seed, device=device, limit=limit)
         return Splits(*parts, whole)

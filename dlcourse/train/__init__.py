@@ -13,6 +13,7 @@ from dlcourse.train.losses import (
     mean_squared_error,
     squared_error,
 )
+from dlcourse.train.lr_range import lr_range_test
 from dlcourse.train.metrics import METRICS, accuracy
 from dlcourse.train.metrics import register as register_metric
 from dlcourse.train.reconstruction import Reconstruction
@@ -36,6 +37,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load_model",
+    "lr_range_test",
     "mean_squared_error",
     "predict",
     "register_metric",

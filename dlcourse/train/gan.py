@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from dlcourse import optim
 from dlcourse.errors import NonFiniteLossError, UnknownNameError, UsageError
 from dlcourse.runtime import pick_device, versions
+from dlcourse.train.checks import check_batch, check_batches
+from dlcourse.train.early_stopping import is_number
 from dlcourse.train.history import History
+from dlcourse.train.loggers import progress_bar
+from dlcourse.train.prepare import check_whole
+from dlcourse.train.run import LOOK_EVERY
 
 __all__ = ["GENERATOR_LOSSES", "coverage", "discriminator_loss", "fit_gan"]
-
-# Steps between two looks at the losses: a look waits for the device, so it is not taken every step.
-LOOK_EVERY = 50
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -32,12 +35,12 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def minimax(fake_logits: Tensor) -> Tensor:
-    """E[log(1 - D(fake))], flat where the discriminator is sure. Shape: (N,) -> ()."""
+    """E[log(1 - D(fake))], flat if the discriminator is sure. Shape: (N,) -> ()."""
     return -F.softplus(fake_logits).mean()
 
 
 def non_saturating(fake_logits: Tensor) -> Tensor:
-    """-E[log D(fake)], steep where the discriminator is sure. Shape: (N,) -> ()."""
+    """-E[log D(fake)], steep if the discriminator is sure. Shape: (N,) -> ()."""
     return F.softplus(-fake_logits).mean()
 
 
@@ -45,42 +48,44 @@ GENERATOR_LOSSES = {"minimax": minimax, "non_saturating": non_saturating}
 
 
 def fit_gan(
-    gan: nn.Module,
-    train: Iterable[tuple[Tensor, Tensor]],
+    gan: Any,
+    train: Any,
     *,
     epochs: int = 10,
     lr: float = 5e-4,
     betas: tuple[float, float] = (0.5, 0.999),
     loss: str = "non_saturating",
-    score: Callable[[nn.Module], float] | None = None,
+    score: Callable[[Any], float] | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool | None = None,
 ) -> History:
-    """Train `gan` (see models.GAN): a step of the discriminator and one of the generator a batch.
+    """Train a GAN (see `models.GAN`): for each batch one step of each of its two networks.
 
-    train: batches whose inputs are images (B, C, H, W) in [0, 1]; targets are not looked at.
+    train: batches whose inputs are images (B, C, H, W) in [0, 1]; their targets are not used.
     loss: the generator's, from GENERATOR_LOSSES. lr, betas: of both Adams; lr falls linearly to 0.
-    score(gan): how good it is, higher is better, asked after each epoch; the gan is left with the
-        weights of the best one. Without it the last weights stay.
+    score(gan): how good the GAN is, higher is better, called after each epoch. The GAN keeps the
+        weights of the best epoch; without a score those of the last one.
     seed: of the latents. device, progress: as in `fit`.
 
-    The History's rows hold `epoch`, `train_loss` (the discriminator's), `generator_loss`,
-    `val_score` where there is a score, and `seconds`.
+    The History's rows hold `epoch`, `lr`, `train_loss` (the discriminator's), `generator_loss`,
+    `val_score` if there is a score, and `seconds`.
 
-    Raises UsageError for an argument that cannot be, and NonFiniteLossError where a loss turns NaN
-    or infinite: the gan then holds the weights of its best epoch (without a score the last whole
-    one; those it came with, where none was whole), and the error carries `.history`.
+    Raises UsageError for arguments that make no sense and images outside of [0, 1], and
+    NonFiniteLossError if a loss turns NaN or infinite: the GAN then holds the weights of its best
+    epoch (without a score, of the last complete one; its first ones if none was complete), and the
+    error carries `.history`.
     """
-    if epochs < 1:
-        raise UsageError(f"epochs must be at least 1, got {epochs}")
+    check_whole("epochs", epochs, 1)
+    check_whole("seed", seed, 0)
+    if not is_number(lr) or not 0 <= lr < math.inf:
+        raise UsageError(f"lr must be a finite number of at least 0, got {lr!r}")
     if loss not in GENERATOR_LOSSES:
         raise UnknownNameError("generator loss", loss, GENERATOR_LOSSES)
-    if len(train) == 0:
-        raise UsageError("train holds no batch: is batch_size larger than the data?")
+    check_batches("train", train)
     torch.manual_seed(seed)
-    device = pick_device(device)
-    gan.to(device)
+    place = pick_device(device)
+    gan.to(place)
     config = {
         "model": type(gan).__name__,
         "parameters": sum(p.numel() for p in gan.parameters()),
@@ -91,25 +96,22 @@ def fit_gan(
         "batch_size": getattr(train, "batch_size", None),
         "data_seed": getattr(train, "seed", None),
     }
-    history = History(config, seed, str(device), getattr(train, "source", ""), versions())
+    history = History(config, seed, str(place), getattr(train, "source", ""), versions())
+    steps = epochs * len(train)
     optimizers = [
         torch.optim.Adam(net.parameters(), lr, betas) for net in (gan.discriminator, gan.generator)
     ]
-    steps = epochs * len(train)
-    schedules = [
-        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / steps))
-        for optimizer in optimizers
-    ]
+    schedules = [optim.build_schedule("linear", optimizer, steps) for optimizer in optimizers]
     best_score, best_weights = -math.inf, copy.deepcopy(gan.state_dict())
-    hide = None if progress is None else not progress
-    bar = tqdm(total=steps, unit="batch", disable=hide, file=sys.stderr)
+    bar = progress_bar(steps, progress, unit="batch")
     try:
         for epoch in range(1, epochs + 1):
             start = time.perf_counter()
             bar.set_description(f"epoch {epoch}/{epochs}", refresh=False)
+            row: dict[str, float] = {"epoch": epoch, "lr": optimizers[0].param_groups[0]["lr"]}
             losses = train_epoch(gan, train, optimizers, schedules, loss, epoch, bar)
-            row = {"epoch": epoch, "train_loss": losses[0], "generator_loss": losses[1]}
-            value = epoch
+            row |= {"train_loss": losses[0], "generator_loss": losses[1]}
+            value = float(epoch)
             if score is not None:
                 value = row["val_score"] = score(gan)
             if value > best_score:
@@ -127,20 +129,22 @@ def fit_gan(
 
 
 def train_epoch(
-    gan: nn.Module,
-    train: Iterable[tuple[Tensor, Tensor]],
-    optimizers: list[torch.optim.Optimizer],
-    schedules: list[torch.optim.lr_scheduler.LRScheduler],
+    gan: Any,
+    train: Any,
+    optimizers: Sequence[torch.optim.Optimizer],
+    schedules: Sequence[Any],
     loss: str,
     epoch: int,
-    bar: tqdm,
+    bar: tqdm[Any],
 ) -> tuple[float, float]:
-    """One pass over `train`; returns the mean losses of discriminator and generator."""
+    """One pass over `train`. Returns the mean losses of discriminator and generator."""
     gan.train()
     device = next(gan.parameters()).device
-    losses = []
-    for step, (images, _) in enumerate(train, start=1):
-        images = images.to(device)
+    losses, sizes = [], []
+    for step, batch in enumerate(train, start=1):
+        if step == 1:
+            check_images(batch, gan)
+        images = batch[0].to(device)
         fakes = gan(gan.draw_latents(len(images)))
 
         real_logits, fake_logits = gan.discriminate(images), gan.discriminate(fakes.detach())
@@ -149,7 +153,7 @@ def train_epoch(
         d_loss.backward()
         optimizers[0].step()
 
-        gan.discriminator.requires_grad_(False)  # the generator's step has no use for its gradients
+        gan.discriminator.requires_grad_(False)  # the generator's step does not need its gradients
         g_loss = GENERATOR_LOSSES[loss](gan.discriminate(fakes))
         optimizers[1].zero_grad()
         g_loss.backward()
@@ -159,19 +163,33 @@ def train_epoch(
         for schedule in schedules:
             schedule.step()
         losses.append(torch.stack([d_loss.detach(), g_loss.detach()]))
+        sizes.append(len(images))
         bar.update()
         if step % LOOK_EVERY == 0:
             check_finite(losses[-LOOK_EVERY:], step - LOOK_EVERY, epoch)
     check_finite(losses, 0, epoch)
-    return tuple(torch.stack(losses).mean(0).tolist())
+    weights = torch.tensor(sizes, device=device) / sum(sizes)
+    of_discriminator, of_generator = (weights @ torch.stack(losses)).tolist()
+    return of_discriminator, of_generator
 
 
-def check_finite(losses: list[Tensor], before: int, epoch: int) -> None:
-    """Raise NonFiniteLossError for the first step, after `before`, with a loss that is not finite.
+def check_images(batch: Any, gan: Any) -> None:
+    """Refuse a batch whose images are not in [0, 1], where the generator's are."""
+    images, _ = check_batch("train", batch, gan)
+    low, high = images.min().item(), images.max().item()
+    if low < 0 or high > 1:
+        raise UsageError(
+            f"fit_gan needs images in [0, 1], as the generator makes them; train has pixels from "
+            f"{low:.3g} to {high:.3g}; use batches(normalize='none')"
+        )
 
-    losses: the discriminator's and the generator's, (2,), one a step.
+
+def check_finite(losses: Sequence[Tensor], before: int, epoch: int) -> None:
+    """Raise NonFiniteLossError for the first step after `before` with a loss that is not finite.
+
+    losses: of discriminator and generator, one tensor (2,) for each step.
     """
-    values = torch.stack(losses)
+    values = torch.stack(list(losses))
     bad = (~values.isfinite()).nonzero()
     if len(bad):
         step, which = bad[0].tolist()
@@ -184,10 +202,11 @@ def check_finite(losses: list[Tensor], before: int, epoch: int) -> None:
 
 @torch.no_grad()
 def coverage(classifier: nn.Module, images: Tensor, batch_size: int = 500) -> tuple[Tensor, float]:
-    """How a trained classifier sees `images`: (share of each class, mean confidence).
+    """What a trained classifier sees in `images`: (share of each class, mean confidence).
 
-    Confidence is the probability of the class it finds most likely. Shares (num_classes,) add up
-    to 1; images (N, C, H, W) as the classifier was trained on.
+    Confidence is the probability of the most likely class. The shares (num_classes,) add up to 1.
+    images (N, C, H, W) must look as those that the classifier was trained on. Raises UsageError if
+    there are none.
     """
     if len(images) == 0:
         raise UsageError("there is no image to judge")

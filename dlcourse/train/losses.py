@@ -58,12 +58,12 @@ def require_same_shape(outputs: Tensor, targets: Tensor, what: str) -> None:
     fix = "give outputs and targets the same shape"
     if outputs.numel() == targets.numel():
         missing = outputs.dim() - targets.dim()
-        if missing == 1 and outputs.shape[-1] == 1:
+        if outputs.dim() == 0:
+            fix = "let the model keep its batch dimension (squeeze(-1) instead of squeeze())"
+        elif missing == 1 and outputs.shape[-1] == 1:
             fix = "use targets.unsqueeze(-1), or return outputs.squeeze(-1) from the model"
         elif missing == -1 and targets.shape[-1] == 1:
             fix = "use targets.squeeze(-1), or return outputs.unsqueeze(-1) from the model"
-        elif outputs.dim() < targets.dim():
-            fix = "let the model keep its batch dimension (squeeze(-1) instead of squeeze())"
     raise UsageError(
         f"{what} compares outputs {tuple(outputs.shape)} with targets {tuple(targets.shape)}, "
         f"which would broadcast; {fix}"

@@ -183,13 +183,14 @@ def test_a_gan_whose_loss_is_nan_is_stopped_with_its_best_weights():
     def poison(gan):
         after.append(copy.deepcopy(gan.state_dict()))
         if len(after) == 2:
-            train.normalize = lambda inputs: inputs * math.nan
+            factors = iter([1 / 255, math.nan, math.nan])
+            train.normalize = lambda inputs: inputs * next(factors)
         return 0.0
 
     with pytest.raises(NonFiniteLossError) as caught:
         fit_gan(gan, train, epochs=5, score=poison, device="cpu")
     assert str(caught.value) == (
-        "the discriminator's loss is nan at step 1 of epoch 3; try a smaller lr; "
+        "the discriminator's loss is nan at step 2 of epoch 3; try a smaller lr; "
         "the best weights so far are kept"
     )
     assert_close(gan.state_dict(), after[0])
@@ -201,8 +202,9 @@ def test_without_a_score_the_last_whole_epoch_is_the_best():
     gan = MLPGAN((1, 4, 4), hidden_sizes=(4,))
     before = copy.deepcopy(gan.state_dict())
     train = batches(12, 4, size=4)
-    train.normalize = lambda inputs: inputs * math.inf
-    with pytest.raises(NonFiniteLossError, match="loss is nan at step 1 of epoch 1;"):
+    factors = iter([1 / 255, math.nan, math.nan])
+    train.normalize = lambda inputs: inputs * next(factors)
+    with pytest.raises(NonFiniteLossError, match="loss is nan at step 2 of epoch 1;"):
         fit_gan(gan, train, epochs=2, device="cpu")
     assert_close(gan.state_dict(), before)
     train.normalize = lambda inputs: inputs / 255
@@ -365,6 +367,12 @@ def test_laplacian_loss_is_the_weighted_difference_of_two_pyramids():
             lambda: fit_gan(MLPGAN(), batches(size=32), device="cpu"),
             UsageError,
             "images must have the shape (N, 1, 28, 28), got (4, 1, 32, 32)",
+        ),
+        (
+            lambda: fit_gan(MLPGAN(), [(2 * torch.ones(4, 1, 28, 28), torch.zeros(4))]),
+            UsageError,
+            "fit_gan needs images in [0, 1], as the generator makes them; train has pixels from 2 "
+            "to 2; use batches(normalize='none')",
         ),
     ],
 )

@@ -5,16 +5,26 @@ import json
 import math
 import os
 import pickle
+import random
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from dlcourse.data import Batches, Shift
 from dlcourse.errors import DataError, NonFiniteLossError, UsageError
@@ -100,6 +110,41 @@ def usual(**settings):
     return make
 
 
+def sampled(kind):
+    """A run whose order comes from a sampler with a generator of its own."""
+
+    def make():
+        own = torch.Generator().manual_seed(5)
+        data = TensorDataset(IMAGES / 255, LABELS)
+        if kind == "weighted":
+            sampler = WeightedRandomSampler(torch.arange(1.0, 45.0), 44, generator=own)
+            train = DataLoader(data, 8, sampler=sampler)
+        elif kind == "random":
+            train = DataLoader(data, 8, sampler=RandomSampler(data, generator=own))
+        elif kind == "batch sampler":
+            sampler = BatchSampler(RandomSampler(data, generator=own), 8, drop_last=False)
+            train = DataLoader(data, batch_sampler=sampler)
+        else:
+            train = DataLoader(Noisy(), 8, shuffle=True)
+        return classifier(), train, batches(), {"epochs": 4, "device": "cpu"}
+
+    return make
+
+
+class Noisy(Dataset):
+    """A data set that draws noise from generators of its own, of NumPy and of Python."""
+
+    def __init__(self):
+        self.numpy, self.python = np.random.default_rng(3), random.Random(4)
+
+    def __len__(self):
+        return len(IMAGES)
+
+    def __getitem__(self, index):
+        noise = self.numpy.random() + self.python.random()
+        return IMAGES[index] / 255 + noise, LABELS[index]
+
+
 def with_loader(**settings):
     def make():
         own = {"generator": torch.Generator().manual_seed(5)} if settings.get("own") else {}
@@ -132,6 +177,10 @@ RUNS = {
     "loader": with_loader(),
     "loader with a generator of its own": with_loader(own=True),
     "language model": language_model,
+    "WeightedRandomSampler": sampled("weighted"),
+    "RandomSampler": sampled("random"),
+    "BatchSampler": sampled("batch sampler"),
+    "a data set with generators": sampled("data set"),
 }
 
 
@@ -147,6 +196,15 @@ def test_a_resumed_run_is_the_same_to_the_bit(name, step, tmp_path):
     else:
         resumed, _ = interrupted(RUNS[name], tmp_path, stop, KeyboardInterrupt)
     assert_same(resumed, whole)
+
+
+def test_workers_that_outlive_an_epoch_are_named(tmp_path, capsys):
+    train = loader(num_workers=1, persistent_workers=True)
+    run = SimpleNamespace(rank=0, train=train, load_state_dict=None)
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.on_start(run)
+    checkpoint.on_end(run)
+    assert "workers of train outlive an epoch (persistent_workers=True)" in capsys.readouterr().err
 
 
 def test_sigterm_saves_after_the_step_in_progress_and_exits_143(tmp_path, capsys):
