@@ -142,16 +142,15 @@ def image_grid(
 
 
 def lr_range(result: LRRange, path: Path = None) -> Figure:
-    """Draw the loss over the learning rate, with the suggested learning rate as a dot.
+    """Draw the loss over the learning rate, with the suggested learning rate as a line.
 
     result: from `dlcourse.train.lr_range_test`.
     """
     figure = curves(
         {"smoothed loss": result.losses}, x=result.lrs, xscale="log", xlabel="learning rate",
-        ylabel="training loss", title=f"the loss falls fastest at {result.suggestion:.2g}",
+        ylabel="training loss", title=f"suggested learning rate: {result.suggestion:.2g}",
     )  # fmt: skip
-    place = result.lrs.index(result.suggestion)
-    figure.axes[0].plot(result.suggestion, result.losses[place], "o", color="C1")
+    figure.axes[0].axvline(result.suggestion, color="C1")
     return finish(figure, path)
 
 

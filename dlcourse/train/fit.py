@@ -186,7 +186,7 @@ def evaluate(
                 found = find_metrics(default_metrics(objective, targets))
             measures = start(found or {}, objective, shared)
         for name, one in measures.items():
-            if not first:
+            if not first or not isinstance(one, Mean):
                 update(one, outputs, targets, share)
                 continue
             metric = None if found is None else found.get(name)

@@ -29,8 +29,8 @@ BLOWN_UP = 4.0
 class LRRange:
     """The loss at growing learning rates.
 
-    lrs, losses: one for each step; the losses are smoothed. suggestion: the learning rate at which
-    the loss falls fastest.
+    lrs, losses: one for each step; the losses are smoothed. suggestion: a tenth of the learning
+    rate with the lowest loss, since beyond that one the loss grows.
     """
 
     lrs: list[float]
@@ -38,8 +38,7 @@ class LRRange:
 
     @property
     def suggestion(self) -> float:
-        slopes = [after - before for before, after in itertools.pairwise(self.losses)]
-        return self.lrs[min(range(len(slopes)), key=slopes.__getitem__)]
+        return self.lrs[self.losses.index(min(self.losses))] / 10
 
 
 def lr_range_test(

@@ -275,7 +275,8 @@ def measure(metric: Any, objective: Objective) -> Any:
     """
     if hasattr(metric, "update"):
         if hasattr(metric, "reset"):
-            metric.reset()
+            with torch.inference_mode(False):  # its owner may change these tensors later
+                metric.reset()
         if hasattr(metric, "sync_on_compute"):
             metric.sync_on_compute = False  # every process sees all batches, see evaluate
         return metric

@@ -188,7 +188,7 @@ def test_an_optimizer_and_a_schedule_of_ones_own_have_names():
         fit(theirs, batches(), optimizer="sgd", schedule="step", epochs=2, device="cpu")
         torch.testing.assert_close(ours.weight, theirs.weight)
         assert history["lr"] == pytest.approx([0.1, 0.01])
-        with pytest.raises(UsageError, match="optimizer 'plain': .*weight_decay"):
+        with pytest.raises(UsageError, match=r"optimizer 'plain': .*weight_decay"):
             fit(net(), batches(), optimizer="plain", weight_decay=0.1, device="cpu")
         with pytest.raises(UsageError, match="optimizer 'plain' already exists"):
             optim.register("plain", Plain, lr=0.1)
