@@ -71,7 +71,8 @@ def lr_range_test(
         )
     if not isinstance(optimizer, str):
         raise UsageError(f"lr_range_test takes the name of an optimizer, got {optimizer!r}")
-    lrs, losses = [], []
+    lrs: list[float] = []
+    losses: list[float] = []
     smoothed = 0.0
     with same_generators(train):
         run = prepare(
