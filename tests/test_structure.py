@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "grade": {*BASE, "course", "executors", "check", "page"},
 }
 # The command line may import everything, and the package itself names its parts for type checkers.
-FREE = {"", "__main__", "cli"}
+FREE = {"", "__main__", "cli", "instructor"}
 
 
 def part(module):
@@ -119,7 +119,7 @@ def unlisted(sources):
         f"{module}.{name}"
         for module, names in used_names(sources).items()
         for name in sorted(names - set(listed(ast.parse(sources[module])) or []))
-        if not name.startswith("__") and module != "dlcourse.cli"
+        if not name.startswith("__") and module not in ("dlcourse.cli", "dlcourse.instructor")
     ]
 
 
