@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import torch
 
 from dlcourse import data, models
@@ -261,7 +262,11 @@ def test_idx_files_of_other_mirrors_and_folders_are_taken(tmp_path, packed, wher
 
 
 @pytest.mark.parametrize("offline", [True, False])
-def test_three_of_four_files_name_the_fourth(tmp_path, offline):
+def test_three_of_four_files_name_the_fourth(tmp_path, offline, monkeypatch):
+    def unreachable(*_, **__):
+        raise requests.ConnectionError
+
+    monkeypatch.setattr("dlcourse.data.fetch.requests.get", unreachable)
     raw = write_idx(tmp_path, arrays())
     (raw / "t10k-labels-idx1-ubyte").unlink()
     message = (
