@@ -10,6 +10,7 @@ from dlcourse.cli import main
 from dlcourse.compare.grid import expand, listed
 from dlcourse.compare.lectures import catalog
 from dlcourse.compare.lectures.catalog import EXPERIMENTS
+from dlcourse.compare.lectures.experiment import Answer, Claim
 from dlcourse.compare.result import Result
 from dlcourse.compare.settings import Environment
 from dlcourse.compare.study import Study
@@ -178,3 +179,37 @@ def test_an_experiment_runs_by_name_and_says_whether_the_outcome_is_confirmed(
     assert "unknown experiment 'random-lables'; did you mean 'random-labels'?" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("margins", "holds"),
+    [
+        ([0.5], None),  # n = 1 has no spread
+        ([0.5, 0.6, 0.55], True),
+        ([-0.5, -0.6, -0.55], False),
+        ([0.5, -0.4, 0.1], None),
+        ([0.5, math.nan, 0.5], None),
+        # Mean 1, standard deviation 0.5, n = 3: half the interval is 4.303 * 0.5 / sqrt(3) = 1.24.
+        ([0.5, 1.0, 1.5], None),
+        # The same with n = 4 and a standard deviation of 0.5: 3.182 * 0.5 / 2 = 0.80.
+        ([1 - 0.4330127, 1 - 0.4330127, 1 + 0.4330127, 1 + 0.4330127], True),
+    ],
+)
+def test_a_claim_is_decided_only_if_the_spread_over_seeds_leaves_out_zero(margins, holds):
+    assert Claim("a", margins).holds is holds
+
+
+def test_an_outcome_needs_every_claim_and_one_that_fails_is_enough_against_it():
+    yes, no, open_ = Claim("a", [1, 1.1]), Claim("b", [-1, -1.1]), Claim("c", [1])
+    assert Answer([yes, yes], "").outcome == "confirmed"
+    assert Answer([yes, open_], "").outcome == "not decided"
+    assert Answer([yes, open_, no], "").outcome == "not confirmed"
+    assert Answer([], "").outcome == "not decided"
+    assert "c: not decided (margin 1, n = 1)" in Answer([open_], "").found
+
+
+def test_one_seed_decides_nothing_about_depth(tmp_path):
+    made = study(tmp_path, "depth", lambda run: {"train_loss": 2.0, "train_accuracy": 0.5})
+    made.grid["seed"] = [0]
+    made.results = [one for one in made.results if one.settings["seed"] == 0]
+    assert judged(made, "depth").outcome == "not decided"
