@@ -15,7 +15,7 @@ class Progress:
     """A line on stderr; with `shown` None only if that is a terminal."""
 
     def __init__(self, title: str, total: int, done: int, jobs: int, shown: bool | None) -> None:
-        self.jobs, self.failed = jobs, 0
+        self.jobs, self.failed, self.left = jobs, 0, total - done
         self.best: Result | None = None
         self.bar = tqdm(
             total=total,
@@ -23,9 +23,9 @@ class Progress:
             desc=title,
             disable=None if shown is None else not shown,
             file=sys.stderr,
-            bar_format="{desc}: {n_fmt}/{total_fmt} done, {postfix}, about {remaining} left",
+            unit=self.words(),
+            bar_format="{desc}: {n_fmt}/{total_fmt} done, {unit}, about {remaining} left",
         )
-        self.show(total - done)
 
     def __enter__(self) -> Progress:
         return self
@@ -38,17 +38,18 @@ class Progress:
         self.failed += result.status != "done"
         if result.status == "done" and (self.best is None or result.quality > self.best.quality):
             self.best = result
-        self.show(int(self.bar.total - self.bar.n) - 1)
+        self.left -= 1
+        self.bar.unit = self.words()
         self.bar.update()
 
-    def show(self, left: int) -> None:
-        """Say that `left` runs are not finished."""
-        running = min(self.jobs, left)
-        text = f"{running} running, {left - running} left"
+    def words(self) -> str:
+        """What the line says after the number of finished runs."""
+        running = min(self.jobs, self.left)
+        text = f"{running} running, {self.left - running} left"
         if self.failed:
             text += f", {self.failed} went wrong"
         if self.best:
             named = [self.best.settings.get(name) for name in ("init", "optimizer", "lr")]
             score = self.best.scores[f"val_{self.best.monitor}"]
             text += f", best {score:.4f} ({' '.join(str(n) for n in named if n is not None)})"
-        self.bar.set_postfix_str(text, refresh=False)
+        return text
