@@ -82,13 +82,14 @@ class Proof:
 class Worker:
     """Runs pytest in a thread of its own, for pytest's loop must not end between submissions."""
 
+    fork_server: ForkServer  # the serving thread starts it
+
     def __init__(self, settings: BatchSettings) -> None:
         self.settings = settings
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
         self.turn = threading.Lock()
         self.functions = settings.lab.functions
-        self.fork_server: ForkServer | None = None
         self.error: Exception | None = None
         torch.set_num_threads(1)
         threading.Thread(target=self.serve, daemon=True).start()
@@ -119,7 +120,7 @@ class Worker:
             self.jobs.put(job)
             return self.hear()
 
-    def hear(self) -> list[TestRecord] | None:
+    def hear(self) -> list[TestRecord]:
         answer = self.answers.get()
         if isinstance(answer, Exception):
             raise answer
@@ -129,7 +130,7 @@ class Worker:
         lab = self.settings.lab
 
         def work(session: TestSession) -> None:
-            self.answers.put(None)
+            self.answers.put([])
             while True:
                 job = self.jobs.get()
                 try:
@@ -186,20 +187,18 @@ class SubmissionRun:
 
     def __init__(self, fork_server: ForkServer, settings: BatchSettings, job: Job) -> None:
         self.fork_server, self.settings, self.job = fork_server, settings, job
-        self.process: SandboxProcess | None = None
-        self.loaded = False
         self.failure: StudentError | None = None
+        self.process = self.enter()
 
-    def enter(self) -> None:
+    def enter(self) -> SandboxProcess:
+        self.loaded = False
         lab = self.settings.lab
-        self.process = self.fork_server.open(
+        return self.fork_server.open(
             self.job.source, f"{lab.name}.py", lab.name, self.settings.limits
         )
-        self.loaded = False
 
     def violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
         """What the file uses against `rules`, read before any of it runs."""
-        self.enter()
         self.process.allow(self.job.limits_s.get("", PROOF_S))
         return Student(self.process)._violations(rules)
 
@@ -207,7 +206,7 @@ class SubmissionRun:
         if self.failure is not None:
             raise self.failure
         if not self.process.alive:
-            self.enter()
+            self.process = self.enter()
         if not self.loaded:
             self.process.allow(self.job.limits_s.get("", PROOF_S))
             self.loaded = True
@@ -220,8 +219,7 @@ class SubmissionRun:
         return Student(self.process)
 
     def close(self) -> None:
-        if self.process is not None:
-            self.process.close()
+        self.process.close()
 
 
 def not_loaded(error: StudentError) -> StudentError:
@@ -241,7 +239,7 @@ def imported(source: str) -> list[str]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return names
 
@@ -269,7 +267,8 @@ def join_batch() -> None:
     down by a test that a student's values would have fill the memory."""
     linux.die_with_parent()
     # The batch may have gone while this process was still importing.
-    if os.getppid() != multiprocessing.parent_process().pid:
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() != parent.pid:
         os._exit(1)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _, most = resource.getrlimit(resource.RLIMIT_AS)
