@@ -1,4 +1,4 @@
-"""Why a test failed, in words: what was expected, what came, and where."""
+"""Why a test failed, in words: what was expected, what was returned, and where they differ."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     def test_conv2d_is_that_of_torch(student): ...
 
 The points of a task's tests add up; a parametrized test shares its points among its cases. What
-one test of a task bans is forbidden for the task.
+one test of a task forbids is forbidden for the whole task.
 """
 
 from __future__ import annotations

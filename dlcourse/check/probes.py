@@ -1,6 +1,6 @@
-"""What must run beside student code, sent there by name: `student.probe("gradients", ...)`.
+"""Functions that run next to student code, called by name: `student.probe("gradients", ...)`.
 
-A probe sees no expected value. What it brings back is a claim, which the test verifies.
+A probe sees no expected value. What it returns is a claim, which the test verifies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The test's side of a student: `student.conv2d(x, w)` runs there and gives a plain tensor here.
+"""The test's side of a student: `student.conv2d(x, w)` runs there and returns a plain tensor here.
 
 The same in both places: what a test can do in `dlcourse check` is what it can do across the
 sandbox's boundary. Arguments cross as copies; a function of the test's is called back; a function
@@ -113,7 +113,7 @@ class Student:
         return self._ask("get", args=(name,))
 
     def probe(self, name: str, *args: object, **kwargs: object) -> object:
-        """Run the probe called `name` (see `dlcourse.check.probes`) beside student code."""
+        """Run the probe called `name` (see `dlcourse.check.probes`) next to student code."""
         return self._ask("probe", args=args, kwargs=kwargs, name=name)
 
     def _violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:

@@ -1,6 +1,7 @@
-"""One trusted worker: the tests collected once, a fork_server beside them, a fork a submission.
+"""A grading worker: it collects a lab's tests once and runs them on one submission after another.
 
-The functions at the end are what an Executor runs, in processes that live through many calls.
+Each submission runs in a fork of a warm process, the fork server. An Executor runs the functions at
+the end of this file, in processes that serve many calls.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ for module in [value for value in vars().copy().values() if type(value) is type(
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What a batch has in common. hidden: folders that no submission may see."""
+    """What all submissions of a batch share. hidden: folders that no submission may see."""
 
     lab: Lab
     hidden: tuple[Path, ...] = ()
@@ -64,7 +65,7 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to grade; `limits_s` are seconds a test, "" those for loading."""
+    """One file to grade. limits_s: seconds for each test by name; "" is the limit for loading."""
 
     source: bytes
     limits_s: dict[str, float] = field(default_factory=dict)
@@ -73,14 +74,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Proof:
-    """What the grader showed of itself: time limits from the reference, the layers in force."""
+    """What the grader has proved: time limits from the reference, and the layers in force."""
 
     limits_s: dict[str, float]
     layers: list[dict]
 
 
 class Worker:
-    """Runs pytest in a thread of its own, for pytest's loop must not end between submissions."""
+    """Runs pytest in a thread of its own, because its loop must not end between submissions."""
 
     fork_server: ForkServer  # the serving thread starts it
 
@@ -141,7 +142,7 @@ class Worker:
                     self.answers.put(session.could_not(error))
 
         try:
-            # Here, for the kernel ends the fork_server with the thread that started it.
+            # In this thread: the kernel ends the fork server with the thread that started it.
             self.prepare()
             run_session(lab.tests, lab.root, work)
         except Exception as error:  # noqa: BLE001 (likewise)
@@ -149,7 +150,7 @@ class Worker:
             self.answers.put(error)
 
     def grade_now(self, session: TestSession, job: Job) -> list[TestRecord]:
-        """Grade `job`; a second time where the fork_server was lost over it."""
+        """Grade `job`, and once more if the fork server was lost in the first attempt."""
         try:
             tests = self.try_once(session, job)
         except GradingError:
@@ -172,18 +173,21 @@ class Worker:
 
 
 def refuse_exposed(settings: BatchSettings) -> None:
-    """Landlock alone cannot hide what lies below a folder that Python must read."""
+    """Raise GradingError where a hidden folder lies below one that Python must read.
+
+    Landlock cannot hide it; a mount namespace can.
+    """
     for secret in settings.hidden:
         for readable in map(Path, ("/usr", sys.prefix, sys.base_prefix)):
             if secret.resolve().is_relative_to(readable.resolve()):
                 raise GradingError(
                     f"{secret} lies below {readable}, which submissions can read here; move it, "
-                    "or grade where mount namespaces are to be had"
+                    "or grade on a system that allows mount namespaces"
                 )
 
 
 class SubmissionRun:
-    """One submission's stay: a process, and another where a test has lost the one before."""
+    """The sandboxed process of one submission, and its successor when a test has lost it."""
 
     def __init__(self, fork_server: ForkServer, settings: BatchSettings, job: Job) -> None:
         self.fork_server, self.settings, self.job = fork_server, settings, job
@@ -198,7 +202,7 @@ class SubmissionRun:
         )
 
     def violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
-        """What the file uses against `rules`, read before any of it runs."""
+        """The violations of `rules` in the file, read before any of it runs."""
         self.process.allow(self.job.limits_s.get("", PROOF_S))
         return Student(self.process)._violations(rules)
 
@@ -263,8 +267,11 @@ STARTING = threading.Lock()
 
 
 def join_batch() -> None:
-    """An Executor's initializer: no worker outlives a batch that was killed, and none is brought
-    down by a test that a student's values would have fill the memory."""
+    """Initialize a process of an Executor.
+
+    It ends when the batch is killed, and a limit on its memory keeps a student's values from
+    filling the machine.
+    """
     linux.die_with_parent()
     # The batch may have gone while this process was still importing.
     parent = multiprocessing.parent_process()
@@ -283,15 +290,15 @@ def worker(settings: BatchSettings) -> Worker:
 
 
 def prove(settings: BatchSettings) -> Proof:
-    """Have the grader prove itself: the reference scores full, the stub 0.
+    """Prove the grader: the reference scores full, the stub 0, and late imports work.
 
-    Raises GradingError where it does not.
+    Raises GradingError where one of them fails.
     """
     from dlcourse.grade.student_version import generate
 
     lab = settings.lab
     if not lab.solution.is_file():
-        raise GradingError(f"no solution {lab.solution}; the grader cannot prove itself without")
+        raise GradingError(f"no solution {lab.solution}; the grader needs it to prove itself")
     source = lab.solution.read_bytes()
     mine = worker(settings)
     start = time.perf_counter()
@@ -319,7 +326,7 @@ def prove(settings: BatchSettings) -> Proof:
 
 
 def grade_one(settings: BatchSettings, job: Job) -> tuple[list[TestRecord], float]:
-    """Grade one file; its tests' records, and the seconds that took."""
+    """Grade one file. Returns the records of its tests, and how many seconds that took."""
     mine = worker(settings)
     start = time.perf_counter()
     return mine.grade(job), time.perf_counter() - start

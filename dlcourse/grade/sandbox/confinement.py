@@ -1,4 +1,4 @@
-"""The layers around student code: each is applied, then tried by the act that it forbids."""
+"""The layers around student code. Each is applied, and then tested by the act that it forbids."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = [
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
 PRIVATE = False  # whether only root can read one of them; see note_private
-READABLE: list[str] = []  # folders that Python itself reads from; the fork_server fills it
+READABLE: list[str] = []  # folders that Python itself reads from; the fork server fills it
 DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
-# No accounts have these; only root can take one. A fork_server has its own, for the kernel counts
-# threads by uid: what one submission starts must not be lacking to another.
+# No account has these uids, and only root can take one. Each fork server has its own, because the
+# kernel counts threads for each uid: one submission must not use up the threads of another.
 UID, UIDS = 61_184, 4096
 REFUSED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENETUNREACH}
 
@@ -279,7 +279,7 @@ def lock_in(limits: Limits, *, probing: bool) -> list[Report]:
 
 
 def missing(reports: list[Report]) -> list[str]:
-    """What lacks for grading untrusted code: [] where the layers in force suffice."""
+    """The layers still missing for grading untrusted code; [] where those in force are enough."""
     there = {report.layer for report in reports if report.in_force}
     needed = [name for name in ("limits", "no_new_privs", "seccomp") if name not in there]
     if not there & {"read-only root", "landlock"}:

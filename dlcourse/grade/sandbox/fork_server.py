@@ -1,4 +1,4 @@
-"""The warm process: torch is imported, one thread, a clean environment; each submission is a fork.
+"""The warm process that each submission is forked from: torch, one thread, no environment.
 
 Started by `process.ForkServer`, which sends one JSON line for each fork over the socket `fd`,
 together with the fork's own socket. It never sees a test, an expected value or a solution.
@@ -50,7 +50,7 @@ def main(descriptor: int) -> None:
             middle(descriptors[0], order)
         for inherited in descriptors:
             os.close(inherited)
-        # The next word says that the fork is done with: by itself, or to be ended.
+        # The next message says how this fork ends: by itself ("reap") or killed.
         patience_s = 3.0 if control.recv(16) == b"reap" else 0.0
         control.send(json.dumps({"status": reap(pid, patience_s)}).encode())
 
@@ -59,7 +59,7 @@ def warm_up(modules: list[str]) -> None:
     import torch
 
     torch.set_num_threads(1)
-    # The first optimizer imports a compiler, 1.2 s of it.
+    # Making the first optimizer imports a compiler, which takes 1.2 s.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     importlib.import_module("dlcourse.check.student_host")
     # matplotlib looks for its fonts and a place for its settings while there is one.
@@ -78,7 +78,7 @@ def reap(pid: int, patience_s: float) -> int:
     if not ended:
         os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
-    # Its submission is killed with it, and takes a while to be gone: nobody waits for that.
+    # Its submission is killed with it. That takes a while, and nobody waits for it.
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -86,7 +86,7 @@ def reap(pid: int, patience_s: float) -> int:
 
 
 def middle(descriptor: int, order: dict) -> None:
-    """Between fork_server and submission: the first process of a pid namespace needs a parent."""
+    """The process between server and submission: a pid namespace needs a parent for its first."""
     from dlcourse.check.protocol import Buffers, pack
 
     status = COULD_NOT_LOCK_IN
@@ -98,7 +98,7 @@ def middle(descriptor: int, order: dict) -> None:
         pid = os.fork()
         if pid == 0:
             os.close(tell)
-            os.read(told, 1)  # the first word is the parent's
+            os.read(told, 1)  # the parent speaks first
             inner(descriptor, order)
         write_frame(pack({"pid": pid}, Buffers()), descriptor)
         os.close(tell)
