@@ -6,7 +6,7 @@ import math
 
 from dlcourse.errors import UsageError
 
-__all__ = ["EarlyStopping", "is_number"]
+__all__ = ["ROUNDING", "EarlyStopping", "is_number"]
 
 
 # Scores are means in float32, whose rounding depends on how the batches are cut and computed. A

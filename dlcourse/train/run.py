@@ -27,6 +27,7 @@ from dlcourse.train.losses import Objective
 from dlcourse.train.metrics import weighted_sums
 
 __all__ = [
+    "LOOK_EVERY",
     "Callback",
     "Run",
     "call",

@@ -25,6 +25,7 @@ __all__ = [
     "lock_in",
     "missing",
     "note_baseline",
+    "note_private",
 ]
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
