@@ -437,7 +437,7 @@ def another_batch_size():
         (lambda: RecurrentLM(5)(torch.zeros(2, 3)), UsageError, "int64 (N, T), T at least 1, got"),
         (lambda: RecurrentLM(5)(TWO_ROWS + 5), UsageError, "numbers from 0 to 4, got 5 to 5"),
         (lambda: RecurrentLM(5)(TWO_ROWS[:, :0]), UsageError, "got torch.int64 (2, 0)"),
-        (another_batch_size, UsageError, "inputs have 1 rows, the state carried so far 2; call"),
+        (another_batch_size, UsageError, "inputs have 1 rows, but the carried state has 2; call"),
         (lambda: FeedForwardLM(5, 0), UsageError, "context_size must be at least 1, got 0"),
         (lambda: FeedForwardLM(5, dropout=-1), UsageError, "dropout must be at least 0"),
         (lambda: TextClassifier(5, cell="scrn"), UnknownNameError, "unknown cell 'scrn'"),
