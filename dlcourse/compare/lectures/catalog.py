@@ -352,7 +352,8 @@ EXPERIMENTS = {
              "data": "cifar10", "optimizer": "momentum", "lr": 0.05, "schedule": "linear",
              "weight_decay": 1e-4, "train_scores": True, "keep": "last", "epochs": 30, "seeds": 3},
             {"model": ["plain20", "plain56", "resnet20", "resnet56"], "limit": 1000,
-             "train_size": 384, "width": 4, "batch_size": 32, "epochs": 3},
+             "train_size": 384, "width": 4, "batch_size": 32, "epochs": 3,
+             "seeds": 1},
             depth,
         ),
         Experiment(
