@@ -1,10 +1,10 @@
-"""What a task asks to be written by hand, found where a submission uses torch's instead.
+"""Find where a submission uses a function of torch's that the task asks the student to write.
 
-The submission's text is read by its syntax tree, in a process where none of its code has run yet.
-From a task's functions the reading follows names that imports and plain assignments give (also
-`getattr` with the name written out), the functions, classes and variables of the file that they
-refer to, and methods and attributes of their own class. Out of reach is a name that is only put
-together while the code runs: `getattr(F, "con" + "v2d")`, `exec`, `vars(F)`, `globals()`.
+The search reads the submission's syntax tree before any of its code runs. It starts at the task's
+functions. It follows names that imports and plain assignments bind (also `getattr` with a constant
+name), the functions, classes and variables of the file that the code refers to, and the methods and
+attributes of its own class. It cannot see a name that exists only while the code runs:
+`getattr(F, "con" + "v2d")`, `exec`, `vars(F)`, `globals()`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ import torch
 __all__ = ["violations"]
 
 PACKAGES = ("torch", "torchvision")
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-LOOPS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)
-HERE = ""  # what stands for a name of the function's own
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+# Whatever has local names.
+Local = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | Comprehension
+Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr
+LOCAL = ""  # the path of a local name
 
-# What a name stands for: a path such as "torch.nn.functional", or HERE.
+# The path that each name stands for, such as "torch.nn.functional", or LOCAL.
 Names = dict[str, str]
 
 
 def violations(
     source: bytes, rules: dict[str, tuple[Sequence[str], Sequence[str]]]
 ) -> dict[str, tuple[str, int]]:
-    """By task, the first use against `rules`: what to tell the student, and its line.
+    """Return the first forbidden use of each task: a message for the student, and the line.
 
-    rules: by task, the functions that hold it ("conv2d", "LeNet5.forward") and the names that are
-    forbidden there. A name with a dot is a whole path in any package, one without is the last part
-    of one of torch's; both may hold `*`. Raises whatever Python's parser raises.
+    rules: for each task, the functions that belong to it ("conv2d", "LeNet5.forward") and the
+    names that it forbids. A name with a dot is a full path in any package; a name without a dot is
+    the last part of a path in torch or torchvision. Both may contain `*`.
+
+    Raises whatever Python's parser raises.
     """
     file = Scope(ast.parse(source).body, {})
     found = {}
@@ -52,7 +56,11 @@ def violations(
 
 
 class Scope:
-    """What the statements of a file or of a class bind: parts by name, and paths by name."""
+    """The names that the statements of a file or a class bind.
+
+    parts: the statements that define or change each name. names: the paths of imported names.
+    stars: the modules of the star imports.
+    """
 
     def __init__(self, body: Iterable[ast.stmt], names: Names) -> None:
         self.parts: dict[str, list[ast.AST]] = {}
@@ -61,9 +69,9 @@ class Scope:
         self.add(body, certain=True)
 
     def add(self, body: Iterable[ast.stmt], *, certain: bool) -> None:
-        """certain: whether `body` runs in any case, so that it replaces what stood before."""
+        """Add `body`; if it is `certain` to run, its names replace earlier ones."""
         for statement in body:
-            definition = isinstance(statement, (*FUNCTIONS, ast.ClassDef))
+            definition = isinstance(statement, Definition)
             paths = {} if definition else paths_in(statement, self.names)
             for name in bound_by(statement):
                 if certain:
@@ -80,7 +88,7 @@ class Scope:
 
 
 class Search:
-    """One walk from a task's function through all that it refers to."""
+    """A walk from a task's function through everything that it refers to."""
 
     def __init__(self, file: Scope, forbidden: Sequence[str]) -> None:
         self.file, self.forbidden = file, forbidden
@@ -88,7 +96,7 @@ class Search:
         self.seen: set[int] = set()
 
     def uses(self, function: str) -> Iterator[tuple[str, int]]:
-        """Paths and lines of forbidden uses that start at `function`, or "Class.method"."""
+        """Yield path and line of each forbidden use that `function` ("Class.method") reaches."""
         name, _, method = function.partition(".")
         for part in self.file.parts.get(name, []):
             if method and isinstance(part, ast.ClassDef):
@@ -98,8 +106,8 @@ class Search:
             else:
                 self.follow([part])
         while self.todo:
-            part, owner = self.todo.popleft()
-            yield from self.within(part, self.file.names, owner)
+            part, its_owner = self.todo.popleft()
+            yield from self.within(part, self.file.names, its_owner)
 
     def follow(self, parts: Iterable[ast.AST], owner: Owner | None = None) -> None:
         for part in parts:
@@ -108,16 +116,17 @@ class Search:
                 self.todo.append((part, owner))
 
     def within(self, node: ast.AST, names: Names, owner: Owner | None) -> Iterator[tuple[str, int]]:
-        if isinstance(node, (*FUNCTIONS, *LOOPS)):
-            names = names | dict.fromkeys(own_names(node), HERE)
+        if isinstance(node, Local):
+            names = names | dict.fromkeys(local_names(node), LOCAL)
             names |= paths_in(node, names)
-        path = self.path_of(node, names)
-        if path and self.is_banned(path):
-            yield path, node.lineno
+        if isinstance(node, ast.expr):
+            path = self.path_of(node, names)
+            if path and self.is_forbidden(path):
+                yield path, node.lineno
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             if owner is not None and node.id == owner.name:
                 self.follow(owner.parts("__new__", "__init__"), owner)
-            elif names.get(node.id) != HERE:
+            elif names.get(node.id) != LOCAL:
                 self.follow(self.file.parts.get(node.id, []))
         elif isinstance(node, ast.Attribute) and owner is not None:
             base = node.value.id if isinstance(node.value, ast.Name) else ""
@@ -126,18 +135,21 @@ class Search:
         for child in ast.iter_child_nodes(node):
             yield from self.within(child, names, owner)
 
-    def path_of(self, node: ast.AST, names: Names) -> str | None:
+    def path_of(self, node: ast.expr, names: Names) -> str | None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             return dotted(node, names) or self.method_of_tensor(node.func, names)
         if isinstance(node, ast.Name) and not (
             node.id in names or node.id in self.file.parts or hasattr(builtins, node.id)
         ):
-            # Nothing in the file gives this name; a star import may.
+            # Nothing in the file binds this name, but a star import may.
             return next((f"{star}.{node.id}" for star in self.file.stars), None)
         return dotted(node, names)
 
     def method_of_tensor(self, called: ast.Attribute, names: Names) -> str | None:
-        """`x.softmax(1)`, where x may be a tensor: no module, no class of the file, not `self`."""
+        """Return the path of a tensor's method in `x.softmax(1)`.
+
+        None if x is not a tensor: if it is a module, a class of the file, `self` or `cls`.
+        """
         base = called.value.id if isinstance(called.value, ast.Name) else ""
         parts = self.file.parts.get(base, [])
         if base in ("self", "cls") or any(isinstance(part, ast.ClassDef) for part in parts):
@@ -146,7 +158,7 @@ class Search:
             return None
         return f"torch.Tensor.{called.attr}"
 
-    def is_banned(self, path: str) -> bool:
+    def is_forbidden(self, path: str) -> bool:
         by_torch = path.partition(".")[0] in PACKAGES
         last = path.rpartition(".")[2]
         return any(
@@ -158,14 +170,14 @@ class Search:
 
 
 class Owner:
-    """The class of the method that is read, with its methods and what is kept in `self`."""
+    """The class of a method, with its other methods and the attributes that it sets."""
 
     def __init__(self, node: ast.ClassDef, names: Names) -> None:
         self.name = node.name
         self.scope = Scope(node.body, names)
         self.called = {node.name, "self", "cls"}
         for part in ast.walk(node):
-            if isinstance(part, ASSIGNMENTS) and part.value is not None:
+            if isinstance(part, Assignment) and part.value is not None:
                 for place in places_of(part):
                     if isinstance(place, ast.Attribute):
                         self.scope.parts.setdefault(place.attr, []).append(part.value)
@@ -174,8 +186,8 @@ class Owner:
         return [part for name in names for part in self.scope.parts.get(name, [])]
 
 
-def dotted(node: ast.AST, names: Names) -> str | None:
-    """The path that an expression stands for, where the text alone tells."""
+def dotted(node: ast.expr, names: Names) -> str | None:
+    """Return the path that an expression stands for, or None if the text does not tell."""
     if isinstance(node, ast.Name):
         return names.get(node.id) or None
     if isinstance(node, ast.Attribute):
@@ -197,17 +209,17 @@ def dotted(node: ast.AST, names: Names) -> str | None:
 
 
 def paths_in(node: ast.AST, names: Names) -> Names:
-    """The paths that imports and plain assignments in `node` give to names."""
+    """Return the paths of the names that imports and plain assignments in `node` bind."""
     found: Names = {}
     for part in inside(node):
         if isinstance(part, ast.Import):
             for alias in part.names:
-                path = alias.name if alias.asname else alias.name.partition(".")[0]
-                found[alias.asname or path] = path
+                whole = alias.name if alias.asname else alias.name.partition(".")[0]
+                found[alias.asname or whole] = whole
         elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
             for alias in part.names:
                 found[alias.asname or alias.name] = f"{part.module}.{alias.name}"
-        elif isinstance(part, ASSIGNMENTS) and part.value is not None:
+        elif isinstance(part, Assignment) and part.value is not None:
             path = dotted(part.value, names | found)
             for target in targets_of(part):
                 if path and isinstance(target, ast.Name):
@@ -215,9 +227,9 @@ def paths_in(node: ast.AST, names: Names) -> Names:
     return found
 
 
-def own_names(node: ast.AST) -> set[str]:
-    """Names that are a function's, lambda's or comprehension's own."""
-    if isinstance(node, LOOPS):
+def local_names(node: Local) -> set[str]:
+    """Return the local names of a function, lambda or comprehension."""
+    if isinstance(node, Comprehension):
         places = [place for loop in node.generators for place in ast.walk(loop.target)]
         return {place.id for place in places if isinstance(place, ast.Name)}
     arguments = node.args
@@ -233,7 +245,7 @@ def own_names(node: ast.AST) -> set[str]:
     for part in inside(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             own.add(part.id)
-        elif isinstance(part, (*FUNCTIONS[:2], ast.ClassDef)) and part is not node:
+        elif isinstance(part, Definition) and part is not node:
             own.add(part.name)
         elif isinstance(part, ast.Global | ast.Nonlocal):
             elsewhere.update(part.names)
@@ -241,19 +253,18 @@ def own_names(node: ast.AST) -> set[str]:
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """`node` and what lies in it, down to functions, classes and comprehensions, not into them."""
+    """Yield `node` and its descendants, but nothing inside an inner function, class or
+    comprehension."""
     todo = deque([node])
     while todo:
         part = todo.popleft()
         yield part
-        if part is node or not isinstance(part, (*FUNCTIONS, *LOOPS, ast.ClassDef)):
+        if part is node or not isinstance(part, Local | ast.ClassDef):
             todo.extend(ast.iter_child_nodes(part))
 
 
-def blocks(statement: ast.AST) -> Iterator[ast.stmt]:
-    """The statements nested in an `if`, a loop, a `try`; those of functions and classes are not."""
-    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
-        return
+def blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """Yield the statements directly inside an `if`, a loop, a `with`, a `match` or a `try`."""
     for child in ast.iter_child_nodes(statement):
         if isinstance(child, ast.stmt):
             yield child
@@ -262,8 +273,8 @@ def blocks(statement: ast.AST) -> Iterator[ast.stmt]:
 
 
 def bound_by(statement: ast.stmt) -> set[str]:
-    """Names that a statement binds itself; those of its nested statements are left out."""
-    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+    """Return the names that a statement binds, without those of its nested statements."""
+    if isinstance(statement, Definition):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
@@ -277,8 +288,8 @@ def bound_by(statement: ast.stmt) -> set[str]:
 
 
 def changed_by(statement: ast.stmt) -> set[str]:
-    """Names whose attributes or items a statement sets: `ops.conv = ...`, `ops["conv"] = ...`."""
-    if not isinstance(statement, ASSIGNMENTS):
+    """Return the names whose attributes or items a statement sets, as `ops.conv = ...` does."""
+    if not isinstance(statement, Assignment):
         return set()
     return {
         place.value.id
@@ -287,10 +298,10 @@ def changed_by(statement: ast.stmt) -> set[str]:
     }
 
 
-def places_of(assignment: ast.AST) -> list[ast.AST]:
-    """Every expression on the left of an assignment, at any depth."""
+def places_of(assignment: Assignment) -> list[ast.AST]:
+    """Return every expression on the left of an assignment, at any depth."""
     return [place for target in targets_of(assignment) for place in ast.walk(target)]
 
 
-def targets_of(assignment: ast.AST) -> list[ast.expr]:
+def targets_of(assignment: Assignment) -> list[ast.expr]:
     return assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 # Bound here: student code may replace the functions in their module.
 from json import dumps as to_json
 from json import loads as from_json
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,11 +71,11 @@ def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> 
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
-    if kind is float:
+    if type(value) is float:
         return value if math.isfinite(value) else {"t": "float", "v": repr(value)}
-    if kind is list:
+    if type(value) is list:
         return [encode(item, buffers, other) for item in value]
-    if kind in (tuple, torch.Size, set, frozenset):
+    if kind in (tuple, torch.Size, set, frozenset) and isinstance(value, tuple | set | frozenset):
         name = "tuple" if kind is torch.Size else kind.__name__
         return {"t": name, "v": [encode(item, buffers, other) for item in value]}
     if isinstance(value, dict):
@@ -83,9 +84,9 @@ def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> 
             for key, item in value.items()
         ]
         return {"t": "dict", "v": pairs}
-    if kind is complex:
+    if type(value) is complex:
         return {"t": "complex", "v": [repr(value.real), repr(value.imag)]}
-    if kind in (bytes, bytearray):
+    if kind in (bytes, bytearray) and isinstance(value, bytes | bytearray):
         buffers.append(bytes(value))
         return {"t": "bytes"}
     if isinstance(value, slice):
@@ -117,7 +118,7 @@ def encode_tensor(value: torch.Tensor, buffers: Buffers) -> dict:
     plain = value.detach().cpu()
     flat = plain.contiguous().reshape(-1)
     buffers.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
-    node = {"t": "tensor", "dtype": name, "shape": list(plain.shape)}
+    node: dict[str, object] = {"t": "tensor", "dtype": name, "shape": list(plain.shape)}
     if value.requires_grad:
         node["grad"] = True
     if not plain.is_contiguous():
@@ -154,7 +155,8 @@ def decode(
     if not isinstance(node, dict):
         raise ProtocolError(f"no value: {type(node).__name__}")
     try:
-        kind, value = node.get("t"), node.get("v")
+        kind = node.get("t")
+        value: Any = node.get("v")  # JSON: what it is not fails below
         if kind in ("dict", "set", "frozenset"):
             keys[0] += len(value)
             if keys[0] > MAX_KEYS:
