@@ -1,8 +1,8 @@
-"""Settings of the whole process that student code may change, and how they are put back.
+"""Keep the process-wide settings of a student's code and those of the tests apart.
 
-In `dlcourse check` a student's file runs in the process of the tests. Each side keeps its own
-settings there, as it does in `dlcourse grade`, where they are two processes: a default dtype, a
-seed or a replaced function of torch that a file sets holds for the file, never for the tests.
+`dlcourse check` runs a student's file in the process of the tests. Each side has its own settings
+there, as it has in `dlcourse grade`, where they are two processes: a default dtype, a seed or a
+replaced torch function that the file sets never reaches the tests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import random
 import sys
 import types
 import warnings
+
+# Bound here, because `leave` runs while student code may have replaced them in `builtins`.
+from builtins import all, delattr, len, map, setattr, type, vars, zip  # noqa: UP029
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,14 +29,10 @@ import torch
 import torch.nn.functional as F
 import torch.testing._comparison
 
-__all__ = ["Separation", "fixed_settings", "seed_everything"]
+__all__ = ["Separation", "fixed_settings", "read_settings", "seed_everything"]
 
 MISSING = object()
-# Names that student code may replace in `builtins` while the code below puts them back.
-all, getattr, len, map, setattr, vars = (
-    builtins.all, builtins.getattr, builtins.len, builtins.map, builtins.setattr, builtins.vars,
-)  # fmt: skip
-
+# The modules and classes that tests use and in which student code may replace something.
 OWNERS: list[Any] = [
     builtins, json, math, operator, random, warnings, np, torch, torch.Tensor, torch.autograd,
     torch.linalg, torch.nn, torch.nn.Module, F, torch.nn.init, torch.testing,
@@ -63,7 +62,7 @@ def folder() -> str | None:
 
 
 def set_filters(filters: list) -> None:
-    # `resetwarnings` also tells the module that what it remembers is out of date.
+    # `resetwarnings` also makes the module forget what it has cached.
     warnings.resetwarnings()
     warnings.filters[:] = filters  # type: ignore[index]
 
@@ -77,7 +76,26 @@ def set_streams(streams: tuple) -> None:
     sys.stdin, sys.stderr, sys.argv = streams
 
 
-# How each setting is read, and how it is set to what was read.
+def torch_state() -> bytes:
+    return torch.default_generator.get_state().numpy().tobytes()
+
+
+def set_torch_state(state: bytes) -> None:
+    torch.default_generator.set_state(torch.from_numpy(np.frombuffer(state, np.uint8).copy()))
+
+
+def numpy_state() -> tuple:
+    state: Any = np.random.get_state()
+    name, keys, *others = state
+    return name, keys.tobytes(), *others
+
+
+def set_numpy_state(state: tuple) -> None:
+    name, keys, *others = state
+    np.random.set_state((name, np.frombuffer(keys, np.uint32), *others))
+
+
+# How to read each setting, and how to set it. Values can be compared.
 SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
@@ -115,13 +133,11 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "folder": (folder, os.chdir),
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "streams": (lambda: (sys.stdin, sys.stderr, sys.argv), set_streams),
-}
-# They are set without being compared: comparing costs more, or calls what is compared.
-RANDOM: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
-    "torch's generator": (torch.get_rng_state, torch.set_rng_state),
+    "torch's generator": (torch_state, set_torch_state),
+    "numpy's generator": (numpy_state, set_numpy_state),
     "random": (random.getstate, random.setstate),
-    "numpy's generator": (np.random.get_state, np.random.set_state),
 }
+# What tests run under, in `check` and in `grade`.
 FIXED: Settings = {
     "grad mode": True,
     "default dtype": torch.float32,
@@ -135,16 +151,14 @@ FIXED: Settings = {
 
 
 def read_settings() -> Settings:
-    return {name: get() for name, (get, _) in (SETTINGS | RANDOM).items()}
+    return {name: get() for name, (get, _) in SETTINGS.items()}
 
 
 def apply_settings(wanted: Settings, current: Settings) -> None:
-    """Set what differs between the two. What the system refuses stays as it is."""
+    """Set the settings that differ. One that the system refuses keeps its value."""
     for name, value in wanted.items():
-        with contextlib.suppress(Exception):
-            if name in RANDOM:
-                RANDOM[name][1](value)
-            elif current[name] != value:
+        if current[name] != value:
+            with contextlib.suppress(Exception):
                 SETTINGS[name][1](value)
 
 
@@ -157,7 +171,7 @@ def seed_everything(seed: int = 0) -> None:
 
 @contextlib.contextmanager
 def fixed_settings() -> Iterator[None]:
-    """Run tests under the same settings everywhere; those of before come back at the end."""
+    """Use the same settings everywhere while tests run, and restore the earlier ones at the end."""
     before = read_settings()
     apply_settings(FIXED, before)
     try:
@@ -166,80 +180,58 @@ def fixed_settings() -> Iterator[None]:
         apply_settings(before, read_settings())
 
 
-class Namespace:
-    """The names of a module or a class, and what student code has replaced in it."""
-
-    def __init__(self, owner: Any) -> None:
-        self.owner = owner
-        self.names: Settings = {}
-        self.values: list[Any] = []
-
-    def changed(self) -> bool:
-        now = vars(self.owner)
-        return len(now) != len(self.values) or not all(map(operator.is_, now.values(), self.values))
-
-    def remember(self) -> None:
-        if self.changed():
-            self.names = dict(vars(self.owner))
-            self.values = list(self.names.values())
-
-    def take_back(self) -> Settings:
-        """Undo what was replaced, added or deleted; return it, for `apply_patches`."""
-        if not self.changed():
-            return {}
-        now = dict(vars(self.owner))
-        patches = {
-            name: value
-            for name, value in now.items()
-            if self.names.get(name, MISSING) is not value
-            # An import adds its module to the package: that is no patch.
-            and not (name not in self.names and type(value) is types.ModuleType)
-        }
-        patches |= {name: MISSING for name in self.names if name not in now}
-        apply_patches(self.owner, {name: self.names.get(name, MISSING) for name in patches})
-        self.remember()
-        return patches
+def replaced_names(owner: Any, before: Settings) -> Settings:
+    """Return what student code has set in `owner` since `before`; MISSING for a deleted name."""
+    now = vars(owner)
+    if len(now) == len(before) and all(map(operator.is_, now.values(), before.values())):
+        return {}
+    replaced = {
+        name: value
+        for name, value in now.items()
+        if before.get(name, MISSING) is not value
+        # An import adds its module to the package, which replaces nothing.
+        and not (name not in before and type(value) is types.ModuleType)
+    }
+    return replaced | {name: MISSING for name in before if name not in now}
 
 
-def apply_patches(owner: Any, patches: Settings) -> None:
-    for name, value in patches.items():
-        if value is MISSING:
-            with contextlib.suppress(AttributeError):
-                delattr(owner, name)
-        else:
+def set_names(owner: Any, values: Settings) -> None:
+    for name, value in values.items():
+        if value is not MISSING:
             setattr(owner, name, value)
+        elif name in vars(owner):
+            delattr(owner, name)
 
 
 class Separation:
-    """Keeps the settings of the tests and those of student code apart in one process.
+    """Switches one process between the settings of the tests and those of student code.
 
-    argv: what student code finds as `sys.argv`.
+    argv: the `sys.argv` of student code.
     """
 
     def __init__(self, argv: list[str]) -> None:
-        self.namespaces = [Namespace(owner) for owner in OWNERS]
-        self.patches: list[Settings] = [{} for _ in OWNERS]
         self.theirs: Settings = {**FIXED, "streams": (sys.stdin, sys.stderr, argv)}
-        self.ours: Settings = {}
+        self.replaced: list[Settings] = [{} for _ in OWNERS]
 
     def enter(self) -> None:
         """Give the process the settings of student code."""
         self.ours = read_settings()
         apply_settings(self.theirs, self.ours)
-        for namespace, patches in zip(self.namespaces, self.patches, strict=True):
-            namespace.remember()
-            if patches:
-                apply_patches(namespace.owner, patches)
+        self.names = [dict(vars(owner)) for owner in OWNERS]
+        for owner, replaced in zip(OWNERS, self.replaced, strict=True):
+            set_names(owner, replaced)
 
     def leave(self) -> None:
         """Give the process the settings of the tests."""
-        self.patches = [namespace.take_back() for namespace in self.namespaces]
+        self.replaced = [*map(replaced_names, OWNERS, self.names)]
+        for owner, replaced, names in zip(OWNERS, self.replaced, self.names, strict=True):
+            set_names(owner, {name: names.get(name, MISSING) for name in replaced})
         self.theirs = read_settings()
         apply_settings(self.ours, self.theirs)
 
     @contextlib.contextmanager
     def student(self) -> Iterator[None]:
-        """Within, student code runs."""
+        """Within this block, student code runs."""
         self.enter()
         try:
             yield
@@ -248,7 +240,7 @@ class Separation:
 
     @contextlib.contextmanager
     def tests(self) -> Iterator[None]:
-        """Within `student`, a function of the test runs."""
+        """Within this block inside `student`, a function of the tests runs."""
         self.leave()
         try:
             yield
