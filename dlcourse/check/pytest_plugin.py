@@ -1,4 +1,4 @@
-"""A lab's tests as pytest collects them once, run for one student or for many.
+"""Let pytest collect a lab's tests once, and run them for one student or for many.
 
 Nothing here knows where student code runs: a test asks its `student`, which has a channel.
 """
@@ -10,10 +10,11 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch.testing._comparison
 
 from dlcourse.check.explain import explain_assertion
 from dlcourse.check.points import PartialCredit, Points
@@ -25,14 +26,14 @@ from dlcourse.errors import GradingError, UnknownNameError
 
 __all__ = ["TestSession", "run_session"]
 
-# Failures that a failed task before may explain; a crash or a time limit speaks for itself.
+# Outcomes that a failed earlier task may explain. A crash or a time limit has its own cause.
 EXCUSED = {"wrong answer", "exception", "partial", "missing", "not reached"}
 
 
 class TestSession:
-    """A pytest plugin: the `student` fixture, the order of the tests, what each came to.
+    """A pytest plugin: the `student` fixture, the order of the tests, and their records.
 
-    work: called once, with this session, when the tests are collected.
+    work: called once with this session, after the tests are collected.
     """
 
     __test__ = False
@@ -43,10 +44,9 @@ class TestSession:
         self.tests, self.work, self.task = tests, work, task
         self.items: list[pytest.Function] = []
         self.error: BaseException | None = None
-        self.open_student: Callable[[pytest.Function], Student] | None = None
         self.unwritten: dict[str, str] = {}
         self.student_now: Student | None = None
-        self.compared: tuple | None = None
+        self.compared: tuple[str, object, object] | None = None
         self.failure: pytest.ExceptionInfo | None = None
 
     @pytest.fixture
@@ -55,25 +55,25 @@ class TestSession:
         return self.student_now
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        # pytest's own explanation compares what student code made character by character.
+        # pytest's own explanation would compare a student's values character by character.
         own = config.pluginmanager.get_plugin("assertion")
         config.hook.pytest_assertrepr_compare._remove_plugin(own)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
-        items[:] = [item for item in items if isinstance(worth(item), Points)]
+        items[:] = [item for item in items if hasattr(getattr(item, "function", None), "points")]
         tasks = list(dict.fromkeys(worth(item).task for item in items))
         if self.task is not None:
             if self.task not in tasks:
                 self.error = UnknownNameError("task", self.task, tasks)
             items[:] = [item for item in items if worth(item).task == self.task]
-        # Hidden tests last: what student code remembers of them reaches no output that is shown.
+        # Hidden tests run last: what student code remembers of them then reaches no visible output.
         items.sort(key=lambda item: worth(item).hidden)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self.items = session.items
+        self.items = [item for item in session.items if isinstance(item, pytest.Function)]
         forget(self.tests)
         if self.items and not session.testsfailed and not self.error:
-            # pytest would take an exception here for an error of its own.
+            # pytest would report an exception here as its own internal error.
             try:
                 self.work(self)
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (raised again below)
@@ -90,7 +90,7 @@ class TestSession:
         return (yield)
 
     def rules(self, functions: dict[str, list[str]]) -> dict[str, tuple]:
-        """By task that bans names: the functions that hold it, and these names."""
+        """Return, for each task that forbids names, its functions and these names."""
         forbidden: dict[str, list[str]] = {}
         for item in self.items:
             forbidden.setdefault(worth(item).task, []).extend(worth(item).forbidden)
@@ -104,10 +104,11 @@ class TestSession:
         unwritten: dict[str, str],
         violations: dict[str, tuple[str, str]],
     ) -> list[TestRecord]:
-        """Run every test against the students that `open_student` opens; one record a function.
+        """Run every test and return one record for each test function.
 
-        unwritten: the tasks whose stub stands in the file, and the name each asks for; that says
-        more than a test that failed. violations: the tasks that use what they ban, and where.
+        open_student: returns the student for a test. unwritten: the tasks whose stub is still in
+        the file, with the name that each asks for. violations: the tasks that use a forbidden
+        name, with the message and the line.
         """
         self.open_student, self.unwritten = open_student, unwritten
         cases: dict[str, list[TestRecord]] = {}
@@ -118,39 +119,30 @@ class TestSession:
         return tests
 
     def could_not(self, error: Exception) -> list[TestRecord]:
-        """The records of a file over which the grader itself failed."""
+        """Return the records of a file on which the grader itself failed with `error`."""
         reason = f"the grader itself failed: {type(error).__name__}: {clean_text(error, 300)}"
-        tests = {}
-        for item in self.items:
-            marked = worth(item)
-            tests[item.originalname] = TestRecord(
-                marked.task, item.originalname, 0.0, marked.points, COULD_NOT, reason,
-                hint=marked.hint, hidden=marked.hidden, needs=marked.needs,
-            )  # fmt: skip
+        tests = {item.originalname: record_of(item, COULD_NOT) for item in self.items}
+        for test in tests.values():
+            test.score, test.reason = 0.0, reason
         return list(tests.values())
 
     def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
         self.student_now = self.compared = self.failure = None
         seed_everything()
-        start = time.perf_counter()
+        test, start = record_of(item, "passed"), time.perf_counter()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-        marked = worth(item)
-        test = TestRecord(
-            marked.task, item.originalname, marked.points, marked.points, "passed",
-            hint=marked.hint, hidden=marked.hidden, needs=marked.needs,
-            seconds=time.perf_counter() - start,
-        )  # fmt: skip
+        test.seconds = time.perf_counter() - start
         if self.student_now is not None:
             test.printed = self.student_now._printed
         if self.failure is not None:
-            self.judge(test, item)
+            self.judge(test, item, self.failure)
             self.failure = None
         return test
 
-    def judge(self, test: TestRecord, item: pytest.Function) -> None:
-        """Fill in why `test` did not pass."""
-        error, traceback = self.failure.value, self.failure.tb
-        test.score, test.where = 0.0, statement(self.failure, item.path)
+    def judge(self, test: TestRecord, item: pytest.Function, failure: pytest.ExceptionInfo) -> None:
+        """Write into `test` why it did not pass."""
+        error = failure.value
+        test.score, test.where = 0.0, statement(failure, item.path)
         if isinstance(error, StudentError):
             test.outcome, test.reason, test.traceback = error.kind, error.text, error.traceback
             if error.kind in ("import failure", "missing"):
@@ -171,12 +163,15 @@ class TestSession:
             )
         else:
             test.outcome = "wrong answer"
-            test.reason = explain_assertion(error, traceback, self.compared)
+            test.reason = explain_assertion(error, failure.tb, self.compared)
 
     def judge_stub(self, test: TestRecord, task: str | None) -> None:
-        """A test met the stub of `task`, if there is one: its words come from the file, for what
-        student code says could be what a hidden test gave it."""
-        if task not in self.unwritten:
+        """Judge a test that met the stub of `task`, if the file has one.
+
+        The reason comes from the text of the file: the words of the exception could carry the
+        input of a hidden test.
+        """
+        if task is None or task not in self.unwritten:
             test.outcome = "exception"
             return
         test.outcome = "not written" if task == test.task else "not reached"
@@ -187,20 +182,32 @@ def stub_text(task: str, unwritten: dict[str, str]) -> str:
     return f"task {task}: {unwritten[task]} is not written yet"
 
 
-def worth(item: pytest.Item) -> Points | None:
-    return getattr(getattr(item, "function", None), "points", None)
+def worth(item: pytest.Item) -> Points:
+    """Return what the decorator `points` stored on a collected test."""
+    return item.function.points  # type: ignore[attr-defined]  # only functions with it are kept
+
+
+def record_of(item: pytest.Function, outcome: str) -> TestRecord:
+    """Return a record of `item` with all its points."""
+    marked = worth(item)
+    return TestRecord(
+        marked.task, item.originalname, marked.points, marked.points, outcome,
+        hint=marked.hint, hidden=marked.hidden, needs=marked.needs,
+    )  # fmt: skip
 
 
 def statement(failure: pytest.ExceptionInfo, path: Path) -> str:
-    """The test's own statement that failed, on one line; not one of a helper's that hides itself
-    (`__tracebackhide__ = True`)."""
+    """Return the statement of the test that failed, on one line.
+
+    Statements of helpers that set `__tracebackhide__ = True` are skipped.
+    """
     own = [entry for entry in failure.traceback if str(entry.path) == str(path)]
     entries = [entry for entry in own if not entry.ishidden(failure)] or own
     return clean_text(" ".join(str(entries[-1].statement).split()), 160) if entries else ""
 
 
 def merge(cases: list[TestRecord]) -> TestRecord:
-    """The cases of one test function as one record; the first that did not pass speaks."""
+    """Make one record of a test function's cases; the first failed case gives the reason."""
     merged = next((case for case in cases if not case.passed), cases[0])
     merged.score = round(sum(case.score for case in cases) / len(cases), 6)
     merged.seconds = sum(case.seconds for case in cases)
@@ -213,8 +220,8 @@ def merge(cases: list[TestRecord]) -> TestRecord:
 def settle(
     tests: list[TestRecord], unwritten: dict[str, str], violations: dict[str, tuple[str, str]]
 ) -> None:
-    """What tests say together: a stub or an violation voids its task, a failed task excuses those
-    that need it."""
+    """Apply what concerns several tests: a stub or a violation costs its whole task, and a failed
+    task excuses the tasks that need it."""
     for test in tests:
         if test.task in violations and test.outcome not in (
             COULD_NOT, "import failure", "not written",
@@ -241,27 +248,9 @@ def settle(
 
 
 def forget(tests: Path) -> None:
-    """Have the next session import `tests` anew, not be given this one's module."""
+    """Make the next session import the file `tests` again."""
     for name in [name for name in sys.modules if name.rpartition(".")[2] == tests.stem]:
         del sys.modules[name]
-
-
-@contextlib.contextmanager
-def no_distributed_tensors() -> Iterator[None]:
-    """Keep `assert_close` from importing torch.distributed.tensor, which takes half a second.
-
-    It asks whether a value is a DTensor, and no lab makes one.
-    """
-    import torch.testing._comparison as comparison
-
-    before = getattr(comparison, "_HAS_DTENSOR", None)
-    if before is not None:
-        comparison._HAS_DTENSOR = False
-    try:
-        yield
-    finally:
-        if before is not None:
-            comparison._HAS_DTENSOR = before
 
 
 def run_session(
@@ -269,15 +258,15 @@ def run_session(
 ) -> None:
     """Collect the file `tests` of the course at `root` and call `work` with the session.
 
-    Raises GradingError where the tests cannot be collected, UnknownNameError for a `task` that
-    they do not have, and whatever `work` raises.
+    Raises GradingError if the tests cannot be collected, UnknownNameError if they have no `task`
+    of that name, and whatever `work` raises.
     """
     if not tests.is_file():
-        raise GradingError(f"no tests {tests}; `dlcourse labs` lists what there is")
+        raise GradingError(f"no tests {tests}; `dlcourse labs` lists the labs")
     said, stdout = io.StringIO(), sys.stdout
 
     def aloud(session: TestSession) -> None:
-        # Only pytest's own words are held back, also where the work never ends.
+        # Only pytest's own output is held back, also while a grading worker serves.
         with contextlib.redirect_stdout(stdout):
             work(session)
 
@@ -288,14 +277,17 @@ def run_session(
         *("-c", os.devnull, "--noconftest", "--import-mode=importlib", "--capture=no"),
         *("--tb=native", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
     ]
-    autoload = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        with contextlib.redirect_stdout(said), fixed_settings(), no_distributed_tensors():
+        with (
+            contextlib.redirect_stdout(said),
+            fixed_settings(),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            # No lab makes a DTensor; to ask for one, `assert_close` would import for 0.5 s.
+            patch.setattr(torch.testing._comparison, "_HAS_DTENSOR", False, raising=False)
             pytest.main(arguments, plugins=[session])
     finally:
-        if autoload is None:
-            del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
         forget(tests)
     if session.error is not None:
         raise session.error

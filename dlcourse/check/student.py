@@ -1,8 +1,8 @@
-"""The test's side of a student: `student.conv2d(x, w)` runs there and returns a plain tensor here.
+"""What a test sees of a student: `student.conv2d(x, w)` calls student code, wherever it runs.
 
-The same in both places: what a test can do in `dlcourse check` is what it can do across the
-sandbox's boundary. Arguments cross as copies; a function of the test's is called back; a function
-or class of torch's crosses by name; objects that are no plain data stay there, behind a Handle.
+A test can do the same in `dlcourse check` as across the boundary of the sandbox. Arguments cross as
+copies, a function of the test is called back, and a function or class of torch crosses by name. An
+object that is not plain data stays on the student's side, and the test gets a Handle of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dlcourse.check.process_state import Separation
 from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
@@ -27,16 +27,22 @@ KINDS = {
     "not written", "output", "refused", "time",
 }  # fmt: skip
 
-# A call in process has no time limit: after this long the student is told what can be done, ...
+# In `check` a call has no time limit: after this time a message says that Ctrl-C stops it.
 SLOW_S = 10.0
-# ... and a Ctrl-C stops one test, unless a second follows within this time.
+# Ctrl-C stops one test; a second one within this time stops all.
 AGAIN_S = 1.0
 
-CallBack = Callable[[int, dict, Buffers], tuple[dict, Buffers]]
+# A message or an answer as JSON, with its tensors' bytes.
+Answer = tuple[dict, Buffers]
+CallBack = Callable[[int, dict, Buffers], Answer]
 
 
 class StudentError(Exception):
-    """Student code did not answer. `kind` is one of KINDS, `traceback` its own frames or ""."""
+    """Student code did not answer.
+
+    kind: one of KINDS. traceback: the frames of the student's file, or "". task: the task of the
+    stub that raised, if it was one.
+    """
 
     def __init__(self, kind: str, text: str, traceback: str = "", task: str | None = None) -> None:
         super().__init__(text)
@@ -44,25 +50,24 @@ class StudentError(Exception):
 
 
 class Channel(Protocol):
-    """Takes a request to student code, and brings its answer."""
+    """Sends a request to student code and returns the answer."""
 
-    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> tuple: ...
+    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> Answer: ...
 
 
 class InProcessChannel:
     """The channel to student code in this same process.
 
-    path: the student's file; name: the module's name; shown: what messages call the file.
+    path: the student's file. name: the module's name. shown: the file's name in messages.
     """
 
     def __init__(self, path: Path, name: str, shown: str | None = None) -> None:
         source = read_source(path.read_bytes(), path.name)
         self.host = StudentHost(source, shown or str(path), name, self.call_back)
         self.separation = Separation([self.host.filename])
-        self.current: CallBack | None = None
         self.interrupted = -AGAIN_S
 
-    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> tuple:
+    def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> Answer:
         self.current = call_back
         start = time.monotonic()
         told = threading.Timer(SLOW_S, tell_slow, [message["do"] == "load"])
@@ -81,7 +86,7 @@ class InProcessChannel:
         finally:
             told.cancel()
 
-    def call_back(self, number: int, message: dict, buffers: Buffers) -> tuple:
+    def call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
         with self.separation.tests():
             return self.current(number, message, buffers)
 
@@ -92,10 +97,7 @@ def tell_slow(loading: bool) -> None:
         if loading
         else f"your code has been running for {SLOW_S:.0f} s"
     )
-    print(
-        f"{what}; Ctrl-C stops it and goes on with the next test",
-        file=sys.stderr,
-    )
+    print(f"{what}; Ctrl-C stops it and goes on with the next test", file=sys.stderr)
 
 
 class Student:
@@ -107,24 +109,24 @@ class Student:
         self._printed = ""
         self._asked = False
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._ask("get", args=(name,))
 
-    def probe(self, name: str, *args: object, **kwargs: object) -> object:
+    def probe(self, name: str, *args: object, **kwargs: object) -> Any:
         """Run the probe called `name` (see `dlcourse.check.probes`) next to student code."""
         return self._ask("probe", args=args, kwargs=kwargs, name=name)
 
     def _violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
-        """By task, what its answer uses against `rules` and where; see `forbidden.violations`.
+        """Return for each task its forbidden use and the line; see `forbidden.violations`.
 
-        To be asked before anything else. A file that cannot be read breaks every rule.
+        Call it before student code runs. A file that cannot be read violates every rule.
         """
         if not rules:
             return {}
         try:
-            found = self._ask("read", args=(rules,))
+            found: Any = self._ask("read", args=(rules,))  # no student code has run yet
             return {
                 task: (clean_text(text, 500), f"line {int(line)}")
                 for task, (text, line) in found.items()
@@ -138,8 +140,8 @@ class Student:
         self,
         what: str,
         of: int | None = None,
-        args: tuple = (),
-        kwargs: dict | None = None,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
         **more: str,
     ) -> object:
         self._asked = True
@@ -161,7 +163,7 @@ class Student:
             raise StudentError("malformed reply", f"the answer is no plain data: {error}") from None
 
     def _give(self, value: object) -> dict:
-        """What crosses for a value that is no plain data: a handle, a name, or a way back."""
+        """Return the node of a value that is not plain data: a handle, a name or a callback."""
         if isinstance(value, Handle):
             return {"t": "handle", "v": object.__getattribute__(value, "_number")}
         if callable(value):
@@ -177,40 +179,45 @@ class Student:
             return Handle(self, node["v"])
         raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
 
-    def _call_back(self, number: int, message: dict, buffers: Buffers) -> tuple:
-        """Call a function that the test passed, with what student code gives it."""
+    def _call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
+        """Call the test's function of that `number` with the student's arguments."""
         if type(number) is not int or not 0 <= number < len(self._functions):
             raise ProtocolError("a call to a function that was not passed")
         args = decode(message.get("args"), buffers, self._take)
         kwargs = decode(message.get("kwargs"), buffers, self._take)
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise ProtocolError("a call without a list of arguments")
         replies = Buffers()
         try:
             value = self._functions[number](*args, **kwargs)
             return {"value": encode(value, replies, self._give)}, replies
         except StudentError:
             raise
-        except Exception as error:  # noqa: BLE001 (the test's function, given a student's values)
+        except Exception as error:  # noqa: BLE001 (a student's values may break the function)
             return {"error": f"{type(error).__name__}: {clean_text(error, 200)}"}, Buffers()
 
 
 class Handle:
-    """An object of the student's that stays there: attributes, calls, len, items, iteration."""
+    """An object on the student's side: it gives attributes, calls, len, items and iteration."""
 
     def __init__(self, student: Student, number: int) -> None:
         self._student, self._number = student, number
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._student._ask("get", self._number, (name,))
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         return self._student._ask("call", self._number, args, kwargs)
 
     def __len__(self) -> int:
-        return self._student._ask("len", self._number)
+        length = self._student._ask("len", self._number)
+        if not isinstance(length, int):
+            raise StudentError("malformed reply", "the length is not a number")
+        return length
 
-    def __getitem__(self, index: object) -> object:
+    def __getitem__(self, index: object) -> Any:
         return self._student._ask("item", self._number, (index,))
 
     def __iter__(self) -> Iterator:
@@ -224,7 +231,7 @@ class Handle:
 
 
 def public_name(value: Callable) -> tuple[str, str] | None:
-    """Module and name under which torch or the standard library has `value`; None for others."""
+    """Return the module and name of a function of torch or the standard library, else None."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if (
         not module
@@ -232,21 +239,22 @@ def public_name(value: Callable) -> tuple[str, str] | None:
         or module.split(".")[0] not in ("torch", "builtins", "math", "_operator")
     ):
         return None
-    found = importlib.import_module(module)
+    found: object = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     return (module, name) if found is value else None
 
 
 def read_error(error: object, what: str, name: object) -> StudentError:
-    """The StudentError that an answer to the request `what` announces.
+    """Return the StudentError that an answer to the request `what` reports.
 
-    What it says is a claim, and only shown: of a hidden test not even that. So the kinds whose
-    words are always shown are taken where they cannot tell of a test: "import failure" while
-    loading, "missing" for the `name` asked of the module, in words of our own.
+    Student code can forge it, and its text is only shown, for a hidden test not at all. The text of
+    two kinds is always shown, so they are accepted only where the text cannot describe a hidden
+    input: "import failure" while the file loads, and "missing" for the `name` that was requested,
+    with a text made here.
     """
     kind = error.get("kind") if isinstance(error, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(error, dict) or not isinstance(kind, str) or kind not in KINDS:
         return StudentError("malformed reply", "the answer is neither a value nor an error")
     text, task = clean_text(error.get("text", ""), 500), error.get("task")
     if kind == "missing" and what == "get" and isinstance(name, str):

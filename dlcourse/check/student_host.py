@@ -1,7 +1,7 @@
-"""Beside student code: load it, do what a test asks of it, answer with data.
+"""The host of student code: it loads the file, does what a test asks, and answers with data.
 
-It runs in the test's own process for `dlcourse check`, in the sandbox for `dlcourse grade`. It
-knows no test and no expected value.
+`dlcourse check` runs it in the process of the tests, `dlcourse grade` in the sandbox. It knows no
+test and no expected value.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from typing import Any
 
 from dlcourse.check.forbidden import violations
 from dlcourse.check.no_processes import ProcessRefusedError, refuse_processes
@@ -39,7 +40,7 @@ class OutputLimitError(Exception):
 
 
 class Printed(io.TextIOBase):
-    """What student code prints: kept up to 2,000 characters, refused beyond MAX_PRINTED."""
+    """A standard output that keeps 2,000 characters and refuses more than MAX_PRINTED."""
 
     encoding = "utf-8"
 
@@ -50,7 +51,7 @@ class Printed(io.TextIOBase):
         return True
 
     def reconfigure(self, **settings: object) -> None:
-        """Every character can be printed here: a file that asks for UTF-8 has it."""
+        """Accept and ignore the settings: every character can be printed here already."""
 
     def write(self, text: str) -> int:
         self.count += len(text)
@@ -64,17 +65,19 @@ class Printed(io.TextIOBase):
 class NoInput(io.TextIOBase):
     """A standard input that says why there is none."""
 
-    def readline(self, size: int = -1) -> str:
+    def read(self, size: int | None = -1) -> str:
         raise EOFError("nobody types while a lab is checked; take values from the arguments")
 
-    read = readline
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]  # IOBase's gives bytes
+        return self.read()
 
 
 class StudentHost:
-    """Holds one student's module, and those of its objects that are no plain data.
+    """Holds one student's module, and its objects that are not plain data.
 
-    source: the file's bytes; filename: what tracebacks call it; name: the module's name.
-    call_back: takes (number, message, buffers) to a function of the test's and brings its answer.
+    source: the file's bytes. filename: the name of the file in tracebacks. name: the module's name.
+    call_back: gets (number, message, buffers), calls the test's function of that number and returns
+        its answer.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class StudentHost:
         self.printed = Printed()
 
     def answer(self, message: dict, buffers: Buffers) -> Answer:
-        """Do what `message` asks; the answer holds "value" or "error", never raises for either."""
+        """Do what `message` asks. The answer holds "value" or "error"; only Ctrl-C raises."""
         self.printed = Printed()
         replies = Buffers()
         stdin, sys.stdin = sys.stdin, NoInput()
@@ -114,25 +117,22 @@ class StudentHost:
     def do(self, message: dict, buffers: Buffers) -> object:
         what = message["do"]
         if what == "read":
-            # Asked first, while no student code has run here that could change the answer.
-            return violations(self.source, decode(message["args"], buffers, self.find)[0])
+            # Tests ask this first, before student code could change the answer.
+            return violations(self.source, self.arguments(message, buffers)[0][0])
         if self.module is None:
             self.load()
         if what == "load":
             return None
-        target = self.module if message.get("of") is None else self.objects[message["of"]]
-        args = decode(message.get("args", []), buffers, self.find, strided=True)
-        kwargs = decode(
-            message.get("kwargs", {"t": "dict", "v": []}), buffers, self.find, strided=True
-        )
+        target: Any = self.module if message.get("of") is None else self.objects[message["of"]]
+        args, kwargs = self.arguments(message, buffers)
         if what == "get":
-            value = getattr(target, *args)
+            value = getattr(target, args[0])
         elif what == "call":
             value = target(*args, **kwargs)
         elif what == "len":
             value = len(target)
         elif what == "item":
-            value = operator.getitem(target, *args)
+            value = operator.getitem(target, args[0])
         elif what == "list":
             value = iter(target)
         elif what == "probe":
@@ -141,13 +141,20 @@ class StudentHost:
             raise ProtocolError(f"no such request: {what}")
         return as_list(value)
 
+    def arguments(self, message: dict, buffers: Buffers) -> tuple[list[Any], dict[str, Any]]:
+        args = decode(message["args"], buffers, self.find, strided=True)
+        kwargs = decode(message["kwargs"], buffers, self.find, strided=True)
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise ProtocolError("a request without a list of arguments")
+        return args, kwargs
+
     def load(self) -> None:
-        # The same random numbers in check and in grade: both give the same verdict.
+        # A file that draws numbers at its top gets the same ones in `check` and in `grade`.
         seed_everything()
         module = types.ModuleType(self.name)
         module.__file__ = self.filename
         lines = self.source.decode("utf-8", "replace").splitlines(keepends=True)
-        # Tracebacks quote the source from here: in the sandbox there is no file to read.
+        # Tracebacks quote the source from here, because the sandbox has no file to read.
         linecache.cache[self.filename] = (len(self.source), None, lines, self.filename)
         sys.modules[self.name] = module
         try:
@@ -156,11 +163,11 @@ class StudentHost:
             raise
         except BaseException as error:
             sys.modules.pop(self.name, None)
-            raise LoadError from error
+            raise LoadError(error) from error
         self.module = module
 
     def hold(self, value: object) -> dict:
-        """Keep an object that is no plain data; what crosses is its number."""
+        """Keep an object that is not plain data, and return a node with its number."""
         number = self.numbers.get(id(value))
         if number is None:
             if len(self.objects) >= MAX_ITEMS:
@@ -170,7 +177,7 @@ class StudentHost:
         return {"t": "handle", "v": number}
 
     def find(self, node: dict) -> object:
-        """The value of a node that only this side knows."""
+        """Return the value of a node that only this side can decode."""
         if node.get("t") == "handle":
             return self.objects[node["v"]]
         if node.get("t") == "name":
@@ -183,7 +190,7 @@ class StudentHost:
         raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
 
     def stand_in(self, number: int) -> Callable:
-        """A function that has the test's function of that `number` called, with plain data."""
+        """Return a function that calls the test's function of that `number`."""
 
         def call(*args: object, **kwargs: object) -> object:
             buffers = Buffers()
@@ -199,10 +206,10 @@ class StudentHost:
         return call
 
     def explain(self, error: BaseException) -> dict:
-        """An exception as data: its kind, one line, and the frames of the student's own file."""
+        """Describe an exception: its kind, one line, and the frames of the student's file."""
         loading = isinstance(error, LoadError)
-        if loading:
-            error = error.__cause__
+        if isinstance(error, LoadError):
+            error = error.cause
         text = describe(error)
         kind = "import failure" if loading else "exception"
         match = NOT_WRITTEN.match(str(error)) if type(error) is NotImplementedError else None
@@ -223,9 +230,8 @@ class StudentHost:
             what = error.msg if isinstance(error, SyntaxError) else clean_text(error, 300)
             text = f"{self.filename} does not load: {type(error).__name__}{at}: {what}"
             if isinstance(error, SystemExit):
-                text = (
-                    f"{self.filename} does not load: your code called sys.exit() while loading{at}"
-                )
+                said = "your code called sys.exit() while loading"
+                text = f"{self.filename} does not load: {said}{at}"
         shown = "".join(
             f"{self.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}\n"
             for frame in frames
@@ -239,11 +245,14 @@ class StudentHost:
 
 
 class LoadError(Exception):
-    """The student's file does not load; the cause says why."""
+    """The student's file does not load, because of `cause`."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
 
 
 def as_list(value: object) -> object:
-    """Iterators and dictionary views as lists, so that they can cross."""
+    """Turn iterators and dictionary views into lists, which can cross to the test."""
     if isinstance(value, (Iterator, KeysView, ValuesView, ItemsView)):
         items = list(itertools.islice(value, MAX_ITEMS + 1))
         if len(items) > MAX_ITEMS:
@@ -256,12 +265,12 @@ def refusal(error: PermissionError, text: str) -> str:
     if isinstance(error, ProcessRefusedError):
         return str(error)
     if error.errno == errno.EPERM:
-        return f"{text}; while a lab is graded there is no network and no other process"
+        return f"{text}; while a lab is graded, your code has no network and no other processes"
     return text
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: what it says`, also where saying it fails."""
+    """Return "ValueError: its message", or the type alone if the message cannot be read."""
     if isinstance(error, SystemExit):
         return "your code called sys.exit()"
     try:

@@ -37,20 +37,31 @@ BESIDE = (
     "datasets/README.md",
 )
 
-# What only an instructor or a lecturer runs. Its commands say so in the student bundle.
+UNUSED_MODELS = (
+    "alexnet", "cifar_resnet", "dcgan", "denoising_autoencoder", "feedforward_lm", "gan", "glo",
+    "googlenet", "logistic_regression", "pca", "perceptron", "resnet", "seq2seq",
+    "text_classifier", "vgg",
+)  # fmt: skip
+# What only an instructor or a lecturer runs, and what no lab uses. Its commands, and
+# `models.build`, say so in the student bundle.
 INSTRUCTORS_ONLY = (
     "dlcourse/compare/*",
+    "dlcourse/data/augment.py",
     "dlcourse/data/importer.py",
     "dlcourse/data/synthetic/gallery.py",
     "dlcourse/executors.py",
     "dlcourse/grade/*",
     "dlcourse/init.py",
     "dlcourse/instructor.py",
-    "dlcourse/journal.py",
+    *(f"dlcourse/models/{name}.py" for name in UNUSED_MODELS),
     "dlcourse/page*",
     "dlcourse/recipes/*",
     "dlcourse/train/batch_norm.py",
+    "dlcourse/train/checkpoint.py",
     "dlcourse/train/gan.py",
+    "dlcourse/train/loggers.py",
+    "dlcourse/train/lr_range.py",
+    "dlcourse/train/reconstruction.py",
 )
 
 SETUP = """#!/usr/bin/env bash

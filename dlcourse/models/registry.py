@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,13 @@ class Entry:
         module, name = self.model.split(".")
         found: Callable[..., nn.Module] = getattr(import_module(f"dlcourse.models.{module}"), name)
         return found
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this copy of the package has the model's module; the student bundle lacks some."""
+        if not isinstance(self.model, str):
+            return True
+        return Path(__file__).with_name(f"{self.model.split('.')[0]}.py").is_file()
 
     @property
     def builder(self) -> Callable[..., nn.Module]:
@@ -159,6 +167,9 @@ MODELS: dict[str, Entry] = {
     "dcgan_32": dcgan(settings={"image_size": 32, "channels": 3}),
     "glo": Entry("glo.GLO", "generator", "Bojanowski, Joulin, Lopez-Paz & Szlam", 2017),
 }  # fmt: skip
+LEFT_OUT = [name for name, entry in MODELS.items() if not entry.is_here]
+for _name in LEFT_OUT:
+    del MODELS[_name]
 
 
 def build(name: str, **settings: Any) -> nn.Module:
@@ -166,6 +177,8 @@ def build(name: str, **settings: Any) -> nn.Module:
 
     Raises UnknownNameError for a name not in MODELS, UsageError for a setting it does not take.
     """
+    if name in LEFT_OUT and name not in MODELS:
+        raise UsageError(f"model {name!r} is not in the student bundle")
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     try:

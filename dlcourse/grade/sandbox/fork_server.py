@@ -33,7 +33,9 @@ def main(descriptor: int) -> None:
     warm_up(setup["modules"])
     confinement.note_baseline()
     confinement.READABLE[:] = setup["folders"]
-    confinement.note_private([os.__file__, confinement.__file__, sys.modules["torch"].__file__])
+    confinement.note_private(
+        [os.__file__, confinement.__file__, str(sys.modules["torch"].__file__)]
+    )
     confinement.UID += os.getpid() % confinement.UIDS
     problem = confinement.enter_namespaces(
         ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]], setup["hidden"]
