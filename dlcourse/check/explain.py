@@ -1,4 +1,4 @@
-"""Why a test failed, in words: what was expected, what was returned, and where they differ."""
+"""Explain why a test failed: what was expected, what was returned, and where they differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = SHORT.maxset = 12
 
 
 def difference(got: object, expected: object) -> str:
-    """How `got` differs from `expected`, tensors, dictionaries or anything with a repr."""
+    """Describe how `got` differs from `expected`: tensors, dictionaries or any other values."""
     import torch
 
     if isinstance(expected, torch.Tensor):
@@ -41,7 +41,7 @@ def difference(got: object, expected: object) -> str:
 
 
 def same(got: object, expected: object) -> bool:
-    """Whether two values are equal as plain data; values of another type or shape are not."""
+    """Return whether two values are equal as plain data, with the same types and shapes."""
     import torch
 
     if isinstance(got, torch.Tensor) or isinstance(expected, torch.Tensor):
@@ -77,7 +77,7 @@ def tensor_difference(got: object, expected: Tensor) -> str:
     )
     if expected.numel() <= 12:
         return f"expected {numbers(expected)}, got {numbers(got)}"
-    # Below a thousandth of the greatest difference it is rounding that shows, not the mistake.
+    # A difference below a thousandth of the largest one is likely rounding, not the mistake.
     differ = int((apart > 1e-3 * apart.max()).sum())
     place = tuple(int(i) for i in torch.unravel_index(apart.argmax(), apart.shape))
     return (
@@ -93,15 +93,15 @@ def numbers(tensor: Tensor) -> str:
 def explain_assertion(
     error: BaseException, traceback: TracebackType | None, compared: tuple | None
 ) -> str:
-    """One line of explanation for an exception that a test's own statement raised.
+    """Explain in one line an exception that a test's own statement raised.
 
-    compared: (operator, left, right) of the comparison that failed in an `assert`, where known.
-    Never raises: a value that cannot be described is still a wrong answer.
+    compared: (operator, left, right) of the comparison that failed in an `assert`, if known.
+    Never raises: a value without a description is still a wrong answer.
     """
     try:
         return explanation(error, traceback, compared)
     except Exception as trouble:  # noqa: BLE001 (the values are a student's: anything may happen)
-        return f"not the expected value, and it cannot be described ({type(trouble).__name__})"
+        return f"not the expected value, and describing it raised {type(trouble).__name__}"
 
 
 def explanation(
@@ -114,7 +114,7 @@ def explanation(
         traceback = traceback.tb_next
     text = clean_text(error, 1000)
     if not isinstance(error, AssertionError):
-        return f"the test could not use what came back: {type(error).__name__}: {text}"
+        return f"the test could not use the returned value: {type(error).__name__}: {text}"
     if not text.startswith("assert ") and text:
         return text.partition("\nassert ")[0]
     if compared:

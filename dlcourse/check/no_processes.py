@@ -1,7 +1,7 @@
-"""Refuse to start another process while student code runs, in the same words everywhere.
+"""Refuse to start another process while student code runs, with one message everywhere.
 
-The sandbox of `dlcourse grade` stops it in any case, in the kernel; without this file the student
-would read "[Errno 2]" there, and `dlcourse check` would say nothing.
+In `dlcourse grade` the kernel refuses it anyway, but the student would read only "[Errno 2]" there,
+and `dlcourse check` would say nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ running = False  # whether student code runs now
 
 
 class ProcessRefusedError(PermissionError):
-    """Student code tried to start a process, or made what only processes share."""
+    """Student code tried to start a process, or to make an object that processes share."""
 
     def __init__(self) -> None:
         super().__init__(REFUSAL)
@@ -33,7 +33,7 @@ class ProcessRefusedError(PermissionError):
 
 @contextlib.contextmanager
 def refuse_processes() -> Iterator[None]:
-    """Within, whatever starts a process or makes a lock for several of them raises."""
+    """Within this block, starting a process or making a lock for processes raises."""
     global running
     install()
     before, running = running, True
@@ -46,7 +46,7 @@ def refuse_processes() -> Iterator[None]:
 @functools.cache
 def install() -> None:
     sys.addaudithook(watch)
-    # multiprocessing starts processes without an event that a hook could see.
+    # multiprocessing starts processes without an audit event.
     guard(multiprocessing.process.BaseProcess, "start")
     with contextlib.suppress(ImportError):
         from multiprocessing import heap, shared_memory, synchronize

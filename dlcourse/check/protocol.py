@@ -1,7 +1,8 @@
-"""What crosses between a test and student code: JSON and raw tensor bytes, nothing else.
+"""The format of the messages between tests and student code: JSON and raw tensor bytes.
 
-`encode` makes a JSON value and a list of buffers of a Python value; `decode` undoes it. Nothing is
-unpickled, imported or evaluated. A tensor that arrives is a plain tensor, whatever class left.
+`encode` turns a Python value into a JSON value (a node) and a list of buffers; `decode` does the
+reverse. Nothing is unpickled, imported or evaluated. A tensor of a subclass arrives as
+a plain tensor.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ __all__ = [
     "unpack",
 ]
 
-# Tensors' bytes, in the order of their nodes; used up from the front as they are decoded.
+# The bytes of the tensors, in the order of their nodes. `decode` takes them from the front.
 Buffers = deque[bytes]
 
 MAX_JSON = 4 * 2**20  # bytes
 MAX_FRAME = 64 * 2**20  # bytes
 MAX_DEPTH = 50
 MAX_KEYS = 10_000
-MAX_ALIKE = 16  # keys of one hash: chosen ones would cost the square of their number
+MAX_ALIKE = 16  # keys with one hash, because inserting n of them takes n**2 comparisons
 MAX_BUFFERS = 20_000
-MAX_ROWS = 2**20  # of a tensor without elements, which costs nothing to send
+MAX_ROWS = 2**20  # of a tensor without elements: sending one costs the sender nothing
 HEADER = struct.Struct("<I")  # length of the JSON part
 
 DTYPES = {
@@ -53,20 +54,21 @@ DTYPES = {
 
 
 class ProtocolError(Exception):
-    """What arrived is not what the other side may say."""
+    """A message breaks the rules of this format."""
 
 
 def clean_text(text: object, limit: int = 2000) -> str:
-    """`text` without control characters or lone surrogates, at most `limit` characters long."""
+    """Return `text` without control characters and surrogates, cut to `limit` characters."""
     text = str(text)[: limit + 1].encode("utf-8", "replace").decode("utf-8")
     text = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
 def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> object:
-    """The JSON value for `value`; tensors' bytes are appended to `buffers`.
+    """Return the JSON value for `value`, and append the bytes of its tensors to `buffers`.
 
-    `other` gives the JSON value of what is no plain data (a handle, say), or raises TypeError.
+    other: returns the node of a value that is not plain data, such as a handle, or raises
+        TypeError.
     """
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -114,7 +116,7 @@ def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> 
 def encode_tensor(value: torch.Tensor, buffers: Buffers) -> dict:
     name = str(value.dtype).removeprefix("torch.")
     if name not in DTYPES or value.layout is not torch.strided:
-        raise TypeError(f"a tensor of {value.dtype}, {value.layout} cannot be handed over")
+        raise TypeError(f"a tensor of {value.dtype}, {value.layout} cannot cross to the other side")
     plain = value.detach().cpu()
     flat = plain.contiguous().reshape(-1)
     buffers.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
@@ -135,11 +137,13 @@ def decode(
     depth: int = 0,
     keys: list[int] | None = None,
 ) -> object:
-    """The value for what `encode` made. Buffers are used up from the front, in order.
+    """Return the value of a node that `encode` made, and take its buffers from the front.
 
-    `other` gives the value for a node of a kind unknown here, or raises ProtocolError. `strided`
-    rebuilds a tensor's strides, which only student code may trust. Raises ProtocolError for
-    anything not made by `encode`. `keys` counts the keys of all dictionaries and sets in the value.
+    other: returns the value of a node of a kind unknown here, or raises ProtocolError.
+    strided: whether to rebuild the strides of tensors. Only student code may trust them.
+    depth, keys: the nesting so far, and the count of all keys in dictionaries and sets.
+
+    Raises ProtocolError for any node that `encode` did not make.
     """
     keys = [0] if keys is None else keys
     if depth > MAX_DEPTH:
@@ -153,7 +157,7 @@ def decode(
     if isinstance(node, list):
         return [inner(item) for item in node]
     if not isinstance(node, dict):
-        raise ProtocolError(f"no value: {type(node).__name__}")
+        raise ProtocolError(f"not a value: {type(node).__name__}")
     try:
         kind = node.get("t")
         value: Any = node.get("v")  # JSON: what it is not fails below
@@ -166,7 +170,7 @@ def decode(
         if kind == "tuple":
             return tuple(map(inner, value))
         if kind == "dict":
-            # A key's buffers come before its item's, and pairs come in order.
+            # The order of decoding is the order of the buffers: first a key, then its item.
             pairs = [(inner(key), inner(item)) for key, item in value]
             refuse_alike([key for key, _ in pairs])
             return dict(pairs)
@@ -198,9 +202,9 @@ def decode(
 
 
 def refuse_alike(keys: list) -> None:
-    """Raise ProtocolError where many of `keys` have one hash; a dict of them takes very long."""
+    """Raise ProtocolError if many of `keys` have the same hash, which makes a dict very slow."""
     if keys and max(Counter(map(hash, keys)).values()) > MAX_ALIKE:
-        raise ProtocolError("keys chosen to be slow to tell apart")
+        raise ProtocolError(f"more than {MAX_ALIKE} keys with the same hash")
 
 
 def take(buffers: Buffers) -> bytes:
@@ -214,13 +218,13 @@ def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np
     if not isinstance(shape, list) or len(shape) > 16:
         raise ProtocolError("a tensor without a shape")
     if any(type(size) is not int or not 0 <= size <= 2**40 for size in shape):
-        raise ProtocolError("a tensor with sizes that cannot be")
+        raise ProtocolError("a tensor with invalid sizes")
     if 0 in shape and math.prod(size or 1 for size in shape) > MAX_ROWS:
         raise ProtocolError(f"an empty tensor of shape {tuple(shape)}")
     if math.prod(shape) * dtype.itemsize != len(buffer):
         raise ProtocolError(f"a tensor of shape {tuple(shape)} and {dtype} in {len(buffer)} bytes")
     if buffer:
-        # A bool that is neither 0 nor 1 would make comparisons undefined.
+        # A bool whose byte is neither 0 nor 1 would make comparisons undefined.
         raw = torch.frombuffer(bytearray(buffer), dtype=torch.uint8)
         tensor = (raw != 0 if dtype is torch.bool else raw.view(dtype)).reshape(shape)
     else:
@@ -235,9 +239,9 @@ def decode_tensor(node: dict, buffer: bytes, strided: bool) -> torch.Tensor | np
 
 
 def pack(message: dict, buffers: Buffers) -> bytes:
-    """One frame: the length of the JSON, the JSON, the buffers.
+    """Return one frame: the length of the JSON, the JSON, and the buffers.
 
-    Raises ProtocolError for a message that is too large.
+    Raises ProtocolError if the message is too large.
     """
     text = to_json({"m": message, "b": [len(buffer) for buffer in buffers]}).encode()
     frame = b"".join([HEADER.pack(len(text)), text, *buffers])
@@ -247,23 +251,23 @@ def pack(message: dict, buffers: Buffers) -> bytes:
 
 
 def unpack(frame: bytes) -> tuple[dict, Buffers]:
-    """The message and buffers of a frame. Raises ProtocolError for what `pack` did not make."""
+    """Return the message and the buffers of a frame. Raises ProtocolError for an invalid one."""
     if len(frame) < HEADER.size:
         raise ProtocolError("a frame without a header")
     (length,) = HEADER.unpack_from(frame)
     if length > MAX_JSON or HEADER.size + length > len(frame):
-        raise ProtocolError("a frame whose JSON does not fit")
+        raise ProtocolError("a frame whose JSON is longer than allowed")
     try:
         whole = from_json(frame[HEADER.size : HEADER.size + length])
         message, lengths = whole["m"], whole["b"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ProtocolError(f"a frame that is no JSON: {clean_text(error, 80)}") from None
+        raise ProtocolError(f"a frame that is not JSON: {clean_text(error, 80)}") from None
     if not isinstance(message, dict) or not isinstance(lengths, list) or len(lengths) > MAX_BUFFERS:
         raise ProtocolError("a frame without a message")
     buffers, start = Buffers(), HEADER.size + length
     for size in lengths:
         if type(size) is not int or not 0 <= size <= len(frame) - start:
-            raise ProtocolError("a buffer that does not fit its frame")
+            raise ProtocolError("a buffer that is longer than its frame")
         buffers.append(frame[start : start + size])
         start += size
     if start != len(frame):

@@ -1,4 +1,4 @@
-"""The one record of a grading, which drives the terminal, JSON and every report.
+"""The record of one graded file, from which the terminal, the JSON and every report are made.
 
 `as_dict` uses Gradescope's field names: score, max_score, execution_time, tests (number, name,
 score, max_score, status, output, visibility) and extra_data.
@@ -13,16 +13,16 @@ from dlcourse.errors import GradingError
 __all__ = ["COULD_NOT", "Record", "TestRecord", "Verdict"]
 
 COULD_NOT = "could not check"
-# Outcomes whose reason tells of the submission alone, nothing of a test, in words of our own
-# (of a file that does not load in Python's, before it was given anything).
-SPOKEN = {"not written", "not reached", "not allowed", "import failure", "missing"}
+# Outcomes whose reason is shown even for a hidden test. The grader writes it, and it describes the
+# submission alone. (A file that does not load has seen no test yet, so Python's words are safe.)
+ALWAYS_SHOWN = {"not written", "not reached", "not allowed", "import failure", "missing"}
 
 
 @dataclass
 class TestRecord:
-    """One test. `outcome` is "passed", "partial", "could not check", or what went wrong."""
+    """One test. `outcome` is "passed", "partial", "could not check", or the kind of failure."""
 
-    __test__ = False  # no test class, whatever its name tells pytest
+    __test__ = False  # pytest would take a class of this name for a test
 
     task: str
     name: str
@@ -43,12 +43,15 @@ class TestRecord:
         return self.outcome == "passed"
 
     def output(self, *, hidden_too: bool) -> str:
-        """What the test says. A hidden one tells a student its outcome and hint, nothing else:
-        also an exception's text or a print could carry its inputs away."""
+        """Return the test's message.
+
+        Without `hidden_too`, a hidden test says its outcome and hint only, because an exception's
+        text or a print could contain its inputs.
+        """
         if self.passed:
             return ""
         lines = [self.outcome]
-        if self.outcome in SPOKEN:
+        if self.outcome in ALWAYS_SHOWN:
             lines += [self.reason, self.where]
         elif not self.hidden or hidden_too:
             lines += [self.reason, self.traceback, self.where and f"in: {self.where}"]
@@ -57,7 +60,7 @@ class TestRecord:
         return "\n".join(line.rstrip() for line in lines if line)
 
     def as_dict(self, *, hidden_too: bool = True) -> dict:
-        """Without `hidden_too`, what a student may see: a hidden test's name can tell its input."""
+        """Return the test for a report; without `hidden_too`, a hidden test also has no name."""
         return {
             "number": self.task,
             "name": self.name if hidden_too or not self.hidden else "hidden test",
@@ -72,7 +75,7 @@ class TestRecord:
 
 @dataclass
 class Verdict:
-    """What a task's tests come to together."""
+    """The result of all tests of one task."""
 
     task: str
     score: float
@@ -106,7 +109,7 @@ class Record:
         return 0 if all(test.passed for test in self.tests) else 1
 
     def verdicts(self) -> list[Verdict]:
-        """One verdict a task, in the order of the tasks' numbers."""
+        """Return one verdict for each task, in the order of the tasks' numbers."""
         by_task: dict[str, list[TestRecord]] = {}
         for test in self.tests:
             by_task.setdefault(test.task, []).append(test)
@@ -124,8 +127,11 @@ class Record:
         return verdicts
 
     def as_dict(self, *, hidden_too: bool = True) -> dict:
-        """The record in Gradescope's names; without `hidden_too`, what a student may see: the time
-        of the visible tests alone, for code can spend as long on a hidden one as its input says."""
+        """Return the record with Gradescope's field names; without `hidden_too`, for a student.
+
+        A student sees the time of the visible tests only: code could encode a hidden input in the
+        time that it takes.
+        """
         shown_s = sum(test.seconds for test in self.tests if not test.hidden)
         return {
             "score": self.score,

@@ -160,7 +160,7 @@ class Student:
                 raise read_error(reply["error"], what, args[0] if of is None and args else None)
             return decode(reply.get("value"), replies, self._take)
         except ProtocolError as error:
-            raise StudentError("malformed reply", f"the answer is no plain data: {error}") from None
+            raise StudentError("malformed reply", f"not plain data: {error}") from None
 
     def _give(self, value: object) -> dict:
         """Return the node of a value that is not plain data: a handle, a name or a callback."""
@@ -172,12 +172,12 @@ class Student:
                 return {"t": "name", "module": name[0], "v": name[1]}
             self._functions.append(value)
             return {"t": "callback", "v": len(self._functions) - 1}
-        raise TypeError(f"a {type(value).__name__} cannot be handed to student code")
+        raise TypeError(f"a {type(value).__name__} cannot cross to student code")
 
     def _take(self, node: dict) -> object:
         if node.get("t") == "handle" and type(node.get("v")) is int and node["v"] >= 0:
             return Handle(self, node["v"])
-        raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
+        raise ProtocolError(f"an unknown kind of value: {clean_text(node.get('t'), 40)}")
 
     def _call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
         """Call the test's function of that `number` with the student's arguments."""

@@ -138,7 +138,7 @@ class StudentHost:
         elif what == "probe":
             value = PROBES[message["name"]](self.module, *args, **kwargs)
         else:
-            raise ProtocolError(f"no such request: {what}")
+            raise ProtocolError(f"an unknown request: {what}")
         return as_list(value)
 
     def arguments(self, message: dict, buffers: Buffers) -> tuple[list[Any], dict[str, Any]]:
@@ -187,7 +187,7 @@ class StudentHost:
             return found
         if node.get("t") == "callback":
             return self.stand_in(node["v"])
-        raise ProtocolError(f"no such value: {clean_text(node.get('t'), 40)}")
+        raise ProtocolError(f"an unknown kind of value: {clean_text(node.get('t'), 40)}")
 
     def stand_in(self, number: int) -> Callable:
         """Return a function that calls the test's function of that `number`."""

@@ -1,4 +1,4 @@
-"""The score table on a terminal: plain text, aligned, readable without color."""
+"""The score table on a terminal: aligned plain text, readable without color."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["as_text"]
 
 
 def as_text(record: Record, lab: Lab) -> str:
-    """One row a task, with reason and hint below those that did not pass, then the total."""
+    """Return one row for each task, with reason and hint below a failed one, and the total."""
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     names = {task.id: task.name for task in lab.tasks}
     lines = [f"{lab.short}  {lab.title}", "", f"{'task':<6}{'points':>11}  verdict", ""]

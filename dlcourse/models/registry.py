@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def is_here(self) -> bool:
-        """Whether this copy of the package has the model's module; the student bundle lacks some."""
+        """Whether this package has the model's module; the student bundle lacks some."""
         if not isinstance(self.model, str):
             return True
         return Path(__file__).with_name(f"{self.model.split('.')[0]}.py").is_file()

@@ -77,7 +77,7 @@ class Unspeakable:
 
 def test_value_that_cannot_be_described_is_still_a_wrong_answer():
     said = explain_assertion(AssertionError(), None, ("==", {1: Unspeakable()}, {1: 2}))
-    assert said == "not the expected value, and it cannot be described (RuntimeError)"
+    assert said == "not the expected value, and describing it raised RuntimeError"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_value_that_cannot_be_described_is_still_a_wrong_answer():
     [
         ({"t": "tensor", "dtype": "int8", "shape": [2**26, 0]}, "an empty tensor of shape"),
         ({"t": "tensor", "dtype": "int8", "shape": [0, 2**13, 2**13]}, "an empty tensor of shape"),
-        ({"t": "set", "v": [k * (2**61 - 1) for k in range(100)]}, "keys chosen to be slow"),
+        ({"t": "set", "v": [k * (2**61 - 1) for k in range(100)]}, "more than 16 keys with"),
         ({"t": "dict", "v": [[{"t": "tuple", "v": [k * (2**61 - 1)]}, 0] for k in range(100)]},
-         "keys chosen to be slow"),
+         "more than 16 keys with the same hash"),
         ({"t": "set", "v": list(range(10_001))}, "more than 10,000 keys"),
     ],
 )  # fmt: skip

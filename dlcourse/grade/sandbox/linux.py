@@ -1,4 +1,4 @@
-"""The few Linux calls that Python has no name for. Each raises OSError as the kernel says."""
+"""Linux calls that Python does not offer. Each raises OSError with the kernel's error number."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
-# Same numbers on every architecture.
+# These numbers are the same on every architecture.
 SYS_LANDLOCK, SYS_MOUNT_SETATTR, SYS_OPEN_TREE, SYS_MOVE_MOUNT = 444, 442, 428, 429
 SYS = {  # pivot_root, capset, seccomp
     "x86_64": (155, 126, 317),
@@ -62,19 +62,19 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | No
 
 
 def bind(source: str, target: str) -> None:
-    """Show the file or folder `source` at `target` too, with all that is mounted below it."""
+    """Show the file or folder `source` at `target` too, with all mounts below it."""
     mount(source, target, None, MS_BIND | MS_REC)
 
 
 def clone_tree(path: str) -> int:
-    """A descriptor of a copy of what is mounted at and below `path`, for `attach`."""
+    """Return a descriptor of a copy of the mounts at and below `path`, for `attach`."""
     at_recursive, clone, close_on_exec = 0x8000, 1, os.O_CLOEXEC
     flags = at_recursive | clone | close_on_exec
     return call(libc.syscall(SYS_OPEN_TREE, -100, path.encode(), flags), f"open_tree {path}")
 
 
 def attach(tree: int, target: str) -> None:
-    """Mount what `clone_tree` copied at the folder `target`."""
+    """Mount a copy made by `clone_tree` at the folder `target`."""
     empty_path = 4
     call(
         libc.syscall(SYS_MOVE_MOUNT, tree, b"", -100, target.encode(), empty_path),
@@ -93,7 +93,7 @@ def make_private() -> None:
 
 
 def seal(target: str, *, recursive: bool = True) -> None:
-    """Make `target` read-only, without devices or set-user-id, and all mounted below it."""
+    """Make `target` and all mounts below it read-only, without devices or set-user-id."""
     attributes = struct.pack("<QQQQ", 1 | 2 | 4, 0, 0, 0)
     at_recursive = 0x8000 if recursive else 0
     call(
@@ -103,7 +103,7 @@ def seal(target: str, *, recursive: bool = True) -> None:
 
 
 def move_root(folder: str) -> None:
-    """Make `folder`, a mount point, the root; what was the root before is out of reach."""
+    """Make `folder`, a mount point, the root, and put the old root out of reach."""
     os.chdir(folder)
     call(libc.syscall(SYS[0], b".", b"."), "pivot_root")
     call(libc.umount2(b".", MNT_DETACH), "umount the old root")
@@ -116,12 +116,12 @@ def prctl(option: int, value: int) -> int:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent's thread ends."""
+    """Make the kernel kill this process when the thread that started it ends."""
     prctl(1, 9)
 
 
 def adopt_orphans() -> None:
-    """Have this process become the parent of what its children leave behind."""
+    """Make this process the parent of the processes that its children leave behind."""
     prctl(36, 1)
 
 
@@ -134,14 +134,14 @@ def no_new_privileges() -> bool:
 
 
 def keep_capabilities() -> None:
-    """Let the next change of user keep what this process may do, until `drop_capabilities`."""
+    """Keep this process's capabilities over the next change of user."""
     prctl(8, 1)
 
 
 def drop_capabilities(*, but_reading: bool = False) -> None:
-    """Give up every capability, whichever user this is.
+    """Give up every capability.
 
-    but_reading: keep the one to read files and enter folders whatever their modes say.
+    but_reading: keep the one to read files and enter folders regardless of their modes.
     """
     header = struct.pack("<Ii", 0x20080522, 0)
     kept = 1 << 2 if but_reading else 0  # CAP_DAC_READ_SEARCH
@@ -150,19 +150,19 @@ def drop_capabilities(*, but_reading: bool = False) -> None:
 
 
 def filter_calls(program: bytes) -> None:
-    """Install the seccomp `program` for this process and all it starts."""
+    """Install the seccomp `program` for this process and its children."""
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     call(libc.syscall(SYS[2], 1, 0, header), "seccomp")
 
 
-# Landlock's rights on files, by ABI: 13 in the first, then refer, truncate, and ioctl_dev in 5.
+# Landlock's rights on files: 13 in ABI 1, then refer (2), truncate (3) and ioctl_dev (5).
 READ = 1 << 0 | 1 << 2 | 1 << 3  # execute, read_file, read_dir
 WRITE = READ | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8  # write, remove, make_dir, make_reg
 
 
 def landlock(readable: list[str], writable: list[str]) -> None:
-    """Leave only `readable` and `writable` of the file system, and no TCP."""
+    """Allow access to `readable` and `writable` only, and no TCP."""
     abi = call(libc.syscall(SYS_LANDLOCK, None, 0, 1), "landlock")
     rights = (1 << (13 + (abi >= 2) + (abi >= 3))) - 1 | (1 << 15 if abi >= 5 else 0)
     attributes = struct.pack("<QQQ", rights, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
@@ -173,7 +173,7 @@ def landlock(readable: list[str], writable: list[str]) -> None:
             if not os.path.exists(path):
                 continue
             folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            # A right on a folder's content means nothing on a plain file.
+            # The kernel refuses rights on a folder's content for a plain file.
             wanted = (
                 allowed if os.path.isdir(path) else allowed & (1 << 0 | 1 << 1 | 1 << 2 | 1 << 14)
             )

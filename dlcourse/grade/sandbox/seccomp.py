@@ -1,7 +1,7 @@
-"""The system calls that student code may make: memory, time, plain files, threads. Nothing else.
+"""The system calls that student code may make: for memory, time, plain files and threads.
 
-No sockets, no processes, no signals to others, no mounts, no tracing. What is not listed fails
-with EPERM, which student code sees as PermissionError.
+Every other call fails with EPERM, which student code sees as PermissionError: sockets, processes,
+signals to others, mounts and tracing.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ LOAD, EQUAL, BITS, RETURN = 0x20, 0x15, 0x45, 0x06
 
 
 def program(machine: str | None = None) -> bytes:
-    """The filter as classic BPF. Raises OSError on a machine whose calls are not listed here."""
+    """Return the filter as classic BPF. Raises OSError for a machine that ALLOWED does not list."""
     machine = machine or os.uname().machine
     if machine not in ALLOWED:
         raise OSError(ENOSYS, f"no list of system calls for {machine}")
     allowed = ALLOWED[machine]
     count = len(allowed)
-    # After the list: EPERM, ALLOW, the question of clone (3 lines), ENOSYS.
+    # The rules after the list: EPERM, ALLOW, the check of clone (4 rules), ENOSYS.
     rules = [
         (LOAD, 0, 0, 4),  # the architecture
         (EQUAL, 1, 0, ARCHITECTURES[machine]),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, 0),  # the call's number
         (EQUAL, count + 3, 0, CLONE),
-        # glibc falls back to clone, whose flags can be looked at.
+        # After ENOSYS for clone3 glibc calls clone, whose flags this filter can read.
         (EQUAL, count + 6, 0, CLONE3),
         *((EQUAL, count - at, 0, number) for at, number in enumerate(allowed)),
         (RETURN, 0, 0, ERRNO | EPERM),
