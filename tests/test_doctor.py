@@ -55,7 +55,7 @@ def test_data_folder_missing_readable_and_not_a_folder(tmp_path):
     broken = doctor.check_data(str(tmp_path / "mnist.npz"))
     assert not broken.good
     assert "Not a directory" in broken.found
-    assert broken.fix == "name another with --data-dir or DLCOURSE_DATA"
+    assert broken.fix == "name another one with --data-dir or DLCOURSE_DATA"
 
 
 def test_exit_status_and_json_tell_of_trouble(tmp_path):

@@ -37,7 +37,7 @@ def locked(folder: Path, name: str) -> AbstractContextManager[object]:
     except OSError as error:
         raise DataError(
             f"cannot write into data folder {str(folder)!r}: {error.strerror or error}; "
-            "name another with --data-dir or DLCOURSE_DATA"
+            "name another one with --data-dir or DLCOURSE_DATA"
         ) from None
 
 
