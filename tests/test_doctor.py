@@ -9,11 +9,6 @@ import pytest
 from dlcourse import doctor
 
 
-def finding(name, report=None):
-    found = {f.name: f for f in (report or doctor.examine()).findings}
-    return found[name]
-
-
 def plant(monkeypatch, tmp_path, module, text):
     """Put a `module` whose import runs `text` in front of the real one."""
     (tmp_path / f"{module}.py").write_text(text)
@@ -28,16 +23,18 @@ def test_this_machine_is_healthy():
 def test_mismatched_torchvision_is_recognized_with_its_fix(monkeypatch, tmp_path):
     text = 'raise RuntimeError("operator torchvision::nms does not exist")'
     plant(monkeypatch, tmp_path, "torchvision", text)
-    found = finding("torchvision")
+    found = doctor.check_torchvision()
     assert not found.good
     assert "operator torchvision::nms does not exist (torch 2." in found.found
     assert "pip uninstall -y torch torchvision, then pip install torch torchvision" in found.fix
 
 
-@pytest.mark.parametrize("module", ["torch", "torchvision"])
-def test_a_module_that_does_not_import_is_a_finding(monkeypatch, tmp_path, module):
+@pytest.mark.parametrize(
+    ("module", "check"), [("torch", doctor.check_torch), ("torchvision", doctor.check_torchvision)]
+)
+def test_a_module_that_does_not_import_is_a_finding(monkeypatch, tmp_path, module, check):
     plant(monkeypatch, tmp_path, module, 'raise ImportError("libcudart.so is missing\\nmore")')
-    found = finding(module)
+    found = check()
     assert found.found == "does not import: libcudart.so is missing"
     assert found.fix == "pip install torch torchvision"
 

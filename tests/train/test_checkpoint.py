@@ -337,15 +337,15 @@ for number, (name, plant) in enumerate({"never": None, **moments}.items()):
 folder, draw, kills = top / "random", random.Random(0), 0
 folder.mkdir()
 for _ in range(6):
-    pid = train(folder, epochs=30)
+    pid = train(folder, epochs=12)
     time.sleep(draw.uniform(0.0, 0.15))
     os.kill(pid, signal.SIGKILL)
     kills += os.waitpid(pid, 0)[1] == signal.SIGKILL
     if (folder / NAME).exists():
         read(folder / NAME)
-assert os.waitpid(train(folder, epochs=30), 0)[1] == 0
+assert os.waitpid(train(folder, epochs=12), 0)[1] == 0
 os.mkdir(top / "random whole")
-assert os.waitpid(train(top / "random whole", epochs=30), 0)[1] == 0
+assert os.waitpid(train(top / "random whole", epochs=12), 0)[1] == 0
 print(kills)
 """
 
