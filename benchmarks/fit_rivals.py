@@ -156,7 +156,9 @@ def main() -> None:
         contestants = {
             "bare": partial(bare_loop, mlp(), batches),
             "fit": partial(fit, mlp(), batches, epochs=1, lr=LR, device="cpu"),
-            "fit_plain": partial(fit, mlp(), batches, epochs=1, lr=LR, device="cpu", **PLAIN),
+            "fit_plain": partial(
+                fit, mlp(), batches, epochs=1, lr=LR, device="cpu", execution=PLAIN
+            ),
         }
         for name, make in RIVALS.items():
             try:

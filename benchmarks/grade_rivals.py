@@ -24,7 +24,7 @@ from pathlib import Path
 import common
 
 from dlcourse import course
-from dlcourse.check import check
+from dlcourse.check.run import check
 from dlcourse.grade import student_version, worker
 
 ASKED = {"gradescope-utils": 25, "otter run": 100}
