@@ -13,14 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from dlcourse import files, runtime
-from dlcourse.check.record import Record, TestRecord
+from dlcourse.check.record import COULD_NOT, Record, TestRecord
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
 from dlcourse.grade.lists import penalized, read_days_late
@@ -188,26 +187,29 @@ def fill(
     tasks = {}
     for submission in todo:
         if submission.problem:
-            journal.add(keys[submission], missing_file(submission, blank, settings.lab, extra))
+            tests = ungraded(blank, "missing", submission.problem)
+            about = {**extra, "student": submission.student}
+            journal.add(keys[submission], Record(settings.lab.short, tests, 0.0, about))
         else:
             job = worker.Job(submission.source, proof.limits_s)
             tasks[pool.submit(worker.grade_one, settings, job)] = submission
     progress = tqdm(as_completed(tasks), total=len(tasks), unit="submission", disable=None)
-    failed = []
     for done in progress:
         submission = tasks.pop(done)
         try:
             tests, seconds = done.result()
         except GradingError as error:
-            failed.append(f"{submission.student}: {error}")
-            continue
+            tests, seconds = ungraded(blank, COULD_NOT, str(error)), 0.0
         about = {**extra, "student": submission.student, "sha256": submission.sha256}
-        journal.add(keys[submission], Record(settings.lab.short, tests, seconds, about))
-    if failed:
-        raise GradingError(
-            f"{len(failed)} of {len(todo)} submissions could not be graded, {failed[0]}; run the "
-            "same command again: finished work is kept"
-        )
+        record = Record(settings.lab.short, tests, seconds, about)
+        journal.add(keys[submission], record)
+        failed = next((test for test in tests if test.outcome == COULD_NOT), None)
+        if failed:
+            progress.write(
+                f"{submission.student}: could not check {failed.name}: {failed.reason}; "
+                "the same command tries this submission again",
+                file=sys.stderr,
+            )
 
 
 def is_graded(journal: Journal, key: str) -> bool:
@@ -215,18 +217,15 @@ def is_graded(journal: Journal, key: str) -> bool:
     return key in journal.records and journal.records[key].exit_status != GradingError.exit_status
 
 
-def missing_file(
-    submission: Submission, blank: Iterable[TestRecord], lab: Lab, extra: dict[str, Any]
-) -> Record:
-    """The record of a submission without a file that could be graded."""
-    tests = [
-        replace(
-            test, score=0.0, outcome="missing", reason=submission.problem, where="", traceback="",
-            printed="",
+def ungraded(tests: Iterable[TestRecord], outcome: str, reason: str) -> list[TestRecord]:
+    """Return copies of `tests` for a submission that no test could run on."""
+    return [
+        TestRecord(
+            test.task, test.name, 0.0, test.max_score, outcome, reason,
+            hint=test.hint, hidden=test.hidden, needs=test.needs,
         )
-        for test in blank
+        for test in tests
     ]  # fmt: skip
-    return Record(lab.short, tests, 0.0, {**extra, "student": submission.student})
 
 
 def environment_of(lab: Lab) -> dict[str, Any]:
