@@ -41,9 +41,5 @@ def seeded(module: ModuleType, seed: int, name: str, *args: object, **kwargs: ob
     return getattr(module, name)(*args, **kwargs)
 
 
-PROBES: dict[str, Callable[..., Any]] = {
-    "gradients": gradients,
-    "in_place": in_place,
-    "is_module": is_module,
-    "seeded": seeded,
-}
+functions: tuple[Callable[..., Any], ...] = (gradients, in_place, is_module, seeded)
+PROBES = {function.__name__: function for function in functions}

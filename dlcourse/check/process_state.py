@@ -47,13 +47,6 @@ def default_device() -> torch.device | None:
     return None if context is None else context.device
 
 
-def deterministic() -> tuple[bool, bool]:
-    return (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-
-
 def folder() -> str | None:
     try:
         return os.getcwd()
@@ -108,10 +101,7 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         torch._tensor_str.get_printoptions,
         lambda options: torch.set_printoptions(**options),
     ),
-    "deterministic": (
-        deterministic,
-        lambda both: torch.use_deterministic_algorithms(both[0], warn_only=both[1]),
-    ),
+    "deterministic": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     "threads": (torch.get_num_threads, torch.set_num_threads),
     "matmul precision": (
         torch.get_float32_matmul_precision,
@@ -143,7 +133,7 @@ FIXED: Settings = {
     "default dtype": torch.float32,
     "default device": None,
     "autocast": False,
-    "deterministic": (False, False),
+    "deterministic": 0,
     "threads": 1,
     "matmul precision": "highest",
     "anomaly": False,

@@ -92,12 +92,12 @@ class InProcessChannel:
 
 
 def tell_slow(loading: bool) -> None:
-    what = (
-        f"your file has been loading for {SLOW_S:.0f} s: code at the top level runs at import"
-        if loading
-        else f"your code has been running for {SLOW_S:.0f} s"
+    what = f"your {'file has been loading' if loading else 'code has been running'}"
+    why = ": code at the top level runs at import" if loading else ""
+    print(
+        f"{what} for {SLOW_S:.0f} s{why}; Ctrl-C stops it and goes on with the next test",
+        file=sys.stderr,
     )
-    print(f"{what}; Ctrl-C stops it and goes on with the next test", file=sys.stderr)
 
 
 class Student:

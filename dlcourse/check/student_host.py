@@ -32,6 +32,11 @@ MAX_ITEMS = 100_000
 MAX_PRINTED = 2**20  # characters
 NOT_WRITTEN = re.compile(r"^task (\d+\.\d+): (.+)$")
 
+# What a test can ask of an object, besides calling it.
+REQUESTS: dict[str, Callable[..., Any]] = {
+    "get": getattr, "item": operator.getitem, "len": len, "list": iter,
+}  # fmt: skip
+
 Answer = tuple[dict, Buffers]
 
 
@@ -125,21 +130,11 @@ class StudentHost:
             return None
         target: Any = self.module if message.get("of") is None else self.objects[message["of"]]
         args, kwargs = self.arguments(message, buffers)
-        if what == "get":
-            value = getattr(target, args[0])
-        elif what == "call":
-            value = target(*args, **kwargs)
-        elif what == "len":
-            value = len(target)
-        elif what == "item":
-            value = operator.getitem(target, args[0])
-        elif what == "list":
-            value = iter(target)
-        elif what == "probe":
-            value = PROBES[message["name"]](self.module, *args, **kwargs)
-        else:
-            raise ProtocolError(f"an unknown request: {what}")
-        return as_list(value)
+        if what == "probe":
+            return as_list(PROBES[message["name"]](self.module, *args, **kwargs))
+        if what == "call":
+            return as_list(target(*args, **kwargs))
+        return as_list(REQUESTS[what](target, *args))
 
     def arguments(self, message: dict, buffers: Buffers) -> tuple[list[Any], dict[str, Any]]:
         args = decode(message["args"], buffers, self.find, strided=True)
@@ -181,10 +176,7 @@ class StudentHost:
         if node.get("t") == "handle":
             return self.objects[node["v"]]
         if node.get("t") == "name":
-            found = importlib.import_module(node["module"])
-            for part in node["v"].split("."):
-                found = getattr(found, part)
-            return found
+            return operator.attrgetter(node["v"])(importlib.import_module(node["module"]))
         if node.get("t") == "callback":
             return self.stand_in(node["v"])
         raise ProtocolError(f"an unknown kind of value: {clean_text(node.get('t'), 40)}")

@@ -19,10 +19,10 @@ from collections import deque
 
 from dlcourse.grade.sandbox import confinement, linux
 
-__all__ = ["main"]
+__all__ = ["COULD_NOT_LOCK_IN", "SIZE", "main"]
 
-SIZE = struct.Struct("<Q")
-COULD_NOT_LOCK_IN = 70
+SIZE = struct.Struct("<Q")  # the length of a frame
+COULD_NOT_LOCK_IN = 70  # the exit status of a process whose confinement failed
 
 
 def main(descriptor: int) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import select
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -20,15 +19,14 @@ from dlcourse.check.protocol import MAX_FRAME, Buffers, ProtocolError, pack, unp
 from dlcourse.check.student import CallBack, StudentError
 from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox.confinement import Limits, Report
+from dlcourse.grade.sandbox.fork_server import COULD_NOT_LOCK_IN, SIZE
 
 __all__ = ["ForkServer", "SandboxProcess", "probe_layers"]
 
-SIZE = struct.Struct("<Q")
 START_S = 600.0  # importing torch on a busy machine
 LOCK_IN_S = 20.0
 BUSY = 3.0  # times the limit that code may take by the clock while it has not had that much CPU
 CPU_CLOCK = 2  # the low bits of the number of a process's clock
-COULD_NOT_LOCK_IN = 70
 KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)", 24: "CPU limit"}
 
 
