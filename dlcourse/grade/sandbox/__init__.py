@@ -1,8 +1,9 @@
-"""Where untrusted code runs: a fork of a warm process that locks itself in first (Linux).
+"""The place where untrusted code runs: a fork of a warm process that confines itself first (Linux).
 
-On the CPU only. CUDA works by ioctl on the driver's devices, and to allow that here would hand the
-driver, which runs in the kernel, to code that nobody has read; a lab's tests are too small to gain.
+It uses the CPU only. CUDA needs ioctl on the driver's devices; to allow that would expose the
+driver, which runs in the kernel, to code that nobody has read. A lab's tests are too small to gain
+from a GPU.
 
-No cgroup: a submission is one process that seccomp keeps from starting another, so the kernel's
-limits on a process bound all of it.
+It uses no cgroup: seccomp keeps a submission from starting a second process, so the kernel's limits
+for one process bound all of it.
 """

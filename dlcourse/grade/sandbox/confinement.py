@@ -1,4 +1,4 @@
-"""The layers around student code. Each is applied, and then tested by the act that it forbids."""
+"""The layers around student code. Each is applied, and then tested with the act that it forbids."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 BASELINE = 0  # bytes of address space before student code; see note_baseline
-PRIVATE = False  # whether only root can read one of them; see note_private
-READABLE: list[str] = []  # folders that Python itself reads from; the fork server fills it
+PRIVATE = False  # whether only root can read a folder of READABLE; see note_private
+READABLE: list[str] = []  # folders that Python itself reads; the fork server fills it
 DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
 # No account has these uids, and only root can take one. Each fork server has its own, because the
 # kernel counts threads for each uid: one submission must not use up the threads of another.
@@ -40,7 +40,7 @@ REFUSED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENETUNREA
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use; `memory_mb` is what it may add to torch."""
+    """What one submission may use; `memory_mb` does not count torch's own memory."""
 
     memory_mb: int = 1024
     disk_mb: int = 32
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Report:
-    """Whether a layer is in force, as seen by attempting what it forbids."""
+    """Whether a layer is in force, as an attempt at what it forbids showed."""
 
     layer: str
     in_force: bool
@@ -61,7 +61,7 @@ class Report:
 
 
 def refused(act: Callable[[], object]) -> bool:
-    """Whether the system refuses `act`."""
+    """Return whether the system refuses `act`."""
     try:
         act()
     except OSError as error:
@@ -75,8 +75,11 @@ def refused(act: Callable[[], object]) -> bool:
 
 
 def enter_namespaces(folders: list[str], hidden: list[str]) -> str:
-    """Give this process its own mounts, network and IPC, with only `folders` of the file system,
-    read-only, and nothing of `hidden` in them. Returns why not, or ""."""
+    """Give this process its own mounts, network and IPC.
+
+    It then sees only `folders` of the file system, read-only and without what is `hidden` in them.
+    Returns the reason if the system refuses, else "".
+    """
     try:
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
         uid, gid = os.getuid(), os.getgid()
@@ -93,7 +96,7 @@ def enter_namespaces(folders: list[str], hidden: list[str]) -> str:
 
 
 def build_root(at: str, folders: list[str], hidden: list[str]) -> None:
-    # The sources are opened before `at` is covered, for some may lie below it.
+    # The sources are opened before `at` is covered, because some may lie below it.
     sources = {path: os.open(path, os.O_PATH) for path in outermost(folders)}
     linux.mount_tmpfs(at, 4)
     for path, source in sources.items():
@@ -121,7 +124,7 @@ def build_root(at: str, folders: list[str], hidden: list[str]) -> None:
 
 
 def outermost(paths: list[str]) -> list[str]:
-    """The existing `paths` without those that lie in another of them."""
+    """Return the existing `paths` that do not lie in another of them."""
     found = sorted({os.path.realpath(path) for path in paths if os.path.exists(path)}, key=len)
     return [
         path
@@ -130,12 +133,12 @@ def outermost(paths: list[str]) -> list[str]:
     ]
 
 
-# After the fork, in this order: what needs privileges first.
+# After the fork, in this order: first the layers that need privileges.
 
 
 def own_tmpfs(limits: Limits) -> None:
     linux.unshare(linux.CLONE_NEWNS)
-    # The environment or the course may lie below /tmp: both are shown again in the new one.
+    # The environment or the course may lie below /tmp; both are mounted again in the new one.
     trees = {path: linux.clone_tree(path) for path in below_tmp()}
     linux.mount_tmpfs("/tmp", limits.disk_mb)
     for path, tree in trees.items():
@@ -160,7 +163,7 @@ def other_uid(limits: Limits) -> None:
 
 
 def is_private(path: str) -> bool:
-    """Whether an account that owns nothing is kept from `path` by its mode or a parent's."""
+    """Return whether the mode of `path` or of a parent keeps other users from reading it."""
     parents = Path(path).resolve().parents
     return not os.stat(path).st_mode & 0o004 or any(
         not os.stat(parent).st_mode & 0o001 for parent in parents
@@ -168,7 +171,7 @@ def is_private(path: str) -> bool:
 
 
 def note_private(files: list[str]) -> None:
-    """Remember whether Python lies where only root can read, as below root's home."""
+    """Remember whether only root can read Python's files, as in root's home folder."""
     global PRIVATE
     PRIVATE = any(is_private(path) for path in [*READABLE, *files] if os.path.exists(path))
 
@@ -186,7 +189,7 @@ def bounds(limits: Limits) -> None:
 
 
 def note_baseline() -> None:
-    """Remember how much address space this process has, before /proc is out of reach."""
+    """Remember the address space of this process, while it can still read /proc."""
     global BASELINE
     BASELINE = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
@@ -194,17 +197,17 @@ def note_baseline() -> None:
 def no_privileges(limits: Limits) -> None:
     linux.drop_capabilities(but_reading=PRIVATE and os.getuid() == UID)
     linux.forbid_new_privileges()
-    # A change of user clears this wish; seccomp keeps student code from clearing it again.
+    # A change of user clears this setting, so it comes last. Seccomp keeps it from student code.
     linux.die_with_parent()
 
 
 def landlock(limits: Limits) -> None:
-    # Without a root of its own a submission has no place to write.
+    # Where namespaces are refused a submission has no /tmp of its own and may write nowhere.
     writable = ["/tmp"] if os.getpid() == 1 else []
     try:
         linux.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
     except OSError:
-        # Nothing but Landlock would bound what the right to read reaches.
+        # Only Landlock bounds the capability to read all files, so it must go.
         linux.drop_capabilities()
         raise
 
@@ -244,7 +247,7 @@ def fork() -> None:
 
 @dataclass(frozen=True)
 class Layer:
-    """`apply` is None where the layer was entered before the fork; `holds` tries to break it."""
+    """`apply` is None if the layer came before the fork; `holds` tries to break the layer."""
 
     name: str
     apply: Callable[[Limits], None] | None
@@ -266,7 +269,7 @@ LAYERS = (
 
 
 def lock_in(limits: Limits, *, probing: bool) -> list[Report]:
-    """Apply every layer; with `probing`, try each by the act that it forbids right after."""
+    """Apply every layer; with `probing`, try right after each one the act that it forbids."""
     reports = []
     for layer in LAYERS:
         try:
@@ -280,7 +283,7 @@ def lock_in(limits: Limits, *, probing: bool) -> list[Report]:
 
 
 def missing(reports: list[Report]) -> list[str]:
-    """The layers still missing for grading untrusted code; [] where those in force are enough."""
+    """Return the layers that are missing to grade untrusted code; [] if none is."""
     there = {report.layer for report in reports if report.in_force}
     needed = [name for name in ("limits", "no_new_privs", "seccomp") if name not in there]
     if not there & {"read-only root", "landlock"}:

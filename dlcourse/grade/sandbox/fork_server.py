@@ -1,7 +1,7 @@
-"""The warm process that each submission is forked from: torch, one thread, no environment.
+"""The warm process from which each submission is forked: it has torch, one thread, no environment.
 
-Started by `process.ForkServer`, which sends one JSON line for each fork over the socket `fd`,
-together with the fork's own socket. It never sees a test, an expected value or a solution.
+`process.ForkServer` starts it, and sends one JSON line for each fork over a socket, together with
+the fork's own socket. It never sees a test, an expected value or a solution.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(descriptor: int) -> None:
             middle(descriptors[0], order)
         for inherited in descriptors:
             os.close(inherited)
-        # The next message says how this fork ends: by itself ("reap") or killed.
+        # The next message says whether the fork has ended ("reap") or must be killed.
         patience_s = 3.0 if control.recv(16) == b"reap" else 0.0
         control.send(json.dumps({"status": reap(pid, patience_s)}).encode())
 
@@ -64,14 +64,14 @@ def warm_up(modules: list[str]) -> None:
     # Making the first optimizer imports a compiler, which takes 1.2 s.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     importlib.import_module("dlcourse.check.student_host")
-    # matplotlib looks for its fonts and a place for its settings while there is one.
+    # matplotlib looks for fonts and a settings folder, which the sandbox will not have.
     for name in ["matplotlib.pyplot", *modules]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
 
 def reap(pid: int, patience_s: float) -> int:
-    """The exit status of `pid`, killed when it does not end within `patience_s`."""
+    """Return the exit status of `pid`, and kill it if it does not end within `patience_s`."""
     end = time.monotonic() + patience_s
     ended, status = 0, 0
     while not ended and time.monotonic() < end:
@@ -80,7 +80,7 @@ def reap(pid: int, patience_s: float) -> int:
     if not ended:
         os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
-    # Its submission is killed with it. That takes a while, and nobody waits for it.
+    # The submission is killed with it. That takes a while, and nobody waits for it.
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -88,7 +88,7 @@ def reap(pid: int, patience_s: float) -> int:
 
 
 def middle(descriptor: int, order: dict) -> None:
-    """The process between server and submission: a pid namespace needs a parent for its first."""
+    """Run between server and submission, as the parent of the first process in a pid namespace."""
     from dlcourse.check.protocol import Buffers, pack
 
     status = COULD_NOT_LOCK_IN
@@ -141,7 +141,7 @@ def inner(descriptor: int, order: dict) -> None:
             reply, replies = host.answer(*unpack(read_frame()))
             try:
                 frame = pack(reply, replies)
-            except (ProtocolError, ValueError) as error:  # a number of too many digits
+            except (ProtocolError, ValueError) as error:  # ValueError: an int of too many digits
                 told = {"kind": "output", "text": f"your answer is too large: {error}"}
                 frame = pack({"error": told}, Buffers())
             write_frame(frame)

@@ -1,4 +1,4 @@
-"""The trusted side of the sandbox: start fork servers, send requests, end what is late."""
+"""The trusted side of the sandbox: it starts fork servers, sends requests, ends late processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)"
 
 
 def site_folders() -> list[str]:
-    """The folders that hold the packages a right answer needs, wherever this Python finds them."""
+    """Return the folders of the packages that a right answer needs."""
     found = set()
     for name in ("torch", "torchvision", "numpy", "matplotlib"):
         spec = importlib.util.find_spec(name)
@@ -41,7 +41,7 @@ def site_folders() -> list[str]:
 
 
 class ForkServer:
-    """A warm process that forks a locked-in one for each submission; one at a time.
+    """A warm process that forks a confined process for each submission, one at a time.
 
     modules: imported before the first fork. hidden: folders that no fork may see.
     """
@@ -102,7 +102,7 @@ class ForkServer:
     def open(
         self, source: bytes, filename: str, name: str, limits: Limits, *, probing: bool = False
     ) -> SandboxProcess:
-        """Fork for the student's file `source`; the fork that was there before is ended."""
+        """Fork for the student's file `source`, and end the earlier fork."""
         if self.current is not None:
             self.current.close()
         ours, theirs = socket.socketpair()
@@ -114,13 +114,13 @@ class ForkServer:
         return self.current
 
     def probe(self) -> list[Report]:
-        """Every layer, tried by the act that it forbids, in a fork of its own."""
+        """Try to break every layer, in a fork of its own, and return the reports."""
         process = self.open(b"", "probe", "probe", Limits(), probing=True)
         process.close()
         return process.layers
 
     def end(self, word: bytes) -> int:
-        """Have the current fork reaped (b"reap") or killed (b"kill"); its exit status."""
+        """Let the current fork end (b"reap") or kill it (b"kill"), and return its exit status."""
         self.say(word)
         self.current = None
         return self.hear()["status"]
@@ -132,8 +132,11 @@ class ForkServer:
 
 
 class SandboxProcess:
-    """The channel to one locked-in submission. Time is counted only while it is asked, and by the
-    clock only up to a point where other work keeps the submission from the CPU."""
+    """The channel to one confined submission.
+
+    Its time counts only while it handles a request. If other work keeps it from the CPU, it gets
+    more time by the clock, up to BUSY times the limit.
+    """
 
     def __init__(self, fork_server: ForkServer, link: socket.socket) -> None:
         self.fork_server, self.link = fork_server, link
@@ -154,17 +157,17 @@ class SandboxProcess:
             raise GradingError(f"the sandbox could not lock itself in: {error}") from None
 
     def allow(self, seconds: float) -> None:
-        """Grant `seconds` from now on, of being asked."""
+        """Grant `seconds` for the requests from now on."""
         self.left_s = self.granted_s = seconds
         self.reserve_s = (BUSY - 1) * seconds
         self.cpu_from_s = self.cpu_s()
 
     @contextlib.contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """Count what is done here as the submission's time, reading its answers included.
+        """Count the time of this block as the submission's, with the reading of its answers.
 
-        A request that a test's function makes while the submission waits for it, called back in
-        the middle of a request, stays under the deadline of the outermost one.
+        A test's function that is called back may make a request of its own. It stays under the
+        deadline of the outermost request.
         """
         if self.counting:
             yield
@@ -178,14 +181,14 @@ class SandboxProcess:
             self.left_s = self.deadline - time.monotonic()
 
     def cpu_s(self) -> float:
-        """Seconds of CPU that the submission has used."""
+        """Return the seconds of CPU that the submission has used."""
         try:
             return time.clock_gettime((~self.pid << 3) | CPU_CLOCK) if self.pid else 0.0
         except OSError:
             return 0.0
 
     def prolong(self) -> bool:
-        """Give back the time in which the submission had no CPU, as far as the reserve goes."""
+        """Extend the deadline by the time without CPU, within the reserve; return if it did."""
         lacking_s = self.granted_s - (self.cpu_s() - self.cpu_from_s)
         if lacking_s < 0.1 * self.granted_s or self.reserve_s <= 0:
             return False
@@ -230,7 +233,7 @@ class SandboxProcess:
         return self.exactly(size)
 
     def exactly(self, count: int) -> bytes:
-        # Grown as it comes: what is announced and never sent takes no memory.
+        # It grows with the data: a size that is only announced takes no memory.
         data = bytearray()
         while len(data) < count:
             self.wait(select.POLLIN)
@@ -246,7 +249,7 @@ class SandboxProcess:
         return bytes(data)
 
     def wait(self, event: int) -> None:
-        """Return when the link is ready; also one that always is must come to an end."""
+        """Return when the link is ready; the deadline also ends one that is always ready."""
         poll = select.poll()
         poll.register(self.link, event)
         while True:
@@ -258,7 +261,7 @@ class SandboxProcess:
                 raise StudentError("time", f"your code took longer than {self.granted_s:.0f} s")
 
     def gone(self) -> StudentError:
-        """Why the submission's process ended."""
+        """Return why the submission's process ended."""
         self.alive = False
         self.link.close()
         status = self.fork_server.end(b"reap")
@@ -277,7 +280,7 @@ class SandboxProcess:
 
 
 def probe_layers() -> list[Report]:
-    """Every layer of the sandbox on this machine; takes a few seconds."""
+    """Return a report of every layer of the sandbox on this machine; takes a few seconds."""
     fork_server = ForkServer()
     try:
         return fork_server.probe()
