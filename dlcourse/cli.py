@@ -342,9 +342,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         if getattr(args, "extension", None):
-            from dlcourse import extensions
+            from dlcourse.extensions import load
 
-            extensions.load(args.extension)
+            load(args.extension)
         return args.call(args)
     except DlcourseError as error:
         print(f"dlcourse: {error}", file=sys.stderr)

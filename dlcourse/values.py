@@ -7,7 +7,12 @@ from typing import Any
 
 from dlcourse.errors import UsageError
 
-__all__ = ["check_share", "check_whole"]
+__all__ = ["check_share", "check_whole", "is_number"]
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is an int or a float; True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_whole(least: int = 1, /, **values: Any) -> None:
@@ -23,6 +28,5 @@ def check_whole(least: int = 1, /, **values: Any) -> None:
 def check_share(**values: Any) -> None:
     """Raise UsageError for the first of `values`, by name, that is not a number in [0, 1)."""
     for name, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= value < 1:
+        if not is_number(value) or not 0 <= value < 1:
             raise UsageError(f"{name} must be at least 0 and below 1, got {value!r}")

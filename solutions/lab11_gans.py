@@ -51,8 +51,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, models, plots
-from dlcourse.models.glo import laplacian_loss
-from dlcourse.train import evaluate, fit
+from dlcourse.train import evaluate, fit, laplacian_loss
 
 # %% [markdown]
 # ## 1. The game

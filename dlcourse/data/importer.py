@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from dlcourse.data.catalog import CATALOG
 from dlcourse.data.folder import data_folder, split_of
+from dlcourse.data.images import stratified_split
 from dlcourse.data.npz import write_npz
-from dlcourse.data.split import stratified_split
 from dlcourse.errors import DataError, UsageError
 from dlcourse.values import check_whole
 

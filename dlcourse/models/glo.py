@@ -9,9 +9,7 @@ from torch import Tensor, nn
 from dlcourse.errors import UsageError
 from dlcourse.models.dcgan import SMALLEST, draw_weights, generator
 
-__all__ = ["GLO", "laplacian_loss"]
-
-BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # the binomial weights of Burt & Adelson 1983
+__all__ = ["GLO"]
 
 
 class GLO(nn.Module):
@@ -22,7 +20,7 @@ class GLO(nn.Module):
     Gaussian fitted to the learned latents.
 
     num_images: training images. image_size, channels, latent_dim, width: as in DCGAN, whose
-    generator it is. Train with `laplacian_loss`, as the paper does, or a plain squared error,
+    generator it is. Train with `train.laplacian_loss`, as the paper does, or a plain squared error,
     which blurs more.
 
     Differs from the paper: latents begin random on the sphere, not as principal components.
@@ -75,30 +73,3 @@ class GLO(nn.Module):
         images = self.generator(drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1))
         self.train(training)
         return images
-
-
-def laplacian_loss(outputs: Tensor, targets: Tensor, levels: int = 3) -> Tensor:
-    """Lap1: sum over the levels j of the Laplacian pyramid of 4^j |L_j(outputs) - L_j(targets)|.
-
-    L_j is level j minus its blurred half-size copy; the last level is the copy itself. Absolute
-    values are summed over pixels, and the mean is over images (Bojanowski et al. 2017, equation 3;
-    Ling & Okada 2006).
-
-    Shape: outputs and targets (N, C, H, W) -> ().
-    """
-    difference = outputs - targets  # the pyramid is linear: one of the difference is enough
-    loss = outputs.new_zeros(())
-    for level in range(levels - 1):
-        small = blur(difference)[:, :, ::2, ::2]
-        large = F.interpolate(small, difference.shape[2:], mode="bilinear", align_corners=False)
-        loss = loss + 4**level * (difference - large).abs().sum()
-        difference = small
-    return (loss + 4 ** (levels - 1) * difference.abs().sum()) / len(outputs)
-
-
-def blur(images: Tensor) -> Tensor:
-    """`images` (N, C, H, W) under the 5x5 binomial filter, the border repeated outward."""
-    C = images.shape[1]
-    weights = torch.tensor(BLUR).to(images)
-    kernel = torch.outer(weights, weights).expand(C, 1, 5, 5)
-    return F.conv2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), kernel, groups=C)

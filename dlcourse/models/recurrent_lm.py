@@ -8,9 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.cells import Recurrent
+from dlcourse.models.cells import SCRN, Recurrent
 from dlcourse.models.language_model import LanguageModel
-from dlcourse.models.scrn import SCRN
 from dlcourse.values import check_share, check_whole
 
 __all__ = ["LAYERS", "RecurrentLM"]

@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def is_here(self) -> bool:
-        """Whether this package has the model's module; the student bundle lacks some."""
+        """Whether this copy of the package has the model; the student bundle lacks some."""
         if not isinstance(self.model, str):
             return True
         return Path(__file__).with_name(f"{self.model.split('.')[0]}.py").is_file()
@@ -87,7 +87,7 @@ recurrent_lm = partial(language_model, "recurrent_lm.RecurrentLM")
 autoencoder = partial(Entry, kind="autoencoder", input_size=DIGIT)
 dcgan = partial(Entry, "dcgan.DCGAN", "generator", "Radford, Metz & Chintala", 2016, (64,))
 
-MODELS: dict[str, Entry] = {
+IN_THE_COURSE: dict[str, Entry] = {
     "perceptron": Entry("perceptron.Perceptron", "neuron", "Rosenblatt", 1958, (2,)),
     "logistic_regression": image_classifier(
         "logistic_regression.LogisticRegression", paper="Cox", year=1958, input_size=DIGIT
@@ -167,9 +167,7 @@ MODELS: dict[str, Entry] = {
     "dcgan_32": dcgan(settings={"image_size": 32, "channels": 3}),
     "glo": Entry("glo.GLO", "generator", "Bojanowski, Joulin, Lopez-Paz & Szlam", 2017),
 }  # fmt: skip
-LEFT_OUT = [name for name, entry in MODELS.items() if not entry.is_here]
-for _name in LEFT_OUT:
-    del MODELS[_name]
+MODELS = {name: entry for name, entry in IN_THE_COURSE.items() if entry.is_here}
 
 
 def build(name: str, **settings: Any) -> nn.Module:
@@ -177,7 +175,7 @@ def build(name: str, **settings: Any) -> nn.Module:
 
     Raises UnknownNameError for a name not in MODELS, UsageError for a setting it does not take.
     """
-    if name in LEFT_OUT and name not in MODELS:
+    if name in IN_THE_COURSE and not IN_THE_COURSE[name].is_here:
         raise UsageError(f"model {name!r} is not in the student bundle")
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)

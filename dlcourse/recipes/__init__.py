@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from dlcourse import lab
 from dlcourse.errors import UnknownNameError
-from dlcourse.recipes.catalog import RECIPES
-from dlcourse.recipes.recipe import Recipe, Splits
+from dlcourse.recipes.catalog import RECIPES, Recipe, Splits
 from dlcourse.train import Checkpoint, Execution, evaluate
 from dlcourse.train.checkpoint import NAME
 

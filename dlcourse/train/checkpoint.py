@@ -22,7 +22,7 @@ from dlcourse.errors import DataError, DlcourseError, UsageError
 from dlcourse.files import atomic_path, claimed_folder
 from dlcourse.train import distributed
 from dlcourse.train.history import History
-from dlcourse.train.run import Callback, Run, keeps_workers
+from dlcourse.train.run import Callback, Run
 
 __all__ = ["NAME", "Checkpoint", "load_model", "read", "save_model", "write"]
 
@@ -53,6 +53,8 @@ class Checkpoint(Callback):
     `resume` is false, or another run; DataError for a checkpoint that cannot be read.
     """
 
+    last = True
+
     def __init__(self, folder: str | PathLike[str], resume: bool = False) -> None:
         if not isinstance(folder, str | PathLike):
             raise UsageError(f"Checkpoint(folder) must be a path, got {folder!r}")
@@ -76,7 +78,7 @@ class Checkpoint(Callback):
                 f"{str(self.path.parent)!r} holds a run of {len(state['history']['epochs'])} "
                 "epochs; resume it (resume=True, or --resume), or name another folder"
             )
-        if keeps_workers(run.train) and not run.rank:
+        if getattr(run.train, "persistent_workers", False) and not run.rank:
             print(
                 "dlcourse: the workers of train outlive an epoch (persistent_workers=True); a "
                 "resumed run cannot restore what they draw at random",

@@ -14,22 +14,26 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from dlcourse.errors import TrainingError, UsageError
-from dlcourse.train.losses import Objective, class_fix, require_same_shape, shape_of
+from dlcourse.train.losses import (
+    Objective,
+    check_scalar,
+    class_fix,
+    require_same_shape,
+    shape_of,
+)
 from dlcourse.train.metrics import Metric
 
 __all__ = [
-    "CLEAN",
-    "check_all_labels",
     "check_batch",
     "check_batches",
     "check_outputs",
-    "check_scalar",
     "explained",
-    "non_finite_batch",
+    "first_loss",
+    "non_finite",
     "watched",
 ]
 
-LOADER = "DataLoader(TensorDataset(inputs, targets), batch_size=64)"
+CLEAN = "remove or replace them: torch.nan_to_num(values), or leave those samples out"
 
 
 def check_batches(name: str, batches: Any) -> None:
@@ -39,28 +43,35 @@ def check_batches(name: str, batches: Any) -> None:
             f"{name} is a {type(batches).__name__}, which yields single samples; wrap it: "
             f"DataLoader({name}_set, batch_size=64{', shuffle=True' if name == 'train' else ''})"
         )
-    if isinstance(batches, Tensor | np.ndarray) or (
-        isinstance(batches, tuple)
-        and batches
-        and all(isinstance(one, Tensor | np.ndarray) for one in batches)
-    ):
-        raise UsageError(f"{name} is {shape_of(batches)}, not batches; use {LOADER}")
+    parts = batches if isinstance(batches, tuple) and batches else (batches,)
+    if all(isinstance(part, Tensor | np.ndarray) for part in parts):
+        raise UsageError(
+            f"{name} is {shape_of(batches)}, not batches; use "
+            "DataLoader(TensorDataset(inputs, targets), batch_size=64)"
+        )
     if not hasattr(batches, "__iter__"):
         raise UsageError(f"{name} must yield batches (inputs, targets), got {shape_of(batches)}")
-    if isinstance(batches, Iterator) or not hasattr(batches, "__len__"):
+    try:
+        length = None if isinstance(batches, Iterator) else len(batches)
+    except TypeError:
+        length = None
+    if length is None:
         raise UsageError(
             f"{name} is a {type(batches).__name__}, which can be read only once or has no length; "
-            f"give a list of batches or a DataLoader"
+            "give a list of batches or a DataLoader over a data set of known size"
         )
-    try:
-        length = len(batches)
-    except TypeError:  # a DataLoader over an IterableDataset
-        raise UsageError(
-            f"{name} has no length; give a list of batches or a DataLoader over a data set of "
-            "known size"
-        ) from None
     if length == 0:
         raise UsageError(f"{name} holds no batch: is batch_size larger than the data?")
+
+
+def parts_of(inputs: Any, targets: Any) -> list[tuple[str, Any]]:
+    """Every part of a batch, with the word for it: the inputs may be several tensors."""
+    several = inputs if isinstance(inputs, tuple | list) else [inputs]
+    return [*(("inputs", part) for part in several), ("targets", targets)]
+
+
+def is_finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def check_batch(name: str, batch: Any, model: nn.Module) -> tuple[Any, Tensor]:
@@ -74,77 +85,76 @@ def check_batch(name: str, batch: Any, model: nn.Module) -> tuple[Any, Tensor]:
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise UsageError(f"{name} must yield pairs (inputs, targets), got {shape_of(batch)}")
     inputs, targets = batch
-    several = isinstance(inputs, tuple | list) and all(isinstance(one, Tensor) for one in inputs)
-    parts = list(inputs) if several else [inputs]
-    for what, value in [*(("inputs", part) for part in parts), ("targets", targets)]:
+    parts = parts_of(inputs, targets)
+    for what, value in parts:
         if not isinstance(value, Tensor):
             raise UsageError(f"{name} yields {what} that are {shape_of(value)}, not a tensor")
-        if value.dim() == 0 or len(value) != len(targets):
+    wanted = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    for what, value in parts:
+        if value.dim() == 0 or value.shape[:1] != targets.shape[:1]:
             raise UsageError(
-                f"{name} yields inputs {shape_of(parts[0])} and targets {shape_of(targets)}; the "
+                f"{name} yields {what} {shape_of(value)} and targets {shape_of(targets)}; the "
                 "first dimension of both must be the batch"
             )
-        if value.is_floating_point() and not value.isfinite().all():
+        if not is_finite(value):
             raise UsageError(f"{name} holds {what} that are NaN or infinite; {CLEAN}")
-    wanted = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-    for part in parts:
-        if part.is_floating_point() and wanted is not None and part.dtype != wanted:
+        floats = what == "inputs" and value.is_floating_point() and wanted is not None
+        if floats and value.dtype != wanted:
             raise UsageError(
-                f"{name} yields inputs {shape_of(part)}, but the model computes in "
+                f"{name} yields inputs {shape_of(value)}, but the model computes in "
                 f"{str(wanted).removeprefix('torch.')}; convert them: inputs.to({wanted})"
             )
-    return (tuple(inputs) if several else inputs), targets
-
-
-CLEAN = "remove or replace them: torch.nan_to_num(values), or leave those samples out"
+    return (tuple(inputs) if isinstance(inputs, list) else inputs), targets
 
 
 def check_outputs(name: str, objective: Objective, outputs: Any, targets: Tensor) -> None:
     """Refuse outputs and targets that do not fit the kind of loss. Raises UsageError."""
+    loss, have = objective.name, f"{name} has targets {shape_of(targets)}"
+    if objective.kind == "custom":
+        return
     if not isinstance(outputs, Tensor):
-        if objective.kind == "custom":
-            return
         raise UsageError(
-            f"the model returns {shape_of(outputs)}, and loss {objective.name} takes one tensor; "
+            f"the model returns {shape_of(outputs)}, and loss {loss} takes one tensor; "
             "return the logits alone, or give a loss function that takes what the model returns"
         )
-    loss, have = objective.name, f"{name} has targets {shape_of(targets)}"
     if objective.kind == "classes":
-        logits = outputs.movedim(1, -1) if objective.class_dim == 1 else outputs
-        if targets.is_floating_point():
-            if objective.class_dim == 1 and targets.shape == outputs.shape:
-                return  # probabilities of classes, which torch's cross-entropy takes
-            fix = "targets.long()" if targets.shape == logits.shape[:-1] else ""
-            fix = fix or class_fix(logits, targets)
-            if logits.shape[-1] == 1:
-                fix = "use loss=nn.BCEWithLogitsLoss() for 0 or 1, nn.MSELoss() for numbers"
-            raise UsageError(f"{have}, and {loss} takes int64 class numbers; {fix}")
-        if targets.shape != logits.shape[:-1]:
-            fix = class_fix(logits, targets)
-            if objective.class_dim == 1 and targets.shape == outputs.shape[:-1]:
-                fix = "use loss=dlcourse.train.cross_entropy, which has the classes last"
-            elif (
-                objective.class_dim == -1
-                and outputs.dim() > 2
-                and (targets.shape == outputs.movedim(1, -1).shape[:-1])
-            ):
-                fix = "use loss=nn.CrossEntropyLoss(), which has the classes in dimension 1"
-            raise UsageError(
-                f"{have} for outputs {tuple(outputs.shape)}, which do not fit {loss}; {fix}"
-            )
-        if targets.dtype != torch.int64:
-            raise UsageError(f"{have}, and {loss} takes int64 class numbers; targets.long()")
-        check_labels(name, objective, targets, logits.shape[-1])
-    elif objective.kind in ("values", "binary"):
-        require_same_shape(outputs, targets, loss)
-        # Autocast returns bfloat16, which losses convert themselves.
-        if not targets.is_floating_point() or targets.dtype == torch.float64 != outputs.dtype:
-            raise UsageError(f"{have}, and {loss} takes float32 targets; targets.float()")
-        if objective.kind == "binary" and not ((targets >= 0) & (targets <= 1)).all():
-            raise UsageError(
-                f"{name} has targets from {targets.min():g} to {targets.max():g}, and {loss} takes "
-                "targets from 0 to 1"
-            )
+        check_classes(name, objective, outputs, targets)
+        return
+    require_same_shape(outputs, targets, loss)
+    # Autocast returns bfloat16, which losses convert themselves.
+    if not targets.is_floating_point() or targets.dtype == torch.float64 != outputs.dtype:
+        raise UsageError(f"{have}, and {loss} takes float32 targets; targets.float()")
+    if objective.kind == "binary" and not ((targets >= 0) & (targets <= 1)).all():
+        raise UsageError(
+            f"{name} has targets from {targets.min():g} to {targets.max():g}, and {loss} takes "
+            "targets from 0 to 1"
+        )
+
+
+def check_classes(name: str, objective: Objective, outputs: Tensor, targets: Tensor) -> None:
+    """`check_outputs` for losses that take class numbers."""
+    loss, have = objective.name, f"{name} has targets {shape_of(targets)}"
+    # Whether the classes are in dimension 1, as in torch.nn.
+    first = objective.class_dim == 1 and outputs.dim() > 1
+    if first and targets.is_floating_point() and targets.shape == outputs.shape:
+        return  # probabilities of classes, which torch's cross-entropy takes
+    logits = outputs.movedim(1, -1) if first else outputs
+    fits = targets.shape == logits.shape[:-1]
+    if targets.dtype != torch.int64 and (fits or targets.is_floating_point()):
+        fix = "targets.long()" if fits else class_fix(logits, targets)
+        if targets.is_floating_point() and logits.shape[-1] == 1:
+            fix = "use loss=nn.BCEWithLogitsLoss() for 0 or 1, nn.MSELoss() for numbers"
+        raise UsageError(f"{have}, and {loss} takes int64 class numbers; {fix}")
+    if not fits:
+        fix = class_fix(logits, targets)
+        if first and targets.shape == outputs.shape[:-1]:
+            fix = "use loss=dlcourse.train.cross_entropy, which has the classes last"
+        elif outputs.dim() > 2 and targets.shape == outputs.movedim(1, -1).shape[:-1]:
+            fix = "use loss=nn.CrossEntropyLoss(), which has the classes in dimension 1"
+        raise UsageError(
+            f"{have} for outputs {tuple(outputs.shape)}, which do not fit {loss}; {fix}"
+        )
+    check_labels(name, objective, targets, logits.shape[-1])
 
 
 def check_labels(name: str, objective: Objective, targets: Tensor, num_classes: int) -> None:
@@ -184,12 +194,20 @@ def labels_in_memory(batches: Any) -> Tensor | None:
     return None
 
 
-def check_all_labels(name: str, batches: Any, objective: Objective, outputs: Any) -> None:
-    """`check_labels` for all labels that lie in memory, not only for those of one batch."""
-    if objective.kind == "classes" and isinstance(outputs, Tensor):
+def first_loss(
+    name: str, batches: Any, objective: Objective, outputs: Any, targets: Tensor
+) -> Tensor:
+    """The loss of the first of `batches`, if outputs, targets and the loss are as they should be.
+
+    All labels that lie in memory are checked, not only those of this batch. Raises UsageError.
+    """
+    check_outputs(name, objective, outputs, targets)
+    if objective.kind == "classes":
         labels = labels_in_memory(batches)
         if labels is not None and not labels.is_floating_point():
             check_labels(name, objective, labels, outputs.shape[objective.class_dim])
+    with watched("loss", None, objective, outputs, targets):
+        return check_scalar(f"loss {objective.name}", objective(outputs, targets))
 
 
 @contextlib.contextmanager
@@ -212,19 +230,21 @@ def check_needs(
 ) -> None:
     if not isinstance(outputs, Tensor):
         raise UsageError(f"metric {name!r} takes one output tensor, got {shape_of(outputs)}")
-    have = f"outputs {shape_of(outputs)} and targets {shape_of(targets)}"
-    if metric.needs == "classes":
-        in_dim_1 = outputs.dim() > 2 and objective.class_dim == 1
-        logits = outputs.movedim(1, -1) if in_dim_1 else outputs
-        if targets.is_floating_point() or targets.shape != logits.shape[:-1]:
+    if metric.needs != "classes":
+        require_same_shape(outputs, targets, f"metric {name!r}")
+        if metric.needs == "binary" and not ((targets == 0) | (targets == 1)).all():
             raise UsageError(
-                f"metric {name!r} takes logits (N, classes) and int64 targets (N), got {have}; "
-                "'binary_accuracy' is for targets of 0 and 1, 'mae' and 'mse' are for numbers"
+                f"metric {name!r} takes targets of 0 and 1; the targets have other values"
             )
         return
-    require_same_shape(outputs, targets, f"metric {name!r}")
-    if metric.needs == "binary" and not ((targets == 0) | (targets == 1)).all():
-        raise UsageError(f"metric {name!r} takes targets of 0 and 1; the targets have other values")
+    in_dim_1 = outputs.dim() > 2 and objective.class_dim == 1
+    logits = outputs.movedim(1, -1) if in_dim_1 else outputs
+    if targets.is_floating_point() or targets.shape != logits.shape[:-1]:
+        raise UsageError(
+            f"metric {name!r} takes logits (N, classes) and int64 targets (N), got outputs "
+            f"{shape_of(outputs)} and targets {shape_of(targets)}; 'binary_accuracy' is for "
+            "targets of 0 and 1, 'mae' and 'mse' are for numbers"
+        )
 
 
 class BroadcastWatch(TorchFunctionMode):
@@ -254,23 +274,19 @@ class BroadcastWatch(TorchFunctionMode):
             for b in theirs
             if id(a) not in self.targets and id(b) not in self.outputs and grows(a, b)
         ]
-        name = getattr(func, "__name__", "")
-        if pairs and name.endswith("_loss"):
-            self.refuse(*pairs[0])
+        if pairs and getattr(func, "__name__", "").endswith("_loss"):
+            require_same_shape(*pairs[0], self.what)
         result = func(*args, **kwargs)
         if isinstance(result, Tensor):
             for a, b in pairs:
                 if result.shape == torch.broadcast_shapes(a.shape, b.shape):
-                    self.refuse(a, b)
+                    require_same_shape(a, b, self.what)
             if ours:
                 self.outputs.add(id(result))
             if theirs:
                 self.targets.add(id(result))
             self.alive.append(result)
         return result
-
-    def refuse(self, outputs: Tensor, targets: Tensor) -> None:
-        require_same_shape(outputs, targets, self.what)
 
 
 def grows(one: Tensor, other: Tensor) -> bool:
@@ -284,24 +300,15 @@ def grows(one: Tensor, other: Tensor) -> bool:
     return size > max(one.numel(), other.numel())
 
 
-def check_scalar(objective: Objective, loss: Any) -> Tensor:
-    """Refuse a loss that is no scalar tensor. Raises UsageError."""
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
-        raise UsageError(
-            f"loss {objective.name} must return a scalar tensor, the mean over the batch, got "
-            f"{shape_of(loss)}"
-        )
-    return loss
-
-
-def non_finite_batch(batches: Iterable[Any]) -> str | None:
-    """Where the first NaN or infinite number in `batches` is: "inputs of batch 3", or None."""
-    for number, (inputs, targets) in enumerate(batches, start=1):
-        parts = inputs if isinstance(inputs, tuple | list) else (inputs,)
-        for what, value in [*(("inputs", part) for part in parts), ("targets", targets)]:
-            if value.is_floating_point() and not value.isfinite().all():
-                return f"{what} of batch {number}"
-    return None
+def non_finite(name: str, batches: Iterable[Any]) -> str:
+    """Where the first NaN or infinite number in `batches` is, and what to do; "" for none."""
+    for number, batch in enumerate(batches, start=1):
+        for what, value in parts_of(*batch):
+            if not is_finite(value):
+                return (
+                    f"{name} holds NaN or infinite numbers in the {what} of batch {number}; {CLEAN}"
+                )
+    return ""
 
 
 @contextlib.contextmanager

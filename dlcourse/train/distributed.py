@@ -21,7 +21,6 @@ __all__ = [
     "from_first",
     "gather",
     "join",
-    "mean",
     "my_rows",
     "rank",
     "same_buffers",
@@ -75,11 +74,6 @@ def my_rows(inputs: Any, targets: Tensor) -> tuple[Any, Tensor, float]:
     if isinstance(inputs, Tensor):
         return inputs[first::size], targets[first::size], 1.0
     return tuple(one[first::size] for one in inputs), targets[first::size], 1.0
-
-
-def mean(values: Tensor) -> Tensor:
-    """The mean over all processes, in place. Shape: any."""
-    return total(values).div_(world_size())
 
 
 def total(values: Tensor) -> Tensor:

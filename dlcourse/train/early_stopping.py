@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from dlcourse.errors import UsageError
+from dlcourse.values import is_number
 
-__all__ = ["ROUNDING", "EarlyStopping", "is_number"]
-
+__all__ = ["ROUNDING", "EarlyStopping"]
 
 # Scores are means in float32, whose rounding depends on how the batches are cut and computed. A
 # smaller share of the score than this is such rounding: it must not decide which epoch is best.
@@ -64,7 +64,7 @@ class EarlyStopping:
         self.epoch = 0
 
     def fresh(self, mode: str) -> EarlyStopping:
-        """A new one with the same settings, before its first epoch, that judges by `mode`."""
+        """The same settings before the first epoch, to judge by `mode`."""
         return EarlyStopping(
             self.patience, self.min_delta, mode, relative=self.relative, baseline=self.baseline
         )
@@ -88,15 +88,8 @@ class EarlyStopping:
         return self.patience is not None and self.epoch - self.best_epoch >= self.patience
 
     def state_dict(self) -> dict[str, float | int]:
-        """The scores seen so far, for `load_state_dict`."""
         return {"best": self.best, "best_epoch": self.best_epoch, "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, float | int]) -> None:
-        """Continue from what `state_dict` returned."""
         self.best = state["best"]
         self.best_epoch, self.epoch = int(state["best_epoch"]), int(state["epoch"])
-
-
-def is_number(value: object) -> bool:
-    """Whether `value` is a number; True and False are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from dlcourse.errors import TrainingError, UsageError
 from dlcourse.runtime import keep_freed_memory
-from dlcourse.train.early_stopping import is_number
 from dlcourse.train.losses import Loss
+from dlcourse.values import check_whole, is_number
 
 __all__ = ["Execution", "Gradients", "Placement", "has_bf16", "has_compiler", "memory_advice"]
 
@@ -76,11 +76,7 @@ class Gradients:
     clip_value: float | None = None
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.accumulate, int) and not isinstance(self.accumulate, bool)
-        if not whole or self.accumulate < 1:
-            raise UsageError(
-                f"accumulate must be a whole number of at least 1, got {self.accumulate!r}"
-            )
+        check_whole(accumulate=self.accumulate)
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
             if value is not None and (not is_number(value) or not value > 0):
@@ -157,10 +153,6 @@ class Placement:
         if self.channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs
-
-    def targets(self, targets: Tensor) -> Tensor:
-        """`targets` on the device."""
-        return targets.to(self.device, non_blocking=True)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context of each forward pass and its loss."""

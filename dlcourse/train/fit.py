@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,17 @@ from dlcourse.train import checks, distributed
 from dlcourse.train.early_stopping import EarlyStopping
 from dlcourse.train.execution import Execution, Gradients
 from dlcourse.train.history import History
-from dlcourse.train.losses import Loss, Objective, cross_entropy, describe_loss, shape_of
-from dlcourse.train.metrics import Mean, Metrics, default_metrics, find_metrics, measure
+from dlcourse.train.losses import Loss, cross_entropy, describe_loss, shape_of
+from dlcourse.train.metrics import (
+    Mean,
+    Metrics,
+    Whole,
+    default_metrics,
+    find_metrics,
+    measure,
+)
 from dlcourse.train.prepare import Schedule, prepare
-from dlcourse.train.run import Callback, Run, call, reset_state
+from dlcourse.train.run import Callback, Run, call, moved, reset_state
 
 __all__ = ["evaluate", "fit", "predict"]
 
@@ -132,10 +140,9 @@ def validate(run: Run, val: Any) -> dict[str, float]:
         scores = evaluate(run.scored, val, loss=run.objective, metrics=run.metrics, shared=True)
     if math.isfinite(scores["loss"]):
         return scores
-    where = checks.non_finite_batch(val)
-    advice = "look at the validation data, and at layers that differ in eval mode (batch norm)"
-    if where:
-        advice = f"val holds NaN or infinite numbers in the {where}; {checks.CLEAN}"
+    advice = checks.non_finite("val", val) or (
+        "look at the validation data, and at layers that differ in eval mode (batch norm)"
+    )
     raise NonFiniteLossError(
         f"the validation loss is {scores['loss']} after epoch {run.epoch}, and the training loss "
         f"is not; {advice}; the best weights so far are kept"
@@ -167,7 +174,7 @@ def evaluate(
     found = None if metrics is None else find_metrics(metrics)
     # An epoch metric needs all rows, and no way to add up those of several processes is known.
     shared = shared and not any(hasattr(one, "update") for one in (found or {}).values())
-    measures: dict[str, Any] = {}
+    measures: dict[str, Mean | Whole] = {}
     model.eval()
     reset_state(model)
     if shared:
@@ -177,54 +184,24 @@ def evaluate(
         share = 1.0
         if shared:
             inputs, targets, share = distributed.my_rows(inputs, targets)
-        inputs, targets = on(device, inputs), targets.to(device)
+        inputs, targets = moved(inputs, device), targets.to(device)
         outputs = call(model, inputs)
         first = not measures
         if first:
             checks.check_outputs("the data", objective, outputs, targets)
             if found is None:
                 found = find_metrics(default_metrics(objective, targets))
-            measures = start(found or {}, objective, shared)
+            measures["loss"] = Mean(f"loss {objective.name}", objective, objective.weight, shared)
+            measures |= {name: measure(name, one, objective, shared) for name, one in found.items()}
         for name, one in measures.items():
-            if not first or not isinstance(one, Mean):
-                update(one, outputs, targets, share)
-                continue
-            metric = None if found is None else found.get(name)
-            with checks.watched(name, metric, objective, outputs, targets):
-                update(one, outputs, targets, share)
+            watch: AbstractContextManager[None] = nullcontext()
+            if first and isinstance(one, Mean):
+                watch = checks.watched(name, (found or {}).get(name), objective, outputs, targets)
+            with watch:
+                one.update(outputs, targets, share)
     if not measures:
         raise UsageError("there is no batch to evaluate on")
-    return {name: result(name, one) for name, one in measures.items()}
-
-
-def start(metrics: Mapping[str, Any], objective: Objective, shared: bool) -> dict[str, Any]:
-    """What collects the loss and each metric over a pass."""
-    measures: dict[str, Any] = {"loss": Mean(objective, objective.weight)}
-    measures |= {name: measure(metric, objective) for name, metric in metrics.items()}
-    for one in measures.values():
-        if isinstance(one, Mean):
-            one.shared = shared
-    return measures
-
-
-def update(measure: Any, outputs: Any, targets: Tensor, share: float) -> None:
-    if isinstance(measure, Mean):
-        measure.update(outputs, targets, share)
-        return
-    # Tensors made in inference mode could not be changed in place by the metric's owner later.
-    with torch.inference_mode(False), torch.no_grad():
-        given = outputs.clone() if isinstance(outputs, Tensor) else outputs
-        measure.update(given, targets.clone())
-
-
-def result(name: str, measure: Any) -> float:
-    with torch.inference_mode(False), torch.no_grad():
-        value = measure.compute()
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if not isinstance(value, int | float):
-        raise UsageError(f"metric {name!r} must compute one number, got {shape_of(value)}")
-    return float(value)
+    return {name: one.compute() for name, one in measures.items()}
 
 
 @torch.inference_mode()
@@ -246,7 +223,7 @@ def predict(model: nn.Module, batches: Any) -> Tensor:
     try:
         for batch in batches:
             pair = isinstance(batch, tuple | list) and len(batch) == 2
-            outputs = call(model, on(device, batch[0] if pair else batch))
+            outputs = call(model, moved(batch[0] if pair else batch, device))
             if not isinstance(outputs, Tensor):
                 raise UsageError(
                     f"predict takes models that return a tensor, got {shape_of(outputs)}"
@@ -263,10 +240,3 @@ def predict(model: nn.Module, batches: Any) -> Tensor:
             f"{tuple(parts[-1].shape)}, which do not make one tensor; predict batch by batch"
         )
     return torch.cat(parts)
-
-
-def on(device: torch.device, inputs: Any) -> Any:
-    """`inputs` on `device`: one tensor, or each of several."""
-    if isinstance(inputs, Tensor):
-        return inputs.to(device)
-    return tuple(one.to(device) for one in inputs)

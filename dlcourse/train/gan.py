@@ -17,11 +17,10 @@ from dlcourse import optim
 from dlcourse.errors import NonFiniteLossError, UnknownNameError, UsageError
 from dlcourse.runtime import pick_device, versions
 from dlcourse.train.checks import check_batch, check_batches
-from dlcourse.train.early_stopping import is_number
 from dlcourse.train.history import History
-from dlcourse.train.loggers import progress_bar
-from dlcourse.train.prepare import check_whole
+from dlcourse.train.progress import progress_bar
 from dlcourse.train.run import LOOK_EVERY
+from dlcourse.values import check_whole, is_number
 
 __all__ = ["GENERATOR_LOSSES", "coverage", "discriminator_loss", "fit_gan"]
 
@@ -76,8 +75,8 @@ def fit_gan(
     epoch (without a score, of the last complete one; its first ones if none was complete), and the
     error carries `.history`.
     """
-    check_whole("epochs", epochs, 1)
-    check_whole("seed", seed, 0)
+    check_whole(epochs=epochs)
+    check_whole(0, seed=seed)
     if not is_number(lr) or not 0 <= lr < math.inf:
         raise UsageError(f"lr must be a finite number of at least 0, got {lr!r}")
     if loss not in GENERATOR_LOSSES:

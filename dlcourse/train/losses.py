@@ -23,11 +23,14 @@ __all__ = [
     "CrossEntropy",
     "Loss",
     "Objective",
+    "check_scalar",
     "class_fix",
     "cross_entropy",
     "cross_entropy_in_place",
     "describe_loss",
+    "laplacian_loss",
     "mean_squared_error",
+    "name_of",
     "require_classes",
     "require_same_shape",
     "shape_of",
@@ -40,6 +43,7 @@ Loss = Callable[[Any, Any], Tensor]
 IGNORED = -100
 # Elements in one piece of the softmax: 4 MB in float32, which stays in the cache for all passes.
 PIECE = 1 << 20
+BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # the binomial weights of Burt & Adelson 1983
 
 
 def shape_of(value: object) -> str:
@@ -49,6 +53,22 @@ def shape_of(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)} values"
     return f"a {type(value).__name__}"
+
+
+def name_of(value: Any) -> str:
+    """The name under which messages and the History show a name, a function or an object."""
+    while isinstance(value, functools.partial):
+        value = value.func
+    return value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
+
+
+def check_scalar(what: str, value: Any) -> Tensor:
+    """Refuse a value of a loss or metric that is no scalar tensor. Raises UsageError."""
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise UsageError(
+            f"{what} must return a scalar tensor, the mean over the batch, got {shape_of(value)}"
+        )
+    return value
 
 
 def require_same_shape(outputs: Tensor, targets: Tensor, what: str) -> None:
@@ -162,6 +182,34 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().mean()
 
 
+def laplacian_loss(outputs: Tensor, targets: Tensor, levels: int = 3) -> Tensor:
+    """Lap1: sum over the levels j of the Laplacian pyramid of 4^j |L_j(outputs) - L_j(targets)|.
+
+    L_j is level j minus its blurred half-size copy; the last level is the copy itself. Absolute
+    values are summed over pixels, and the mean is over images (Bojanowski et al. 2017, equation 3;
+    Ling & Okada 2006).
+
+    Shape: (N, C, H, W) twice -> (). Raises UsageError for unequal shapes.
+    """
+    require_same_shape(outputs, targets, "laplacian_loss")
+    difference = outputs - targets  # the pyramid is linear: one of the difference is enough
+    loss = outputs.new_zeros(())
+    for level in range(levels - 1):
+        small = blur(difference)[:, :, ::2, ::2]
+        large = F.interpolate(small, difference.shape[2:], mode="bilinear", align_corners=False)
+        loss = loss + 4**level * (difference - large).abs().sum()
+        difference = small
+    return (loss + 4 ** (levels - 1) * difference.abs().sum()) / len(outputs)
+
+
+def blur(images: Tensor) -> Tensor:
+    """`images` (N, C, H, W) under the 5x5 binomial filter, the border repeated outward."""
+    C = images.shape[1]
+    weights = torch.tensor(BLUR).to(images)
+    kernel = torch.outer(weights, weights).expand(C, 1, 5, 5)
+    return F.conv2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), kernel, groups=C)
+
+
 def cross_entropy_in_place(logits: Tensor, targets: Tensor) -> Tensor:
     """`cross_entropy` that writes the gradient over the logits, to save memory.
 
@@ -268,23 +316,21 @@ class Objective:
         }
 
 
-CLASSES, BINARY, VALUES = {"kind": "classes"}, {"kind": "binary"}, {"kind": "values"}
-IN_DIM_1: dict[str, Any] = {"kind": "classes", "class_dim": 1}
-KNOWN: list[tuple[Any, dict[str, Any]]] = [
-    (cross_entropy, CLASSES),
-    (cross_entropy_in_place, CLASSES),
-    (CrossEntropy, CLASSES),
-    *((loss, IN_DIM_1) for loss in (F.cross_entropy, F.nll_loss, F.multi_margin_loss)),
-    *((loss, IN_DIM_1) for loss in (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)),
-    *((loss, BINARY) for loss in (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss)),
-    *((loss, {**BINARY, "threshold": 0.5}) for loss in (F.binary_cross_entropy, nn.BCELoss)),
-    *(
-        (loss, VALUES)
-        for loss in (
-            mean_squared_error, squared_error, F.mse_loss, F.l1_loss, F.smooth_l1_loss,
-            F.huber_loss, F.poisson_nll_loss, nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss,
-            nn.HuberLoss, nn.PoissonNLLLoss,
-        )
+# Functions and classes of losses, and what each group says to an Objective.
+KNOWN: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((cross_entropy, cross_entropy_in_place, CrossEntropy), {"kind": "classes"}),
+    (
+        (F.cross_entropy, F.nll_loss, F.multi_margin_loss,
+         nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss),
+        {"kind": "classes", "class_dim": 1},
+    ),
+    ((F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss), {"kind": "binary"}),
+    ((F.binary_cross_entropy, nn.BCELoss), {"kind": "binary", "threshold": 0.5}),
+    (
+        (mean_squared_error, squared_error, F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss,
+         F.poisson_nll_loss, nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss,
+         nn.PoissonNLLLoss),
+        {"kind": "values"},
     ),
 ]  # fmt: skip
 
@@ -292,8 +338,8 @@ KNOWN: list[tuple[Any, dict[str, Any]]] = [
 def describe_loss(loss: Any) -> Objective:
     """The Objective of `loss`: a function, a `functools.partial` of one, or a module of torch.nn.
 
-    Raises UsageError for a class in place of an instance, for something that cannot be called, and
-    for a reduction other than the mean.
+    Raises UsageError for a class, for something that cannot be called, and for another reduction
+    than the mean.
     """
     if isinstance(loss, Objective):
         return loss
@@ -309,7 +355,7 @@ def describe_loss(loss: Any) -> Objective:
     if isinstance(function, nn.Module):
         names = ("reduction", "weight", "ignore_index", "label_smoothing")
         settings |= {name: getattr(function, name, None) for name in names}
-    name = getattr(function, "__name__", type(function).__name__)
+    name = name_of(function)
     reduction = settings.get("reduction") or "mean"
     if reduction != "mean":
         raise UsageError(
@@ -318,8 +364,9 @@ def describe_loss(loss: Any) -> Objective:
         )
     known: dict[str, Any] = next(
         (
-            found
-            for key, found in KNOWN
+            said
+            for keys, said in KNOWN
+            for key in keys
             if function is key or (isinstance(key, type) and isinstance(function, key))
         ),
         {},
@@ -333,7 +380,7 @@ def describe_loss(loss: Any) -> Objective:
             label_smoothing=loss.label_smoothing,
             class_weights=loss.class_weights,
         )
-    if known.get("kind") != "classes":
+    if objective.kind != "classes":
         return objective
     ignore_index, weights = settings.get("ignore_index"), settings.get("weight")
     return replace(

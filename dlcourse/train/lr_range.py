@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from dlcourse.errors import UsageError
-from dlcourse.train.early_stopping import is_number
 from dlcourse.train.losses import Loss, cross_entropy
-from dlcourse.train.prepare import check_whole, prepare
+from dlcourse.train.prepare import prepare
 from dlcourse.train.run import Run, call, same_generators
+from dlcourse.values import check_whole, is_number
 
 __all__ = ["LRRange", "lr_range_test"]
 
@@ -63,7 +63,7 @@ def lr_range_test(
     Raises UsageError for arguments that make no sense, and what `fit` raises for its arguments.
     Source: Smith 2017, "Cyclical learning rates", arXiv:1506.01186, section 3.3.
     """
-    check_whole("steps", steps, 3)
+    check_whole(3, steps=steps)
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
         raise UsageError(
             f"lowest and highest must be numbers with 0 < lowest < highest, got {lowest!r} and "
@@ -77,10 +77,8 @@ def lr_range_test(
     with same_generators(train):
         run = prepare(
             copy.deepcopy(model), train, None, epochs=math.ceil(steps / max(1, len(train))),
-            loss=loss, optimizer=optimizer, lr=lowest, weight_decay=weight_decay, schedule=None,
-            gradients=None, average=None, metrics=None, monitor=None, patience=None,
-            early_stopping=None, callbacks=(), execution=None, seed=seed, device=device,
-            progress=False,
+            loss=loss, optimizer=optimizer, lr=lowest, weight_decay=weight_decay, seed=seed,
+            device=device, progress=False,
         )  # fmt: skip
         for step, value in enumerate(
             itertools.islice(losses_of(run, train, lowest, highest, steps), steps)

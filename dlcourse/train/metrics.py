@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +22,10 @@ from dlcourse.train.losses import (
     IGNORED,
     Loss,
     Objective,
+    check_scalar,
     cross_entropy,
     mean_squared_error,
+    name_of,
     require_classes,
     require_same_shape,
     shape_of,
@@ -31,10 +33,10 @@ from dlcourse.train.losses import (
 
 __all__ = [
     "METRICS",
-    "EpochMetric",
     "Mean",
     "Metric",
     "Metrics",
+    "Whole",
     "absolute_error",
     "accuracy",
     "binary_accuracy",
@@ -42,18 +44,10 @@ __all__ = [
     "find_metrics",
     "measure",
     "mode_of",
-    "perplexity",
     "register",
     "top5",
     "weighted_sums",
 ]
-
-
-class EpochMetric(Protocol):
-    """A metric that is computed from a whole pass over the data."""
-
-    def update(self, outputs: Any, targets: Any) -> Any: ...
-    def compute(self) -> Any: ...
 
 
 Metrics = str | Sequence[Any] | Mapping[str, Any]
@@ -87,10 +81,7 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def top5(logits: Tensor, targets: Tensor) -> Tensor:
-    """Share of targets among the five largest logits; targets of -100 are skipped.
-
-    Shape: logits (..., classes), targets int64 (...) -> (). Raises UsageError for other shapes.
-    """
+    """Share of targets among the five largest logits; otherwise as `accuracy`."""
     require_classes(logits, targets, "top5")
     best = logits.topk(min(5, logits.shape[-1]), -1).indices
     return (best == targets.unsqueeze(-1)).any(-1).sum() / (targets != IGNORED).sum()
@@ -109,14 +100,6 @@ def absolute_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean of absolute differences. Shape: (N, *) twice -> (). Raises UsageError if unequal."""
     require_same_shape(outputs, targets, "absolute_error")
     return (outputs - targets).abs().mean()
-
-
-def perplexity(logits: Tensor, targets: Tensor) -> Tensor:
-    """exp of the mean cross-entropy of a batch. (Over several batches: exp of the overall mean.)
-
-    Shape: logits (..., vocab_size), targets int64 (...) -> ().
-    """
-    return cross_entropy(logits, targets).exp()
 
 
 def exp(nats: float) -> float:
@@ -159,10 +142,10 @@ def find_metrics(metrics: Metrics) -> dict[str, Any]:
 
     metrics: one name, a sequence of names, functions and objects, or a dict from names to these.
     """
-    if isinstance(metrics, str) or callable(metrics) or hasattr(metrics, "update"):
-        pairs: list[tuple[str, Any]] = [(name_of(metrics), metrics)]
-        if isinstance(metrics, Mapping):
-            pairs = list(metrics.items())
+    if isinstance(metrics, Mapping):
+        pairs: list[tuple[str, Any]] = list(metrics.items())
+    elif isinstance(metrics, str) or callable(metrics) or hasattr(metrics, "update"):
+        pairs = [(name_of(metrics), metrics)]
     elif isinstance(metrics, Sequence):
         pairs = [(name_of(one), one) for one in metrics]
     else:
@@ -174,11 +157,11 @@ def find_metrics(metrics: Metrics) -> dict[str, Any]:
                 f"two metrics are called {name!r}; name them: metrics={{'first': ..., "
                 "'second': ...}"
             )
-        found[name] = checked_metric(name, one)
+        found[name] = find_metric(name, one)
     return found
 
 
-def checked_metric(name: str, metric: Any) -> Any:
+def find_metric(name: str, metric: Any) -> Any:
     if isinstance(metric, str):
         if metric not in METRICS:
             raise UnknownNameError("metric", metric, METRICS)
@@ -195,12 +178,6 @@ def checked_metric(name: str, metric: Any) -> Any:
     if name == "<lambda>":
         raise UsageError("a lambda has no name for the History: metrics={'my_name': lambda ...}")
     return metric
-
-
-def name_of(metric: Any) -> str:
-    while isinstance(metric, functools.partial):
-        metric = metric.func
-    return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
 
 
 def mode_of(metric: Any) -> str | None:
@@ -226,25 +203,27 @@ def default_metrics(objective: Objective, targets: Tensor) -> tuple[str, ...]:
 
 
 class Mean:
-    """The mean over all targets of a pass, from the means over batches."""
+    """The mean over all targets of a pass, from the means over batches.
+
+    shared: several processes each see a share of every batch.
+    """
 
     def __init__(
         self,
+        what: str,
         function: Loss,
         weight: Callable[[Tensor], Tensor | float],
+        shared: bool = False,
         finish: Callable[[float], float] = float,
     ) -> None:
-        self.function, self.weight, self.finish = function, weight, finish
+        self.what, self.function, self.weight = what, function, weight
+        self.shared, self.finish = shared, finish
         self.values: list[Tensor] = []
         self.weights: list[Tensor | float] = []
-        self.shared = False
 
     def update(self, outputs: Any, targets: Any, share: float = 1.0) -> None:
-        """Take a batch; share: what part of it counts here, of several processes that have it."""
-        value = self.function(outputs, targets)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            name = getattr(self.function, "__name__", "the metric")
-            raise UsageError(f"{name} must return a scalar tensor, got {shape_of(value)}")
+        """Take a batch. share: how much of it counts in this process."""
+        value = check_scalar(self.what, self.function(outputs, targets))
         self.values.append(value.detach().reshape(()))
         self.weights.append(self.weight(targets) * share)
 
@@ -253,6 +232,35 @@ class Mean:
         if self.shared:
             total, count = distributed.total(torch.stack([total, count]))
         return self.finish((total / count).item()) if count else math.nan
+
+
+class Whole:
+    """A score of a whole pass, by an object with `update` and `compute`, which is reset."""
+
+    def __init__(self, name: str, metric: Any) -> None:
+        self.name, self.metric = name, metric
+        if hasattr(metric, "reset"):
+            with torch.inference_mode(False):  # its owner may change these tensors later
+                metric.reset()
+        if hasattr(metric, "sync_on_compute"):
+            metric.sync_on_compute = False  # every process sees all batches, see evaluate
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def update(self, outputs: Any, targets: Tensor, share: float = 1.0) -> None:
+        # Tensors made in inference mode could not be changed in place by the metric's owner later.
+        given = outputs.clone() if isinstance(outputs, Tensor) else outputs
+        self.metric.update(given, targets.clone())
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def compute(self) -> float:
+        value = self.metric.compute()
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
+        if not isinstance(value, int | float):
+            raise UsageError(f"metric {self.name!r} must compute one number, got {shape_of(value)}")
+        return float(value)
 
 
 def weighted_sums(
@@ -267,21 +275,16 @@ def weighted_sums(
     return (stacked * counts).where(counts > 0, 0.0).sum(), counts.sum()
 
 
-def measure(metric: Any, objective: Objective) -> Any:
-    """An object that collects `metric` over a pass: a Mean, or the given object, reset.
+def measure(name: str, metric: Any, objective: Objective, shared: bool = False) -> Mean | Whole:
+    """What collects `metric` over a pass.
 
     The built-in metrics take their cue from the loss: where its classes are, which target it
     ignores, and from which output on a sample counts as 1.
     """
     if hasattr(metric, "update"):
-        if hasattr(metric, "reset"):
-            with torch.inference_mode(False):  # its owner may change these tensors later
-                metric.reset()
-        if hasattr(metric, "sync_on_compute"):
-            metric.sync_on_compute = False  # every process sees all batches, see evaluate
-        return metric
+        return Whole(name, metric)
     if not isinstance(metric, Metric):
-        return Mean(metric, objective.weight)
+        return Mean(f"metric {name!r}", metric, objective.weight, shared)
     function = metric.function
     if function is binary_accuracy:
         function = functools.partial(binary_accuracy, threshold=objective.threshold)
@@ -300,4 +303,4 @@ def measure(metric: Any, objective: Objective) -> Any:
             return float(targets.numel())
         return ((targets != IGNORED) & (targets != objective.ignore_index)).sum()
 
-    return Mean(adapted, count, metric.finish)
+    return Mean(f"metric {name!r}", adapted, count, shared, metric.finish)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,12 +16,10 @@ from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.runtime import pick_device, versions
 from dlcourse.train import checks, distributed
 from dlcourse.train.averaging import Average
-from dlcourse.train.checkpoint import Checkpoint
-from dlcourse.train.early_stopping import EarlyStopping, is_number
+from dlcourse.train.early_stopping import EarlyStopping
 from dlcourse.train.execution import Execution, Gradients, Placement
 from dlcourse.train.history import History
-from dlcourse.train.loggers import Progress
-from dlcourse.train.losses import Loss, Objective, describe_loss
+from dlcourse.train.losses import Loss, Objective, describe_loss, name_of
 from dlcourse.train.metrics import (
     METRICS,
     Mean,
@@ -33,10 +29,11 @@ from dlcourse.train.metrics import (
     measure,
     mode_of,
 )
-from dlcourse.train.reconstruction import Reconstruction
-from dlcourse.train.run import Callback, Run, call, reset_state, same_generators
+from dlcourse.train.progress import Progress
+from dlcourse.train.run import Callback, Run, call, moved, reset_state, same_generators
+from dlcourse.values import check_whole, is_number
 
-__all__ = ["Schedule", "check_whole", "prepare"]
+__all__ = ["Schedule", "prepare"]
 
 Schedule = str | Callable[[torch.optim.Optimizer, int], Any]
 
@@ -51,15 +48,15 @@ def prepare(
     optimizer: str | torch.optim.Optimizer,
     lr: float | None,
     weight_decay: float | None,
-    schedule: Schedule | None,
-    gradients: Gradients | None,
-    average: str | None,
-    metrics: Metrics | None,
-    monitor: str | None,
-    patience: int | None,
-    early_stopping: EarlyStopping | None,
-    callbacks: Callback | Sequence[Callback],
-    execution: Execution | None,
+    schedule: Schedule | None = None,
+    gradients: Gradients | None = None,
+    average: str | None = None,
+    metrics: Metrics | None = None,
+    monitor: str | None = None,
+    patience: int | None = None,
+    early_stopping: EarlyStopping | None = None,
+    callbacks: Callback | Sequence[Callback] = (),
+    execution: Execution | None = None,
     seed: int,
     device: str | torch.device | None,
     progress: bool | None,
@@ -67,19 +64,22 @@ def prepare(
     """The Run for the arguments of `fit`. Raises UsageError for arguments that make no sense."""
     check_model(model)
     checks.check_batches("train", train)
-    check_whole("epochs", epochs, 1)
-    check_whole("seed", seed, 0)
+    check_whole(epochs=epochs)
+    check_whole(0, seed=seed)
     if progress not in (None, True, False):
         raise UsageError(f"progress must be True, False or None, got {progress!r}")
-    gradients = gradients or Gradients()
-    execution = execution or Execution()
+    gradients = Gradients() if gradients is None else gradients
+    execution = Execution() if execution is None else execution
     check_kind("gradients", gradients, Gradients)
     check_kind("execution", execution, Execution)
     stopping = choose_stopping(patience, early_stopping)
     made_callbacks = choose_callbacks(callbacks, progress)
     objective = describe_loss(loss)
     if val is None:
-        refuse_without_val(metrics, monitor, patience, early_stopping, schedule)
+        refuse_without_val(
+            schedule, metrics=metrics, monitor=monitor, patience=patience,
+            early_stopping=early_stopping,
+        )  # fmt: skip
     else:
         checks.check_batches("val", val)
 
@@ -102,7 +102,7 @@ def prepare(
         "parameters": sum(p.numel() for p in model.parameters()),
         "epochs": epochs,
         "optimizer": name_of(optimizer),
-        "schedule": name_of(schedule),
+        "schedule": None if schedule is None else name_of(schedule),
         **describe_optimizer(made_optimizer),
         **objective.as_config(),
         **asdict(gradients),
@@ -142,14 +142,6 @@ def prepare(
     )
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raise UsageError unless `value` is an int (True is none) of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UsageError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
-        raise UsageError(f"{name} must be at least {least}, got {value}")
-
-
 def check_kind(name: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         raise UsageError(f"{name} must be {kind.__name__}(...), got {value!r}")
@@ -161,12 +153,10 @@ def check_model(model: Any) -> None:
     if not isinstance(model, nn.Module):
         raise UsageError(f"model must be a torch.nn.Module, got {model!r}")
     if not any(p.requires_grad for p in model.parameters()):
-        other = next((name for name in ("learn", "fit") if hasattr(model, name)), None)
-        fix = (
-            f"it has a method of its own: {type(model).__name__}.{other}"
-            if other
-            else ("set requires_grad=True for those to train")
-        )
+        fix = "set requires_grad=True for those to train"
+        for other in ("fit", "learn"):
+            if hasattr(model, other):
+                fix = f"it has a method of its own: {type(model).__name__}.{other}"
         raise UsageError(f"{type(model).__name__} has no parameters that gradients train; {fix}")
 
 
@@ -182,11 +172,7 @@ def choose_stopping(patience: int | None, given: EarlyStopping | None) -> EarlyS
 
 
 def choose_callbacks(given: Callback | Sequence[Callback], progress: bool | None) -> list[Callback]:
-    """All callbacks of the run, checkpoints last.
-
-    After an epoch they are called in this order, so a checkpoint knows what the others decided;
-    they are started in the opposite one, so the others find what the checkpoint resumed.
-    """
+    """All callbacks of the run, those that are `last` (checkpoints) at the end."""
     callbacks = [given] if isinstance(given, Callback) else list(given)
     for one in callbacks:
         if not isinstance(one, Callback):
@@ -194,21 +180,11 @@ def choose_callbacks(given: Callback | Sequence[Callback], progress: bool | None
             fix = "give an instance" if isinstance(one, type) else "write a subclass of Callback"
             raise UsageError(f"callbacks must be instances of Callback, got {kind}; {fix}")
     callbacks.append(Progress(progress))
-    return sorted(callbacks, key=lambda one: isinstance(one, Checkpoint))
+    return sorted(callbacks, key=lambda one: one.last)
 
 
-def refuse_without_val(
-    metrics: Metrics | None,
-    monitor: str | None,
-    patience: int | None,
-    early_stopping: EarlyStopping | None,
-    schedule: Schedule | None,
-) -> None:
+def refuse_without_val(schedule: Schedule | None, **given: Any) -> None:
     """Refuse arguments that have no effect without validation data."""
-    given = {
-        "metrics": metrics, "monitor": monitor, "patience": patience,
-        "early_stopping": early_stopping,
-    }  # fmt: skip
     for name, value in given.items():
         if value is not None:
             raise UsageError(f"{name} is measured on validation data; give val, or leave it out")
@@ -224,10 +200,11 @@ def build_optimizer(
     weight_decay: float | None,
     placement: Placement,
 ) -> torch.optim.Optimizer:
-    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-        if value is not None and not (is_number(value) and math.isfinite(value)):
+    numbers = {"lr": lr, "weight_decay": weight_decay}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    for name, value in given.items():
+        if not (is_number(value) and math.isfinite(value)):
             raise UsageError(f"{name} must be a finite number (or None), got {value!r}")
-    own = {id(p) for p in model.parameters()}
     of_loss = list(objective.loss.parameters()) if isinstance(objective.loss, nn.Module) else []
     if isinstance(optimizer, str):
         if any(p.requires_grad for p in of_loss):
@@ -239,44 +216,38 @@ def build_optimizer(
         return optim.build(optimizer, model.parameters(), lr, weight_decay, **settings)
     if isinstance(optimizer, type):
         raise UsageError(
-            f"optimizer is the class {optimizer.__name__}; give a name ({', '.join(OPTIMIZERS)}) "
-            f"or an instance: {optimizer.__name__}(model.parameters(), lr=...)"
+            f"optimizer is the class {optimizer.__name__}; give a name "
+            f"({', '.join(optim.OPTIMIZERS)}) or an instance: "
+            f"{optimizer.__name__}(model.parameters(), lr=...)"
         )
     check_kind("optimizer", optimizer, torch.optim.Optimizer)
-    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-        if value is not None:
-            raise UsageError(
-                f"{name} is ignored if optimizer is an object; give it to "
-                f"{type(optimizer).__name__}(..., {name}=...)"
-            )
-    allowed = own | {id(p) for p in of_loss}
-    for group in optimizer.param_groups:
-        if any(id(p) not in allowed for p in group["params"]):
-            raise UsageError(
-                "optimizer holds parameters that are not this model's; make it from "
-                "model.parameters() after the model is complete"
-            )
+    for name in given:
+        raise UsageError(
+            f"{name} is ignored if optimizer is an object; give it to "
+            f"{type(optimizer).__name__}(..., {name}=...)"
+        )
+    allowed = {id(p) for p in [*model.parameters(), *of_loss]}
+    if any(id(p) not in allowed for group in optimizer.param_groups for p in group["params"]):
+        raise UsageError(
+            "optimizer holds parameters that are not this model's; make it from "
+            "model.parameters() after the model is complete"
+        )
     return optimizer
-
-
-OPTIMIZERS = optim.OPTIMIZERS
 
 
 def describe_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """The learning rate and every other setting that the optimizer really has."""
     groups = optimizer.param_groups
-    settings = {
-        name: value.tolist() if isinstance(value, torch.Tensor) else value
-        for name, value in groups[0].items()
-        if name != "params"
-    }
+    settings = {name: value for name, value in groups[0].items() if name != "params"}
+    for name, value in settings.items():
+        if isinstance(value, torch.Tensor):
+            settings[name] = value.tolist()
+        if isinstance(value, tuple):
+            settings[name] = list(value)
     for name in ("lr", "weight_decay"):
         values = [group.get(name) for group in groups]
         if any(value != values[0] for value in values):
             settings[name] = values
-    settings = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
-    }
     return {
         "lr": settings.pop("lr", None),
         "weight_decay": settings.pop("weight_decay", None),
@@ -313,22 +284,15 @@ def choose_metrics(
         training = model.training
         model.eval()
         reset_state(model)
-        several = isinstance(inputs, tuple)
-        inputs = tuple(one.to(device) for one in inputs) if several else inputs.to(device)
-        targets = targets.to(device)
+        inputs, targets = moved(inputs, device), targets.to(device)
         outputs = call(model, inputs)
-        checks.check_outputs("val", objective, outputs, targets)
-        checks.check_all_labels("val", val, objective, outputs)
-        with checks.watched("loss", None, objective, outputs, targets):
-            checks.check_scalar(objective, objective(outputs, targets))
-        chosen: Metrics
-        if metrics is not None:
-            chosen = metrics
-        else:
-            chosen = () if isinstance(val, Reconstruction) else default_metrics(objective, targets)
-        found = find_metrics(chosen)
+        checks.first_loss("val", val, objective, outputs, targets)
+        if metrics is None:
+            unlabeled = getattr(val, "unlabeled", False)
+            metrics = () if unlabeled else default_metrics(objective, targets)
+        found = find_metrics(metrics)
         for name, metric in found.items():
-            tried = measure(metric, objective)
+            tried = measure(name, metric, objective)
             if isinstance(tried, Mean):  # another object would remember this batch
                 with checks.watched(name, metric, objective, outputs, targets):
                     tried.update(outputs, targets)
@@ -363,16 +327,3 @@ def choose_monitor(
             "early_stopping=EarlyStopping(mode='min') or mode='max'"
         )
     return monitor, mode or stopping.mode or "min"
-
-
-def name_of(value: Any) -> str | None:
-    """The name under which the History records a name, a function or an object."""
-    if value is None or isinstance(value, str):
-        return value
-    while isinstance(value, functools.partial):
-        value = value.func
-    return (
-        value.__name__
-        if inspect.isroutine(value) or isinstance(value, type)
-        else (type(value).__name__)
-    )

@@ -17,6 +17,8 @@ class Reconstruction:
     ...     loss=squared_error)  # doctest: +SKIP
     """
 
+    unlabeled = True  # `fit` measures the loss alone
+
     def __init__(self, batches: Any) -> None:
         self.batches = batches
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torch.utils.data import DataLoader
 
 from dlcourse.errors import NonFiniteLossError
 from dlcourse.train import checks, distributed
@@ -32,11 +31,13 @@ __all__ = [
     "Run",
     "call",
     "find_generators",
-    "keeps_workers",
+    "moved",
     "reset_state",
     "same_generators",
 ]
 
+# The attributes of a Run that a checkpoint holds as they are.
+VALUES = ("best_weights", "epoch_lr", "first_pass", "losses", "samples", "step", "weights")
 # Steps between two looks at the losses. A look waits for the device, so not every step has one.
 LOOK_EVERY = 50
 
@@ -57,7 +58,12 @@ class Callback:
 
     If several processes train together, each calls its own callbacks; only one of them has
     `run.rank` 0.
+
+    last: whether it is called after the other callbacks, and so knows what they decided. It is
+        started before them, so that they find what it resumed.
     """
+
+    last = False
 
     def on_start(self, run: Run) -> None:
         """Called before the first epoch, or where a resumed run continues."""
@@ -167,14 +173,15 @@ class Run:
             reset_state(self.model)
 
     def remaining(self, batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
-        """The batches of this epoch that are left: this process's rows, on the device."""
+        """The batches of this epoch that are left: the rows of this process, on the device."""
         for batch in self.rest(batches):
             if not self.checked:
                 checks.check_batch("train", batch, self.model)
             inputs, targets = batch
             self.samples += len(targets)
             inputs, targets, self.share = distributed.my_rows(inputs, targets)
-            self.batch = self.placement.inputs(inputs), self.placement.targets(targets)
+            targets = targets.to(self.placement.device, non_blocking=True)
+            self.batch = self.placement.inputs(inputs), targets
             yield self.batch
 
     def loss(self, outputs: Any, targets: Tensor) -> Tensor:
@@ -185,12 +192,9 @@ class Run:
             return main + auxiliary * torch.stack(others).sum()
         if self.checked:
             return self.objective(outputs, targets)
-        checks.check_outputs("train", self.objective, outputs, targets)
-        checks.check_all_labels("train", self.train, self.objective, outputs)
         # A batch of one sample broadcasts to itself and shows nothing: look at the next one too.
         self.checked = len(targets) > 1
-        with checks.watched("loss", None, self.objective, outputs, targets):
-            return checks.check_scalar(self.objective, self.objective(outputs, targets))
+        return checks.first_loss("train", self.train, self.objective, outputs, targets)
 
     def backward(self, loss: Tensor) -> None:
         """Compute gradients, and note the loss.
@@ -252,14 +256,13 @@ class Run:
             [torch.as_tensor(w, device=newest.device) for w in self.weights[-LOOK_EVERY:]]
         )
         # The mean over a batch of ignored targets alone is NaN, and no fault.
-        values = distributed.mean(newest.where(counts > 0, 0.0))
+        values = distributed.total(newest.where(counts > 0, 0.0)) / distributed.world_size()
         if values.isfinite().all():
             return
         place, value = next((i, v) for i, v in enumerate(values.tolist()) if not math.isfinite(v))
-        where = checks.non_finite_batch(self.train)
-        advice = "try a smaller lr, or look for a division or log of 0"
-        if where:
-            advice = f"train holds NaN or infinite numbers in the {where}; {checks.CLEAN}"
+        advice = checks.non_finite("train", self.train) or (
+            "try a smaller lr, or look for a division or log of 0"
+        )
         raise NonFiniteLossError(
             f"the loss is {value} at step {self.step - len(values) + place + 1} of epoch "
             f"{self.epoch}; {advice}; the best weights so far are kept"
@@ -284,7 +287,6 @@ class Run:
         self.check_patience()
 
     def check_patience(self) -> None:
-        """Stop if the patience is used up."""
         if self.stopping.stop:
             self.stop = f"no better {self.monitor} for {self.stopping.patience} epochs"
 
@@ -296,11 +298,9 @@ class Run:
             callback.on_epoch(self)
 
     def keep_weights(self) -> None:
-        """Remember the weights as the best so far."""
         self.best_weights = copy.deepcopy(self.scored.state_dict())
 
     def restore_best(self) -> None:
-        """Give the model the best weights so far."""
         self.model.load_state_dict(self.best_weights)
 
     @contextlib.contextmanager
@@ -329,51 +329,38 @@ class Run:
         set_generator_states(now, self.generators)
         return rest
 
+    def parts(self) -> dict[str, Any]:
+        """The parts that have a `state_dict` of their own."""
+        names = ("model", "optimizer", "scheduler", "average", "stopping")
+        found = {name: getattr(self, name) for name in names}
+        return {name: part for name, part in found.items() if part is not None}
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that training needs to continue, in types that weights_only can read."""
         self.settle()
         return {
-            "model": self.model.state_dict(),
+            **{name: part.state_dict() for name, part in self.parts().items()},
+            **{name: getattr(self, name) for name in VALUES},
             "carried": {name: getattr(self.model, name) for name in carried(self.model)},
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "average": self.average.state_dict() if self.average else None,
-            "stopping": self.stopping.state_dict(),
-            "best_weights": self.best_weights,
             "history": asdict(self.history),
-            "step": self.step,
-            "samples": self.samples,
-            "losses": self.losses,
-            "weights": self.weights,
-            "epoch_lr": self.epoch_lr,
             # A resumed run may have more patience.
             "stop": None if self.stopping.stop else self.stop,
-            "first_pass": self.first_pass,
             "generators": distributed.gather(generator_states(self.generators)),
             "epoch_generators": distributed.gather(self.epoch_generators),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.model.load_state_dict(state["model"])
         device = self.placement.device
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+        for name in VALUES:
+            setattr(self, name, moved(state[name], device))
         for name, value in state["carried"].items():
             setattr(self.model, name, moved(value, device))
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler:
-            self.scheduler.load_state_dict(state["scheduler"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
-        self.stopping.load_state_dict(state["stopping"])
-        self.best_weights = state["best_weights"]
         config = self.history.config
         self.history.__dict__.update(state["history"], config=config)
-        self.step, self.samples = state["step"], state["samples"]
-        self.losses, self.stop = moved(state["losses"], device), state["stop"]
-        self.weights = moved(state["weights"], device)
-        self.epoch_lr = state["epoch_lr"]
+        self.stop = state["stop"]
         self.check_patience()
-        self.first_pass = state["first_pass"]
         number = self.rank if self.rank < len(state["generators"]) else 0
         self.epoch_generators = state["epoch_generators"][number]
         set_generator_states(state["generators"][number], self.generators)
@@ -427,43 +414,40 @@ def find_generators(root: Any) -> list[Any]:
     return found
 
 
+# The global generators, by their names in a checkpoint.
+GLOBAL = {"torch": torch.default_generator, "numpy": np.random, "python": random}
+
+
 def generator_states(own: Sequence[Any]) -> dict[str, Any]:
     """The states of Python's, NumPy's and PyTorch's global generators, and of `own`."""
     return {
-        "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": plain(np.random.get_state(legacy=False)),
-        "python": plain(random.getstate()),
+        **{name: state_of(generator) for name, generator in GLOBAL.items()},
         "own": [state_of(one) for one in own],
     }
 
 
 def set_generator_states(states: dict[str, Any], own: Sequence[Any]) -> None:
-    """Restore what `generator_states` returned."""
-    torch.set_rng_state(states["torch"])
     for device, one in enumerate(states["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(one, device)
-    np.random.set_state(states["numpy"])
-    random.setstate(states["python"])
-    for generator, state in zip(own, states["own"], strict=True):
-        if isinstance(generator, torch.Generator):
-            generator.set_state(state)
-        elif isinstance(generator, random.Random):
-            generator.setstate(state)
-        elif isinstance(generator, np.random.RandomState):
-            generator.set_state(state)
-        else:
+    pairs = [(generator, states[name]) for name, generator in GLOBAL.items()]
+    for generator, state in [*pairs, *zip(own, states["own"], strict=True)]:
+        if isinstance(generator, np.random.Generator):
             generator.bit_generator.state = state
+        elif hasattr(generator, "setstate"):  # Python's
+            generator.setstate(state)
+        else:
+            generator.set_state(state)
 
 
 def state_of(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return plain(generator.bit_generator.state)
     if isinstance(generator, torch.Generator):
         return generator.get_state()
-    if isinstance(generator, random.Random):
+    if hasattr(generator, "getstate"):  # Python's
         return plain(generator.getstate())
-    if isinstance(generator, np.random.RandomState):
-        return plain(generator.get_state(legacy=False))
-    return plain(generator.bit_generator.state)
+    return plain(generator.get_state(legacy=False))
 
 
 def plain(value: Any) -> Any:
@@ -486,11 +470,6 @@ def same_generators(batches: Any) -> Iterator[None]:
         set_generator_states(before, own)
         if isinstance(epoch, int):
             set_epoch(batches, epoch)
-
-
-def keeps_workers(batches: Any) -> bool:
-    """Whether worker processes outlive an epoch, with random states that nobody can read."""
-    return isinstance(batches, DataLoader) and batches.persistent_workers
 
 
 def carried(model: nn.Module) -> list[str]:

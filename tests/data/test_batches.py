@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 
 from dlcourse import data, models
 from dlcourse.data.augment import windows
+from dlcourse.data.images import stratified_split
 from dlcourse.data.normalize import Standardization
-from dlcourse.data.split import stratified_split
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 from dlcourse.train import fit
 

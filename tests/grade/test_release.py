@@ -238,6 +238,23 @@ def test_bundle_holds_nothing_of_the_instructors(bundle):
     assert "solutions" not in {path.name for path in bundle.iterdir()}
 
 
+def test_bundle_is_small_enough_to_read(bundle):
+    sources = list((bundle / "dlcourse").rglob("*.py"))
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 11_500
+
+
+def test_bundle_lists_and_builds_the_models_that_it_holds(bundle):
+    listed = dlcourse_in(bundle, "models", "--json")
+    names = {row["name"] for row in json.loads(listed.stdout)}
+    assert {"lenet5", "mlp", "ngram", "lstm_lm", "conv_autoencoder"} <= names
+    assert not names & {"vgg16", "resnet20", "dcgan"}
+    assert dlcourse_in(bundle, "models", "lenet5").returncode == 0
+    missing = dlcourse_in(bundle, "models", "vgg16")
+    assert (missing.returncode, missing.stderr) == (
+        2, "dlcourse: model 'vgg16' is not in the student bundle\n",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["grade"], ["grade", "x", "--lab", "5", "--out", "y"], ["release"], ["similar", "x"],

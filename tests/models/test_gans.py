@@ -13,7 +13,8 @@ from dlcourse.data import Batches
 from dlcourse.errors import NonFiniteLossError, UnknownNameError, UsageError
 from dlcourse.models.dcgan import DCGAN
 from dlcourse.models.gan import MLPGAN
-from dlcourse.models.glo import GLO, laplacian_loss
+from dlcourse.models.glo import GLO
+from dlcourse.train import laplacian_loss
 from dlcourse.train.gan import GENERATOR_LOSSES, coverage, discriminator_loss, fit_gan
 
 BOTH = [lambda: MLPGAN(hidden_sizes=(32,)), lambda: DCGAN(width=4, latent_dim=8)]

@@ -9,10 +9,17 @@ from torch import nn
 
 from dlcourse import data
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.models.cells import ElmanCell, GRUCell, LSTMCell, Recurrent, lstm_cell
+from dlcourse.models.cells import (
+    SCRN,
+    ElmanCell,
+    GRUCell,
+    LSTMCell,
+    Recurrent,
+    SCRNCell,
+    lstm_cell,
+)
 from dlcourse.models.feedforward_lm import FeedForwardLM
 from dlcourse.models.recurrent_lm import RecurrentLM
-from dlcourse.models.scrn import SCRN, SCRNCell
 from dlcourse.models.seq2seq import AdditiveAttention, Seq2Seq
 from dlcourse.models.text_classifier import TextClassifier
 from dlcourse.train import evaluate, fit

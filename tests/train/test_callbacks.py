@@ -13,7 +13,7 @@ from torch import nn
 
 from dlcourse.errors import UsageError
 from dlcourse.train import Callback, EarlyStopping, TensorBoard, fit
-from dlcourse.train.loggers import Progress
+from dlcourse.train.progress import Progress
 
 GENERATOR = torch.Generator().manual_seed(0)
 INPUTS = torch.randn(30, 2, generator=GENERATOR)

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 
 from dlcourse import models
 from dlcourse.errors import UsageError
-from dlcourse.models.glo import laplacian_loss
-from dlcourse.train import Reconstruction, fit, squared_error
+from dlcourse.train import Reconstruction, fit, laplacian_loss, squared_error
 from dlcourse.train.gan import fit_gan
 
 LABELS = torch.tensor([0, 1, 1])

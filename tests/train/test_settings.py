@@ -460,8 +460,8 @@ def test_compile_without_a_compiler_is_refused(linear, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Gradients(accumulate=0), "accumulate must be a whole number of at least 1, got 0"),
-        (lambda: Gradients(accumulate=1.5), "accumulate must be a whole number of at least 1, got"),
+        (lambda: Gradients(accumulate=0), "accumulate must be at least 1, got 0"),
+        (lambda: Gradients(accumulate=1.5), "accumulate must be a whole number, at least 1, got"),
         (lambda: Gradients(clip_norm=0.0), "clip_norm must be above 0 (or None), got 0.0"),
         (lambda: Gradients(clip_value=math.nan), "clip_value must be above 0 (or None), got nan"),
         (lambda: Gradients(clip_norm=True), "clip_norm must be above 0 (or None), got True"),

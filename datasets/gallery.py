@@ -1,6 +1,6 @@
 """A small picture of each synthetic stand-in, for datasets/README.md.
 
-python -m dlcourse.data.synthetic.gallery datasets
+python datasets/gallery.py datasets
 """
 
 from __future__ import annotations
