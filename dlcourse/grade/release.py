@@ -42,9 +42,9 @@ UNUSED_MODELS = (
     "googlenet", "logistic_regression", "pca", "perceptron", "resnet", "seq2seq",
     "text_classifier", "vgg",
 )  # fmt: skip
-# What only an instructor or a lecturer runs, and what no lab uses. Its commands, and
-# `models.build`, say so in the student bundle.
-INSTRUCTORS_ONLY = (
+# What only an instructor or a lecturer runs, and what no lab uses. The commands, and
+# `models.build`, say what the student bundle lacks.
+NOT_IN_BUNDLE = (
     "dlcourse/compare/*",
     "dlcourse/data/augment.py",
     "dlcourse/data/importer.py",
@@ -56,6 +56,7 @@ INSTRUCTORS_ONLY = (
     *(f"dlcourse/models/{name}.py" for name in UNUSED_MODELS),
     "dlcourse/page*",
     "dlcourse/recipes/*",
+    "dlcourse/train/averaging.py",
     "dlcourse/train/batch_norm.py",
     "dlcourse/train/checkpoint.py",
     "dlcourse/train/gan.py",
@@ -122,7 +123,7 @@ def release(root: Path, out: Path) -> list[Path]:
     bundle = {
         name: text
         for name, text in package_files(root).items()
-        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in INSTRUCTORS_ONLY)
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in NOT_IN_BUNDLE)
     }
     readme = root / "docs" / "student" / "README.md"
     if readme.is_file():

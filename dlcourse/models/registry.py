@@ -175,7 +175,7 @@ def build(name: str, **settings: Any) -> nn.Module:
 
     Raises UnknownNameError for a name not in MODELS, UsageError for a setting it does not take.
     """
-    if name in IN_THE_COURSE and not IN_THE_COURSE[name].is_here:
+    if name not in MODELS and name in IN_THE_COURSE:
         raise UsageError(f"model {name!r} is not in the student bundle")
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)

@@ -45,7 +45,7 @@ def leave() -> None:
 
 
 def rank() -> int:
-    """The number of this process; 0 in a process that trains alone."""
+    """The number of this process."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -66,14 +66,12 @@ def my_rows(inputs: Any, targets: Tensor) -> tuple[Any, Tensor, float]:
     and each counts one share of it. So no process is left without a row, nor with a single one,
     for which batch norm has no statistics.
     """
-    size, first = world_size(), rank()
-    if size == 1:
-        return inputs, targets, 1.0
-    if len(targets) < 2 * size:
+    size = world_size()
+    if size == 1 or len(targets) < 2 * size:
         return inputs, targets, 1 / size
-    if isinstance(inputs, Tensor):
-        return inputs[first::size], targets[first::size], 1.0
-    return tuple(one[first::size] for one in inputs), targets[first::size], 1.0
+    rows = slice(rank(), None, size)
+    several = isinstance(inputs, tuple | list)
+    return tuple(one[rows] for one in inputs) if several else inputs[rows], targets[rows], 1.0
 
 
 def total(values: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """How a step is computed: memory layout, fused kernels, bfloat16, compilation, determinism.
 
-Each setting is on by default only where `benchmarks/speed.py` shows a gain. That was measured on a
-CPU without bfloat16; nothing was measured on a GPU.
+The defaults are what `benchmarks/speed.py` shows to gain on a CPU without bfloat16.
 """
 
 from __future__ import annotations
@@ -138,12 +137,9 @@ class Placement:
         """Arguments for torch's optimizer class."""
         return {"fused": True} if self.fused and name in FUSED else {}
 
-    def compiled(self, model: nn.Module) -> nn.Module:
-        if not self.compile:
-            return model
+    def compiled(self, model: nn.Module) -> Any:
         mode = "reduce-overhead" if self.device.type == "cuda" else "default"
-        compiled: Any = torch.compile(model, mode=mode)
-        return compiled
+        return torch.compile(model, mode=mode) if self.compile else model
 
     def inputs(self, inputs: Any) -> Any:
         """`inputs` on the device: one tensor, or each of several; images in the filters' layout."""
@@ -189,7 +185,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def has_compiler(device: torch.device) -> bool:
-    """Whether the compiler that `torch.compile` needs for `device` is installed."""
+    """Whether `torch.compile` has the compiler that it needs for `device`."""
     if device.type == "cuda":
         return importlib.util.find_spec("triton") is not None
     usual = "clang++" if sys.platform == "darwin" else "g++"
@@ -197,18 +193,17 @@ def has_compiler(device: torch.device) -> bool:
 
 
 def memory_advice(model: nn.Module, loss: Loss, inputs: Any, targets: Tensor) -> TrainingError:
-    """The error for a batch that does not fit into the device's memory, with a size that fits.
+    """The error for a batch that does not fit into memory, with a size that fits.
 
-    Tries a forward and a backward pass with half of the batch, a quarter, and so on. Gradients are
-    cleared.
+    Tries half of the batch, a quarter, and so on. Gradients are cleared.
     """
     size = len(targets) // 2
     while size:
         model.zero_grad(set_to_none=True)
         if targets.is_cuda:
             torch.cuda.empty_cache()
-        several = isinstance(inputs, tuple)
-        part = tuple(one[:size] for one in inputs) if several else (inputs[:size],)
+        several = inputs if isinstance(inputs, tuple) else (inputs,)
+        part = [one[:size] for one in several]
         try:
             loss(model(*part), targets[:size]).backward()
         except torch.OutOfMemoryError:

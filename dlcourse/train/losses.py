@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from dlcourse.errors import UsageError
+from dlcourse.values import check_share
 
 __all__ = [
     "IGNORED",
@@ -50,9 +51,8 @@ def shape_of(value: object) -> str:
     """The dtype and shape of a tensor as messages show them: "float32 (64, 10)"."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)} values"
-    return f"a {type(value).__name__}"
+    size = f" of {len(value)} values" if isinstance(value, tuple | list) else ""
+    return f"a {type(value).__name__}{size}"
 
 
 def name_of(value: Any) -> str:
@@ -76,14 +76,12 @@ def require_same_shape(outputs: Tensor, targets: Tensor, what: str) -> None:
     if outputs.shape == targets.shape:
         return
     fix = "give outputs and targets the same shape"
-    if outputs.numel() == targets.numel():
-        missing = outputs.dim() - targets.dim()
-        if outputs.dim() == 0:
-            fix = "let the model keep its batch dimension (squeeze(-1) instead of squeeze())"
-        elif missing == 1 and outputs.shape[-1] == 1:
-            fix = "use targets.unsqueeze(-1), or return outputs.squeeze(-1) from the model"
-        elif missing == -1 and targets.shape[-1] == 1:
-            fix = "use targets.squeeze(-1), or return outputs.unsqueeze(-1) from the model"
+    if outputs.dim() == 0 and targets.numel() == 1:
+        fix = "let the model keep its batch dimension (squeeze(-1) instead of squeeze())"
+    elif outputs.shape == (*targets.shape, 1):
+        fix = "use targets.unsqueeze(-1), or return outputs.squeeze(-1) from the model"
+    elif targets.shape == (*outputs.shape, 1):
+        fix = "use targets.squeeze(-1), or return outputs.unsqueeze(-1) from the model"
     raise UsageError(
         f"{what} compares outputs {tuple(outputs.shape)} with targets {tuple(targets.shape)}, "
         f"which would broadcast; {fix}"
@@ -143,41 +141,30 @@ class CrossEntropy:
     def __init__(
         self, label_smoothing: float = 0.0, class_weights: Sequence[float] | Tensor | None = None
     ) -> None:
-        if isinstance(label_smoothing, bool) or not 0 <= label_smoothing < 1:
-            raise UsageError(
-                f"label_smoothing must be at least 0 and below 1, got {label_smoothing!r}"
-            )
-        self.label_smoothing = label_smoothing
-        self.class_weights = None
+        check_share(label_smoothing=label_smoothing)
+        weights = None
         if class_weights is not None:
-            self.class_weights = torch.as_tensor(class_weights, dtype=torch.float32)
-            weights = self.class_weights
-            if weights.dim() != 1 or not (weights >= 0).all() or not weights.isfinite().all():
+            weights = torch.as_tensor(class_weights, dtype=torch.float32)
+            if weights.dim() != 1 or not ((weights >= 0) & weights.isfinite()).all():
                 raise UsageError(
                     "class_weights must be one finite number of at least 0 for each class, got "
                     f"{class_weights}"
                 )
+        self.label_smoothing, self.class_weights = label_smoothing, weights
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        weights = self.class_weights
-        weights = None if weights is None else weights.to(logits)
+        weights = None if self.class_weights is None else self.class_weights.to(logits)
         return cross_entropy(logits, targets, self.label_smoothing, weights)
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Squared differences, summed over a sample, mean over samples.
-
-    Shape: (N, *) twice -> (). Raises UsageError for unequal shapes.
-    """
+    """Squared differences, summed over a sample, mean over samples. Shape: (N, *) twice -> ()."""
     require_same_shape(outputs, targets, "squared_error")
     return (outputs - targets).square().sum() / len(outputs)
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean of squared differences.
-
-    Shape: (N, *) twice -> (). Raises UsageError for unequal shapes.
-    """
+    """Mean of squared differences. Shape: (N, *) twice -> (). Raises UsageError if unequal."""
     require_same_shape(outputs, targets, "mean_squared_error")
     return (outputs - targets).square().mean()
 
@@ -287,8 +274,7 @@ class Objective:
     def weight(self, targets: Tensor) -> Tensor | float:
         """What the batch counts in a mean over batches: its targets, without ignored ones.
 
-        A tensor on the device of `targets` where that depends on their values, so that nothing
-        waits for the device.
+        Where that depends on their values, it is a tensor, so that nothing waits for the device.
         """
         if self.kind != "classes" or targets.is_floating_point():
             return float(targets.numel()) if isinstance(targets, Tensor) else 1.0

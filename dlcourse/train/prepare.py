@@ -15,7 +15,6 @@ from dlcourse import optim
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.runtime import pick_device, versions
 from dlcourse.train import checks, distributed
-from dlcourse.train.averaging import Average
 from dlcourse.train.early_stopping import EarlyStopping
 from dlcourse.train.execution import Execution, Gradients, Placement
 from dlcourse.train.history import History
@@ -117,6 +116,11 @@ def prepare(
         "batch_size": getattr(train, "batch_size", None),
         "data_seed": getattr(train, "seed", None),
     }
+    averaged = None
+    if average is not None:
+        from dlcourse.train.averaging import Average  # not in the student bundle
+
+        averaged = Average(average, model, epochs)
     source = getattr(train, "source", "")
     return Run(
         model=model,
@@ -134,7 +138,7 @@ def prepare(
         epochs=epochs,
         steps=steps,
         gradients=gradients,
-        average=Average(average, model, epochs) if average is not None else None,
+        average=averaged,
         callbacks=made_callbacks,
         rank=distributed.rank(),
         first_pass=getattr(train, "epoch", 0),

@@ -9,7 +9,7 @@ import random
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,12 +18,14 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dlcourse.errors import NonFiniteLossError
 from dlcourse.train import checks, distributed
-from dlcourse.train.averaging import Average
 from dlcourse.train.early_stopping import EarlyStopping
 from dlcourse.train.execution import Gradients, Placement, memory_advice
 from dlcourse.train.history import History
 from dlcourse.train.losses import Objective
 from dlcourse.train.metrics import weighted_sums
+
+if TYPE_CHECKING:
+    from dlcourse.train.averaging import Average
 
 __all__ = [
     "LOOK_EVERY",
@@ -130,18 +132,13 @@ class Run:
         self.batch: tuple[Any, Tensor] | None = None
         self.share = 1.0
         self.checked = False
-        self.epoch_lr = self.lr
+        self.epoch_lr = 0.0
         self.keep_weights()
 
     @property
     def epoch(self) -> int:
         """The current epoch, from 1; between two epochs the next one."""
         return len(self.history) + 1
-
-    @property
-    def lr(self) -> float:
-        """The learning rate of the next step (of the first group of parameters)."""
-        return float(self.optimizer.param_groups[0]["lr"])
 
     @property
     def step_is_due(self) -> bool:
@@ -169,7 +166,7 @@ class Run:
         self.model.train()
         self.optimizer.zero_grad()
         if self.step == 0:
-            self.epoch_lr = self.lr
+            self.epoch_lr = float(self.optimizer.param_groups[0]["lr"])
             reset_state(self.model)
 
     def remaining(self, batches: Iterable[Any]) -> Iterator[tuple[Any, Tensor]]:
@@ -367,7 +364,7 @@ class Run:
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
-    """The outputs of `model`, which takes one tensor, or several as its arguments."""
+    """The outputs of `model`, which takes one tensor, or several as arguments."""
     return model(inputs) if isinstance(inputs, Tensor) else model(*inputs)
 
 
@@ -382,7 +379,7 @@ def set_epoch(batches: Any, epoch: int) -> None:
     """Tell `batches`, or its sampler, which epoch the next pass is, where they want to know."""
     sampler, group = getattr(batches, "sampler", None), getattr(batches, "batch_sampler", None)
     for order in (batches, sampler, group, getattr(group, "sampler", None)):
-        if order is not None and hasattr(order, "set_epoch"):
+        if hasattr(order, "set_epoch"):
             order.set_epoch(epoch)
             return
 
