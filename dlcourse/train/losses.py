@@ -292,15 +292,6 @@ class Objective:
                 return [float(targets.numel()) for targets in batches]
         return [self.weight(targets) for targets in batches]
 
-    def as_config(self) -> dict[str, Any]:
-        """What the History records of the loss."""
-        weights = self.class_weights
-        return {
-            "loss": self.name,
-            "label_smoothing": self.label_smoothing,
-            "class_weights": None if weights is None else weights.tolist(),
-        }
-
 
 # Functions and classes of losses, and what each group says to an Objective.
 KNOWN: list[tuple[tuple[Any, ...], dict[str, Any]]] = [

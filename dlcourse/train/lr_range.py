@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from dlcourse.errors import UsageError
+from dlcourse.train.checks import check_batches
 from dlcourse.train.losses import Loss, cross_entropy
 from dlcourse.train.prepare import prepare
 from dlcourse.train.run import Run, call, same_generators
@@ -64,6 +65,7 @@ def lr_range_test(
     Source: Smith 2017, "Cyclical learning rates", arXiv:1506.01186, section 3.3.
     """
     check_whole(3, steps=steps)
+    check_batches("train", train)
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
         raise UsageError(
             f"lowest and highest must be numbers with 0 < lowest < highest, got {lowest!r} and "
@@ -76,7 +78,7 @@ def lr_range_test(
     smoothed = 0.0
     with same_generators(train):
         run = prepare(
-            copy.deepcopy(model), train, None, epochs=math.ceil(steps / max(1, len(train))),
+            copy.deepcopy(model), train, None, epochs=math.ceil(steps / len(train)),
             loss=loss, optimizer=optimizer, lr=lowest, weight_decay=weight_decay, seed=seed,
             device=device, progress=False,
         )  # fmt: skip

@@ -157,27 +157,23 @@ def find_metrics(metrics: Metrics) -> dict[str, Any]:
                 f"two metrics are called {name!r}; name them: metrics={{'first': ..., "
                 "'second': ...}"
             )
-        found[name] = find_metric(name, one)
+        if isinstance(one, str):
+            if one not in METRICS:
+                raise UnknownNameError("metric", one, METRICS)
+            one = METRICS[one]
+        if isinstance(one, type):
+            raise UsageError(f"metric {name} is a class; give an instance: {name}(...)")
+        if not callable(one) and not (hasattr(one, "update") and hasattr(one, "compute")):
+            raise UsageError(
+                f"metric {one!r} must be a name ({', '.join(METRICS)}), a function of (outputs, "
+                "targets), or an object with update and compute"
+            )
+        if name == "<lambda>":
+            raise UsageError(
+                "a lambda has no name for the History: metrics={'my_name': lambda ...}"
+            )
+        found[name] = one
     return found
-
-
-def find_metric(name: str, metric: Any) -> Any:
-    if isinstance(metric, str):
-        if metric not in METRICS:
-            raise UnknownNameError("metric", metric, METRICS)
-        return METRICS[metric]
-    if isinstance(metric, type):
-        raise UsageError(f"metric {name} is a class; give an instance: {name}(...)")
-    if hasattr(metric, "update") and hasattr(metric, "compute"):
-        return metric
-    if not callable(metric):
-        raise UsageError(
-            f"metric {metric!r} must be a name ({', '.join(METRICS)}), a function of (outputs, "
-            "targets), or an object with update and compute"
-        )
-    if name == "<lambda>":
-        raise UsageError("a lambda has no name for the History: metrics={'my_name': lambda ...}")
-    return metric
 
 
 def mode_of(metric: Any) -> str | None:

@@ -96,6 +96,7 @@ def prepare(
         with placement.autocast():
             chosen = choose_metrics(model, val, objective, metrics)
     name, mode = choose_monitor(monitor, chosen, stopping)
+    weights = objective.class_weights
     config = {
         "model": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -103,7 +104,9 @@ def prepare(
         "optimizer": name_of(optimizer),
         "schedule": None if schedule is None else name_of(schedule),
         **describe_optimizer(made_optimizer),
-        **objective.as_config(),
+        "loss": objective.name,
+        "label_smoothing": objective.label_smoothing,
+        "class_weights": None if weights is None else weights.tolist(),
         **asdict(gradients),
         "average": average,
         "metrics": list(chosen),
@@ -244,10 +247,8 @@ def describe_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     groups = optimizer.param_groups
     settings = {name: value for name, value in groups[0].items() if name != "params"}
     for name, value in settings.items():
-        if isinstance(value, torch.Tensor):
-            settings[name] = value.tolist()
-        if isinstance(value, tuple):
-            settings[name] = list(value)
+        if isinstance(value, torch.Tensor | tuple):
+            settings[name] = value.tolist() if isinstance(value, torch.Tensor) else list(value)
     for name in ("lr", "weight_decay"):
         values = [group.get(name) for group in groups]
         if any(value != values[0] for value in values):

@@ -412,7 +412,7 @@ def find_generators(root: Any) -> list[Any]:
 
 
 # The global generators, by their names in a checkpoint.
-GLOBAL = {"torch": torch.default_generator, "numpy": np.random, "python": random}
+GLOBAL: dict[str, Any] = {"torch": torch.default_generator, "numpy": np.random, "python": random}
 
 
 def generator_states(own: Sequence[Any]) -> dict[str, Any]:

@@ -285,3 +285,5 @@ def test_the_range_test_suggests_a_rate_that_trains_and_changes_nothing(tmp_path
     assert (tmp_path / "range.png").stat().st_size > 0
     with pytest.raises(UsageError, match="0 < lowest < highest"):
         lr_range_test(model, batches(targets), lowest=1.0, highest=0.1)
+    with pytest.raises(UsageError, match="train is a generator, which can be read only once"):
+        lr_range_test(model, (pair for pair in batches(targets)))
