@@ -379,7 +379,7 @@ def set_epoch(batches: Any, epoch: int) -> None:
     """Tell `batches`, or its sampler, which epoch the next pass is, where they want to know."""
     sampler, group = getattr(batches, "sampler", None), getattr(batches, "batch_sampler", None)
     for order in (batches, sampler, group, getattr(group, "sampler", None)):
-        if hasattr(order, "set_epoch"):
+        if order is not None and hasattr(order, "set_epoch"):
             order.set_epoch(epoch)
             return
 
