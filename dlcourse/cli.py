@@ -12,6 +12,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ EPILOG = (
     "Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded."
 )
 LAB_HELP = "lab05, 5 or lab05_convnets"
+# Words that are values although they begin like flags: -1, -1e-3, -1,0.1, -inf. Before Python 3.14
+# argparse knows only -1 and -0.1, and asks for the argument that it was given.
+NEGATIVE = re.compile(r"-(\.?\d|inf|nan)", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +42,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         # No abbreviations: `run LAB --s` is a flag of the lab, not of `run`.
         super().__init__(allow_abbrev=False, **settings)
+        self._negative_number_matcher = NEGATIVE
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")

@@ -18,6 +18,7 @@ from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 __all__ = ["compare"]
 
+DEFAULTS = {"model": "mlp", "data": "mnist"}
 TINY = {"limit": 4000, "epochs": 3}
 # Flags that name settings of a run; several values make an axis.
 SETTINGS = (
@@ -46,20 +47,31 @@ def compare(args: argparse.Namespace) -> int:
     """
     kind = kind_of(args)
     runtime.set_threads(args.threads)
+    folders = {"beside": args.beside, "report": [args.report]}.get(kind, [])
+    studies = [load(folder) for folder in folders]
+    for study in studies:
+        if not study.results:
+            raise DataError(
+                f"no run of the study {study.folder} is finished; repeat the command that started "
+                "it"
+            )
     if kind == "list":
-        text, study = experiment.as_list(EXPERIMENTS.values()), None
+        print(experiment.as_list(EXPERIMENTS.values()))
     elif kind == "beside":
-        text, study = table.beside(*map(loaded, args.beside)), None
-    elif kind == "report":
-        text, study = redrawn(loaded(args.report), environment_of(args))
-    elif kind == "search":
-        text, study = searched(args)
-    elif kind == "experiment":
-        text, study = lecture(args)
+        print(table.beside(*studies))
     else:
-        text, study = ran(args)
-    print(text)
-    return int(study is not None and len(study.lost) == len(study.results))
+        executor = executors.connect(args.executor) if args.executor else None
+        jobs = 1 if args.jobs is None else args.jobs
+        environment = Environment(
+            args.data_dir, args.offline, args.device, args.threads, jobs, executor
+        )
+        if kind == "report":
+            redraw(studies[0], environment)
+        else:
+            studies = [run(kind, args, environment)]
+        print(studies[0].folder / "report.html")
+    lost = [len(study.lost) == len(study.results) for study in studies]
+    return int(kind != "beside" and any(lost))
 
 
 def kind_of(args: argparse.Namespace) -> str:
@@ -80,18 +92,6 @@ def flag(name: str) -> str:
     return words.get(name, f"--{name.replace('_', '-')}")
 
 
-def environment_of(args: argparse.Namespace) -> Environment:
-    """Where the runs happen."""
-    return Environment(
-        args.data_dir,
-        args.offline,
-        args.device,
-        args.threads,
-        1 if args.jobs is None else args.jobs,
-        executors.connect(args.executor) if args.executor else None,
-    ).resolve()
-
-
 def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that the flags name: several values make a list."""
     given = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
@@ -110,72 +110,49 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def how(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of `grid` and `search` that are no settings of a run."""
-    seeds = {} if args.seeds is None else {"seeds": args.seeds}
-    return {**seeds, "environment": environment_of(args), "together": not args.no_together}
-
-
-def ran(args: argparse.Namespace) -> tuple[str, Study]:
-    """Run a grid."""
-    tiny = TINY if args.tiny else {}
-    settings = {"model": "mlp", "data": "mnist", **tiny, **settings_of(args)}
-    several = [name for name, value in settings.items() if isinstance(value, list)]
-    single = [str(settings[name]) for name in ("model", "data") if name not in several]
-    out = args.out or Path("results/compare") / "_".join([*single, *several])
-    study = grid(out, **settings, **how(args), yes=args.yes)
-    return f"{table.as_text(study)}\n{report.write_report(study)}", study
-
-
-def searched(args: argparse.Namespace) -> tuple[str, Study]:
-    """Run searches."""
-    tiny = {"limit": TINY["limit"]} if args.tiny else {}
-    study = search.search(
-        args.out or Path("results/compare/search"),
-        methods=args.search.split(","),
-        max_epochs=(9 if args.tiny else 81) if args.max_epochs is None else args.max_epochs,
-        eta=3 if args.eta is None else args.eta,
-        **how(args),
-        **{"model": "mlp", "data": "mnist", **tiny, **settings_of(args)},
-    )
-    path = report.write_report(study, more=search.race_figure(study))
-    return f"{search.as_text(study)}\n{table.as_text(study)}\n{path}", study
-
-
-def lecture(args: argparse.Namespace) -> tuple[str, Study]:
-    """Run an experiment of the lectures and say whether its expected outcome is confirmed."""
-    if args.experiment not in EXPERIMENTS:
-        raise UnknownNameError("experiment", args.experiment, EXPERIMENTS)
-    chosen = EXPERIMENTS[args.experiment]
-    study, answer = experiment.run(
-        chosen, args.out, tiny=args.tiny, yes=args.yes, **how(args), **settings_of(args)
-    )
-    text = f"{table.as_text(study)}\nExpected: {chosen.expected}\n{verdict(answer)}"
-    return f"{text}\n{study.folder / 'report.html'}", study
-
-
-def verdict(answer: experiment.Answer) -> str:
-    return f"Expected outcome {answer.outcome}: {answer.found}\nCriterion: {answer.criterion}"
-
-
-def loaded(folder: str) -> Study:
-    """The study in `folder`. Raises DataError if it has no finished run."""
-    study = load(folder)
-    if not study.results:
-        raise DataError(
-            f"no run of the study {folder} is finished; repeat the command that started it"
+def run(kind: str, args: argparse.Namespace, environment: Environment) -> Study:
+    """Run a search, an experiment of the lectures or a grid; print what was found."""
+    settings = settings_of(args)
+    how: dict[str, Any] = {"environment": environment, "together": not args.no_together}
+    if args.seeds is not None:
+        how["seeds"] = args.seeds
+    if kind == "experiment":
+        if args.experiment not in EXPERIMENTS:
+            raise UnknownNameError("experiment", args.experiment, EXPERIMENTS)
+        chosen = EXPERIMENTS[args.experiment]
+        study, answer = experiment.run(
+            chosen, args.out, tiny=args.tiny, yes=args.yes, **how, **settings
         )
+        print(f"{table.as_text(study)}\nExpected: {chosen.expected}\n{answer.text}")
+    elif kind == "search":
+        settings = {**DEFAULTS, **({"limit": TINY["limit"]} if args.tiny else {}), **settings}
+        study = search.search(
+            args.out or Path("results/compare/search"),
+            methods=args.search.split(","),
+            max_epochs=(9 if args.tiny else 81) if args.max_epochs is None else args.max_epochs,
+            eta=3 if args.eta is None else args.eta,
+            **how,
+            **settings,
+        )
+        report.write_report(study, more=search.race_figure(study))
+        print(f"{search.as_text(study)}\n{table.as_text(study)}")
+    else:
+        settings = {**DEFAULTS, **(TINY if args.tiny else {}), **settings}
+        several = [name for name, value in settings.items() if isinstance(value, list)]
+        single = [str(settings[name]) for name in DEFAULTS if name not in several]
+        out = args.out or Path("results/compare") / "_".join([*single, *several])
+        study = grid(out, **settings, **how, yes=args.yes)
+        report.write_report(study)
+        print(table.as_text(study))
     return study
 
 
-def redrawn(study: Study, environment: Environment) -> tuple[str, Study]:
-    """Draw the page of a study again, with its verdict if it is a whole experiment."""
+def redraw(study: Study, environment: Environment) -> None:
+    """Draw the page of a study again; print its verdict if it is a whole experiment."""
     whole = len(study.results) == math.prod(map(len, study.grid.values()))
     chosen = EXPERIMENTS.get(study.about.get("experiment", ""))
     if whole and chosen:
-        answer = experiment.judge(chosen, study, environment)
-        text = f"{verdict(answer)}\n{study.folder / 'report.html'}"
+        print(experiment.judge(chosen, study, environment).text)
     else:
         more = search.race_figure(study) if "search" in study.grid else {}
-        text = str(report.write_report(study, more=more))
-    return text, study
+        report.write_report(study, more=more)

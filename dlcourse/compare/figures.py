@@ -1,24 +1,20 @@
-"""Figures of a study. Each function draws one, and writes it as PNG if `path` is given."""
+"""Figures of a study. Each function draws one."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from os import PathLike
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlcourse.plots import finish
+__all__ = ["error_by", "heat_map", "learning_bands", "search_race"]
 
-__all__ = ["heat_map", "learning_bands", "search_race"]
-
-Path = str | PathLike[str] | None
 Groups = Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
 
 
-def learning_bands(groups: Groups, column: str, path: Path = None) -> Figure:
+def learning_bands(groups: Groups, column: str) -> Figure:
     """`column` of the learning curves by epoch: the mean of each group, and a band from its
     lowest to its highest value.
 
@@ -45,7 +41,7 @@ def learning_bands(groups: Groups, column: str, path: Path = None) -> Figure:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-    return finish(figure, path)
+    return figure
 
 
 def heat_map(
@@ -54,7 +50,6 @@ def heat_map(
     rows: Sequence[str],
     columns: Sequence[str],
     title: str,
-    path: Path = None,
 ) -> Figure:
     """A value and a text for each of `rows` and `columns`; NaN is gray."""
     figure = Figure(figsize=(1.05 * len(columns) + 2, 0.6 * len(rows) + 1.6), layout="constrained")
@@ -71,12 +66,10 @@ def heat_map(
     ax.set_xticklabels(columns, rotation=30, ha="right")
     ax.set_yticklabels(rows)
     figure.colorbar(image)
-    return finish(figure, path)
+    return figure
 
 
-def search_race(
-    races: Mapping[str, Sequence[tuple[float, float]]], ylabel: str, path: Path = None
-) -> Figure:
+def search_race(races: Mapping[str, Sequence[tuple[float, float]]], ylabel: str) -> Figure:
     """The best score that each search had found, against the epochs it had spent.
 
     races: (epochs, score) pairs by the name of the search; one without pairs is left out.
@@ -90,4 +83,31 @@ def search_race(
     ax.set(xlabel="epochs of training spent", ylabel=ylabel)
     ax.grid(alpha=0.3)
     ax.legend()
-    return finish(figure, path)
+    return figure
+
+
+def error_by(
+    lines: Mapping[str, Mapping[float, Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    log: bool = False,
+) -> Figure:
+    """A line for each name: the mean at each x, with a bar from the lowest to the highest value."""
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    ax = figure.subplots()
+    for name, points in lines.items():
+        xs = sorted(points)
+        means = [statistics.fmean(points[x]) for x in xs]
+        spread = [
+            # Rounding can put the mean of equal values just outside their range.
+            [max(0.0, mean - min(points[x])) for x, mean in zip(xs, means, strict=True)],
+            [max(0.0, max(points[x]) - mean) for x, mean in zip(xs, means, strict=True)],
+        ]
+        ax.errorbar(xs, means, spread, marker="o", markersize=4, capsize=3, label=name)
+    if log:
+        ax.set_xscale("log")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.grid(alpha=0.3)
+    if len(lines) > 1:
+        ax.legend()
+    return figure

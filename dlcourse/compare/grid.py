@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlcourse import models, optim
 from dlcourse.compare import lr_search
 from dlcourse.compare.runner import Runner
 from dlcourse.compare.settings import AUTO, Environment, RunSettings, parse
-from dlcourse.compare.splits import images, splits
 from dlcourse.compare.study import Journal, Study
-from dlcourse.compare.train_run import arguments_for, build
+from dlcourse.compare.train_run import arguments_for, build, images, splits
 from dlcourse.data import ImageData
 from dlcourse.errors import UsageError
 from dlcourse.train import cross_entropy
 
-__all__ = ["MANY", "expand", "grid", "listed", "seeds_of", "take_environment"]
+__all__ = ["MANY", "axes_of", "expand", "grid", "take_environment"]
 
 # A grid with more runs than this starts only after the user has seen its cost and agreed.
 MANY = 1000
@@ -62,23 +61,20 @@ def grid(
     Raises UsageError for a grid or a folder that cannot be used. Ctrl-C keeps finished runs.
     """
     environment, settings = take_environment(environment, settings)
-    axes = listed({**settings, "seed": seeds_of(seeds, settings)})
+    axes = axes_of(settings, seeds)
     runs = expand(axes, environment)
     if len(runs) > MANY and not yes:
-        raise UsageError(cost(runs, environment))
-    runner = Runner(environment, together, progress)
-    study = Study(Path(out), axes, [], about={**runner.about(runs[0].data), **(about or {})})
+        refuse_cost(runs, environment)
+    runner = Runner(environment, runs[0].data, together, progress)
+    study = Study(Path(out), axes, [], about={**runner.about, **(about or {})})
     with runner.working_in(study):
         if any(run.values.get("lr") == AUTO for run in runs):
             with contextlib.closing(Journal(study.folder, "sweep")) as journal:
                 while trials := lr_search.next_trials(runs, journal.records):
-                    runner.finish(journal, trials, test=False)
+                    runner.finish(journal, trials)
                 study.sweep = list(journal.records.values())
                 runs = lr_search.with_best(runs, journal.records)
-        with contextlib.closing(Journal(study.folder, "runs")) as journal:
-            runner.finish(journal, runs, test=True)
-            study.results = [journal.records[run.key] for run in runs]
-            journal.write(study.results)
+        runner.test(study, runs)
     return study
 
 
@@ -94,28 +90,27 @@ def take_environment(
     if environment is not None and given:
         raise UsageError(f"give environment or {next(iter(given))}, not both")
     rest = {name: value for name, value in settings.items() if name not in given}
-    return (environment or Environment(**given)).resolve(), rest
+    return environment or Environment(**given), rest
 
 
-def listed(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """`settings` with a list of values for each name."""
-    return {
-        name: list(value) if isinstance(value, list | range) else [value]
-        for name, value in settings.items()
-    }
+def axes_of(settings: Mapping[str, Any], seeds: int | Sequence[int]) -> dict[str, list[Any]]:
+    """A list of values for each setting, then the seeds that are asked for.
 
-
-def seeds_of(seeds: int | Sequence[int], settings: Mapping[str, Any]) -> list[int]:
-    """The seeds that are asked for. Raises UsageError for none, or for a seed among settings."""
+    Raises UsageError for no seed, or for a seed among the settings.
+    """
     if "seed" in settings:
         raise UsageError("seed is not an axis: seeds=3 gives 0, 1, 2; seeds=[4, 7] gives those")
     if isinstance(seeds, int) and (seeds < 1 or isinstance(seeds, bool)):
         raise UsageError(f"seeds must be at least 1, got {seeds}")
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    axes = {
+        name: list(value) if isinstance(value, list | range) else [value]
+        for name, value in settings.items()
+    }
+    return {**axes, "seed": list(range(seeds)) if isinstance(seeds, int) else list(seeds)}
 
 
 def expand(axes: Mapping[str, Sequence[Any]], environment: Environment) -> list[RunSettings]:
-    """Every run of a grid, seeds innermost, each one checked.
+    """Every run of a grid in the order of its axes, each one checked.
 
     Raises UsageError for an axis without values or with a repeated value, for a setting that
     nothing takes or whose value is wrong, and for a model that cannot take the data.
@@ -129,10 +124,8 @@ def expand(axes: Mapping[str, Sequence[Any]], environment: Environment) -> list[
         repeated = [value for i, value in enumerate(values) if value in values[:i]]
         if repeated:
             raise UsageError(f"axis {name!r} has {repeated[0]!r} twice")
-    names = [name for name in axes if name != "seed"] + ["seed"]
     runs = [
-        parse(dict(zip(names, values, strict=True)))
-        for values in itertools.product(*(axes[name] for name in names))
+        parse(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())
     ]
     for run in runs:
         check(run, images(run.data, environment))
@@ -148,9 +141,9 @@ def check(run: RunSettings, data: ImageData) -> None:
         raise UsageError(f"train_size must be at most {available} here, got {size}")
     if run.splits.val_fraction == 0:
         raise UsageError("val_fraction must be above 0: runs are judged on validation images")
-    given = {name: run.fit_arguments.get(name) for name in ("lr", "weight_decay")}
+    given = {name: run.fit[name] for name in ("lr", "weight_decay")}
     given = {name: value for name, value in given.items() if value not in (None, AUTO)}
-    optim.build(run.fit_setting("optimizer"), [torch.zeros(1, requires_grad=True)], **given)
+    optim.build(run.fit["optimizer"], [torch.zeros(1, requires_grad=True)], **given)
     arguments = tuple(arguments_for(run, data).items())
     check_model(
         run.model, arguments, tuple(data.train_images.shape[1:]), data.num_classes, run.data
@@ -171,9 +164,14 @@ def check_model(
     takes milliseconds even for a large one. A model that looks at values needs the CPU.
     """
     for device in ("meta", "cpu"):
-        model, outputs, problem = tried(name, arguments, (2, *shape), device)
-        if problem is None:
+        model = outputs = problem = None
+        try:
+            with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]):
+                model = models.build(name, **dict(arguments))
+                outputs = model.eval()(torch.zeros(2, *shape))
             break
+        except Exception as error:  # noqa: BLE001 (a user's model may raise anything)
+            problem = error
     if problem is not None and model is None:
         if isinstance(problem, UsageError):
             raise problem
@@ -190,22 +188,8 @@ def check_model(
         )
 
 
-def tried(
-    name: str, arguments: tuple[tuple[str, Any], ...], shape: tuple[int, ...], device: str
-) -> tuple[nn.Module | None, Any, Exception | None]:
-    """The model, its outputs for inputs of `shape`, and what went wrong."""
-    model = outputs = problem = None
-    try:
-        with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model = models.build(name, **dict(arguments))
-            outputs = model.eval()(torch.zeros(shape))
-    except Exception as error:  # noqa: BLE001 (a user's model may raise anything; it is reported)
-        problem = error
-    return model, outputs, problem
-
-
-def cost(runs: Sequence[RunSettings], environment: Environment) -> str:
-    """What `runs` would cost, estimated from a few steps of the first run."""
+def refuse_cost(runs: Sequence[RunSettings], environment: Environment) -> None:
+    """Raise UsageError with what `runs` would cost, estimated from a few steps of the first one."""
     run = runs[0]
     model = build(run, environment).to(environment.device)
     batches, _, _ = splits(run, environment)
@@ -217,17 +201,15 @@ def cost(runs: Sequence[RunSettings], environment: Environment) -> str:
         if inputs.device.type == "cuda":
             torch.cuda.synchronize()
         took.append(time.perf_counter() - start)
-    each = min(took) * len(batches) * run.fit_setting("epochs")
+    each = min(took) * len(batches) * run.fit["epochs"]
     jobs = environment.jobs
-    return (
-        f"the grid has {len(runs):,} runs of about {each:.1f} s: "
-        f"{duration(each * len(runs) / jobs)} on {jobs} process{'es' if jobs > 1 else ''}; add "
-        "--yes to start, or drop values"
+    total = each * len(runs) / jobs
+    duration = f"{total:.0f} s"
+    if total >= 7200:
+        duration = f"{total / 3600:.1f} h"
+    elif total >= 120:
+        duration = f"{total / 60:.0f} min"
+    raise UsageError(
+        f"the grid has {len(runs):,} runs of about {each:.1f} s: {duration} on {jobs} "
+        f"process{'es' if jobs > 1 else ''}; add --yes to start, or drop values"
     )
-
-
-def duration(seconds: float) -> str:
-    """As "40 s", "12 min" or "3.5 h"."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

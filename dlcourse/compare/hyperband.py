@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
+from dlcourse.compare.result import ranked
+
 __all__ = ["METHODS", "Settings", "brackets"]
 
 Settings = dict[str, Any]
@@ -48,8 +50,7 @@ def halve(draw: Callable[[], Settings], rungs: Sequence[tuple[int, int]]) -> Met
     for count, epochs in rungs:
         configurations = configurations[:count]
         scores = yield [{**one, "epochs": epochs} for one in configurations]
-        order = sorted(range(count), key=lambda i: -scores[i])
-        configurations = [configurations[i] for i in order]
+        configurations = [configurations[i] for i in ranked(scores)]
 
 
 def hyperband(draw: Callable[[], Settings], max_epochs: int, eta: int) -> Method:

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dlcourse import optim
-from dlcourse.compare.result import Result, cells
-from dlcourse.compare.settings import AUTO, RunSettings
+from dlcourse.compare.result import Result, cells, ranked
+from dlcourse.compare.settings import AUTO, RunSettings, parse
 from dlcourse.compare.study import Study
-from dlcourse.train.early_stopping import ROUNDING
 
 __all__ = ["FACTORS", "edge_notes", "next_trials", "with_best"]
 
@@ -42,11 +41,11 @@ def searched_cells(runs: Sequence[RunSettings]) -> dict[str, list[RunSettings]]:
 
 def trials(run: RunSettings, results: Mapping[str, Result]) -> list[RunSettings]:
     """The trials of a run's cell so far, and the next ones if the best lies at the edge."""
-    usual = optim.OPTIMIZERS[run.fit_setting("optimizer")].lr
-    epochs = max(1, run.fit_setting("epochs") // 3)
+    usual = optim.OPTIMIZERS[run.fit["optimizer"]].lr
+    epochs = max(1, run.fit["epochs"] // 3)
 
     def trial(factor: float) -> RunSettings:
-        return run.replace(lr=float(f"{usual * factor:.3g}"), epochs=epochs)
+        return parse({**run.values, "lr": float(f"{usual * factor:.3g}"), "epochs": epochs})
 
     made = [trial(factor) for factor in FACTORS]
     below, above = map(trial, BELOW), map(trial, ABOVE)
@@ -65,19 +64,17 @@ def with_best(runs: Sequence[RunSettings], results: Mapping[str, Result]) -> lis
     found = {run.key: run for run in runs}
     for cell in searched_cells(runs).values():
         lr = best_lr([results[trial.key] for trial in trials(cell[0], results)])
-        found |= {run.key: run.replace(lr=lr) for run in cell}
+        found |= {run.key: parse({**run.values, "lr": lr}) for run in cell}
     return [found[run.key] for run in runs]
 
 
 def best_lr(results: Sequence[Result]) -> float:
     """The learning rate of the best trial; the smallest one if every trial went wrong."""
     done = [result for result in results if result.status == "done"]
-    top = max((result.quality for result in done), default=0.0)
-    # Scores that differ by rounding only are equal, and the first of them counts.
-    best = [result for result in done if result.quality >= top - ROUNDING * abs(top)]
-    if not best:
-        best = sorted(results, key=lambda one: float(one.settings["lr"]))
-    return float(best[0].settings["lr"])
+    best = min(results, key=lambda one: float(one.settings["lr"]))
+    if done:
+        best = done[ranked([result.quality for result in done])[0]]
+    return float(best.settings["lr"])
 
 
 def edge_notes(study: Study) -> list[str]:

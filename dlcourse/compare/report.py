@@ -53,7 +53,7 @@ def write_report(
     drawn = {**({} if all_lost else study_figures(study)), **(more or {})}
     text = page.render(
         "compare/report.html.jinja",
-        title=title or f"Study {study.name}",
+        title=title or f"Study {study.folder.name}",
         synthetic=bool(study.about.get("synthetic")),
         all_lost=all_lost,
         expected=expected,
@@ -74,7 +74,7 @@ def write_report(
 
 
 def summary(study: Study) -> str:
-    score = table.headline(study.results)
+    score = table.headline(study)
     return (
         f"{len(study.results)} runs; {score}{table.unit_of(score)}: mean, sample standard "
         "deviation and n over seeds."
@@ -92,7 +92,7 @@ def results_table(study: Study) -> tuple[list[str], list[list[str]]]:
         if not rest:
             mean, _, rest = cell.text.partition(" ")
         rows.append([*(str(cell.settings.get(name)) for name in names), lrs, mean, rest])
-    return [*names, "lr", table.headline(study.results), "± (n)"], rows
+    return [*names, "lr", table.headline(study), "± (n)"], rows
 
 
 def notes(study: Study) -> list[str]:
@@ -143,7 +143,7 @@ def heat_map(study: Study, cells: Sequence[table.Cell], names: Sequence[str]) ->
         values[i][j] = cell.mean
         marks = f"\n±{cell.std:.2g}" * (not math.isnan(cell.std)) + "\n!" * bool(cell.diverged)
         texts[i][j] = table.shown(cell.mean) + marks
-    score = table.headline(study.results)
+    score = table.headline(study)
     label = f"{score.replace('_', ' ')}{table.unit_of(score)}"
     count = max(cell.n for cell in cells)
     title = f"{names[0]} by {names[1]}: {label}, n = {count} in each cell"

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["STATUSES", "Result", "cells", "key_of", "plain", "varying"]
+from dlcourse.train.early_stopping import ROUNDING
 
-STATUSES = ("done", "diverged", "failed", "died")
+__all__ = ["Result", "cells", "key_of", "plain", "ranked", "varying"]
+
 LOWER_IS_BETTER = ("loss", "mse", "mae", "perplexity")
 
 
@@ -52,11 +53,6 @@ class Result:
         return key_of(self.settings)
 
     @property
-    def has_scores(self) -> bool:
-        """Whether the run has scores."""
-        return self.status in ("done", "diverged")
-
-    @property
     def monitor(self) -> str:
         """The score that decides which epoch is best."""
         return str(self.settings.get("monitor") or "accuracy")
@@ -82,33 +78,19 @@ class Result:
             value = -value
         return value
 
-    @property
-    def kept_epoch(self) -> dict[str, float] | None:
-        """The epoch whose weights were kept; None if those are the initial weights."""
-        if not self.best_epoch and self.status != "done":
-            return None
-        return self.epochs[self.best_epoch - 1]
-
-    def as_json(self) -> dict[str, Any]:
-        """Every field, in JSON's types."""
-        fields: dict[str, Any] = plain(asdict(self))
-        return fields
-
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Result:
-        """What `as_json` wrote; a score of null is NaN again."""
+        """The result that `plain` turned into `saved`; a score of null is NaN again."""
         result = cls(**saved)
-        result.scores = with_nan(result.scores)
-        result.epochs = [with_nan(epoch) for epoch in result.epochs]
+        for scores in (result.scores, *result.epochs):
+            scores |= {name: math.nan for name, value in scores.items() if value is None}
         return result
-
-
-def with_nan(scores: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: math.nan if value is None else value for name, value in scores.items()}
 
 
 def plain(value: Any) -> Any:
     """`value` in JSON's types; NaN and infinities, which JSON does not have, become null."""
+    if isinstance(value, Result):
+        value = asdict(value)
     if isinstance(value, Mapping):
         value = {str(key): plain(item) for key, item in value.items()}
     elif isinstance(value, list | tuple):
@@ -135,4 +117,20 @@ def cells(runs: Iterable[Mapping[str, Any]], without: Sequence[str]) -> dict[str
     for position, run in enumerate(runs):
         key = repr({name: value for name, value in run.items() if name not in without})
         found.setdefault(key, []).append(position)
+    return found
+
+
+def ranked(scores: Sequence[float]) -> list[int]:
+    """Positions in `scores`, the highest score first.
+
+    Scores that differ from the highest one left by rounding only count as equal to it, as in
+    EarlyStopping, and keep their order.
+    """
+    left = sorted(range(len(scores)), key=lambda i: -scores[i])
+    found: list[int] = []
+    while left:
+        top = scores[left[0]]
+        equal = [i for i in left if scores[i] >= top - ROUNDING * abs(top)]
+        found += sorted(equal)
+        left = left[len(equal) :]
     return found

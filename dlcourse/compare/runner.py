@@ -7,23 +7,23 @@ import dataclasses
 import datetime
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from dlcourse import extensions, runtime
 from dlcourse.compare import stacked
 from dlcourse.compare.process_pool import ProcessPool
-from dlcourse.compare.progress import Progress
 from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import Environment, RunSettings
-from dlcourse.compare.splits import images
 from dlcourse.compare.study import Journal, Study
-from dlcourse.compare.train_run import train_run
+from dlcourse.compare.train_run import images, train_run
 from dlcourse.errors import DataError, UsageError
 
-__all__ = ["Runner", "run_unit", "units"]
+__all__ = ["Progress", "Runner", "run_unit", "units"]
 
 Unit = Sequence[RunSettings]
 
@@ -31,27 +31,25 @@ Unit = Sequence[RunSettings]
 class Runner:
     """Runs the runs of one study in `environment`.
 
+    data: the study's data set. Every worker must find it real, or synthetic, as it is here.
     together: whether runs may train as one model. progress: None shows it on a terminal.
+    about: when, where and on what the study runs.
     """
 
     def __init__(
-        self, environment: Environment, together: bool = True, progress: bool | None = None
+        self, environment: Environment, data: str, together: bool, progress: bool | None
     ) -> None:
-        self.environment, self.together, self.progress = environment, together, progress
-        self.executor = environment.executor
-
-    def about(self, data: str) -> dict[str, Any]:
-        """When, where and on what the study runs.
-
-        From then on, every worker must find `data` as real, or as synthetic, as they are here.
-        """
-        found = images(data, self.environment)
-        self.environment = dataclasses.replace(self.environment, synthetic=found.synthetic)
-        return {
+        found = images(data, environment)
+        self.executor, self.together, self.progress = environment.executor, together, progress
+        # An executor cannot be pickled, and no worker needs it.
+        self.environment = dataclasses.replace(
+            environment, executor=None, synthetic=found.synthetic
+        )
+        self.about: dict[str, Any] = {
             "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             "data": found.source,
             "synthetic": found.synthetic,
-            "device": self.environment.device,
+            "device": environment.device,
             "cores": os.cpu_count(),
             "versions": runtime.versions(),
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -67,14 +65,32 @@ class Runner:
                     self.executor = pool = ProcessPool(self.environment.jobs)
                 yield
             except KeyboardInterrupt:
-                print(f"\ndlcourse: {interrupted(study.folder)}", file=sys.stderr)
+                files = study.folder.glob("*.jsonl")
+                finished = sum(path.read_bytes().count(b"\n") for path in files)
+                text = (
+                    f"stopped; {finished} finished runs are saved in {study.folder}, the same "
+                    "command continues"
+                )
+                if not finished:
+                    text = (
+                        "stopped before a run was finished, so nothing is saved; runs that train "
+                        "as one model finish together, --no-together finishes them one by one"
+                    )
+                print(f"\ndlcourse: {text}", file=sys.stderr)
                 raise
             finally:
                 if pool:
                     # Without waiting: after Ctrl-C that would be for the runs in progress.
                     pool.shutdown(wait=False)
 
-    def finish(self, journal: Journal, runs: Unit, test: bool) -> None:
+    def test(self, study: Study, runs: Unit) -> None:
+        """Do the final runs of `study`, which read the test images; they become its results."""
+        with contextlib.closing(Journal(study.folder, "runs")) as journal:
+            self.finish(journal, runs, test=True)
+            study.results = [journal.records[run.key] for run in runs]
+            journal.write(study.results)
+
+    def finish(self, journal: Journal, runs: Unit, test: bool = False) -> None:
         """Do the runs that the journal does not hold. Each result is written before the next run.
 
         test: whether the test images are read, once for each run.
@@ -90,12 +106,52 @@ class Runner:
 
     def results(self, units: Sequence[Unit], test: bool) -> Iterator[Result]:
         """The results of `units` in the order in which they finish."""
-        environment = self.environment.for_worker()
         if self.executor is None:
             for unit in units:
-                yield from run_unit(unit, environment, test)
+                yield from run_unit(unit, self.environment, test)
         else:
-            yield from submitted(self.executor, units, environment, test)
+            yield from submitted(self.executor, units, self.environment, test)
+
+
+class Progress(tqdm):
+    """A line on stderr: runs done, running and left, the best so far, and the time left.
+
+    shown: None shows it only on a terminal.
+    """
+
+    def __init__(self, title: str, total: int, done: int, jobs: int, shown: bool | None) -> None:
+        self.jobs, self.failed, self.left = jobs, 0, total - done
+        self.best: Result | None = None
+        super().__init__(
+            total=total,
+            initial=done,
+            desc=title,
+            disable=None if shown is None else not shown,
+            file=sys.stderr,
+            unit=self.words(),
+            bar_format="{desc}: {n_fmt}/{total_fmt} done, {unit}, about {remaining} left",
+        )
+
+    def add(self, result: Result) -> None:
+        """Count a run that is finished."""
+        self.failed += result.status != "done"
+        if result.status == "done" and (self.best is None or result.quality > self.best.quality):
+            self.best = result
+        self.left -= 1
+        self.unit = self.words()
+        self.update()
+
+    def words(self) -> str:
+        """What the line says after the number of finished runs."""
+        running = min(self.jobs, self.left)
+        text = f"{running} running, {self.left - running} left"
+        if self.failed:
+            text += f", {self.failed} went wrong"
+        if self.best:
+            named = [self.best.settings.get(name) for name in ("init", "optimizer", "lr")]
+            score = self.best.scores[f"val_{self.best.monitor}"]
+            text += f", best {score:.4f} ({' '.join(str(n) for n in named if n is not None)})"
+        return text
 
 
 def submitted(
@@ -105,10 +161,11 @@ def submitted(
 
     The runs of a unit whose worker died are tried again one by one.
     """
-    waiting = submit(executor, units, environment, test)
+    left, waiting = list(units), dict[Future[list[Result]], Unit]()
     try:
-        while waiting:
-            again: list[RunSettings] = []
+        while left:
+            waiting = {executor.submit(run_unit, unit, environment, test): unit for unit in left}
+            left = []
             for future in as_completed(list(waiting)):
                 unit = waiting.pop(future)
                 try:
@@ -117,31 +174,13 @@ def submitted(
                     raise
                 except Exception as error:  # noqa: BLE001 (each engine has its own for this)
                     if len(unit) > 1:
-                        again += unit
+                        left += [[run] for run in unit]
                     else:
-                        yield lost(unit[0], "died", error)
-            waiting = submit(executor, [[run] for run in again], environment, test)
+                        message = f"{type(error).__name__}: {error}"
+                        yield Result(unit[0].values, "died", message=message)
     finally:
         for future in waiting:
             future.cancel()
-
-
-def interrupted(folder: Path) -> str:
-    """What Ctrl-C leaves behind."""
-    finished = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
-    text = f"stopped; {finished} finished runs are saved in {folder}, the same command continues"
-    if not finished:
-        text = (
-            "stopped before a run was finished, so nothing is saved; runs that train as one model "
-            "finish together, --no-together finishes them one by one"
-        )
-    return text
-
-
-def submit(
-    executor: Executor, units: Iterable[Unit], environment: Environment, test: bool
-) -> dict[Future[list[Result]], Unit]:
-    return {executor.submit(run_unit, unit, environment, test): unit for unit in units}
 
 
 def units(runs: Unit, jobs: int, together: bool = True) -> list[Unit]:
@@ -155,7 +194,9 @@ def units(runs: Unit, jobs: int, together: bool = True) -> list[Unit]:
         pieces = max(-(-len(positions) // stacked.MOST), min(jobs, len(positions) // 4), 1)
         size = -(-len(positions) // pieces)
         # Runs with the same optimizer side by side: fewer and larger updates.
-        order = sorted(positions, key=lambda i: stacked.by_optimizer(able[i]))
+        order = sorted(
+            positions, key=lambda i: repr([able[i].fit[name] for name in stacked.OPTIMIZER])
+        )
         groups += [[able[i] for i in order[at : at + size]] for at in range(0, len(order), size)]
     first = {run.key: position for position, run in enumerate(runs)}
     return sorted(groups, key=lambda group: min(first[run.key] for run in group))
@@ -174,22 +215,17 @@ def run_unit(runs: Unit, environment: Environment, test: bool) -> list[Result]:
         # If the stack fails, each run shows its own error when it trains alone.
         with contextlib.suppress(Exception):
             results = stacked.train_stack(runs, environment, test)
-    return [run_alone(run, environment, test) for run in runs] if results is None else results
-
-
-def run_alone(run: RunSettings, environment: Environment, test: bool) -> Result:
-    try:
-        result = train_run(run, environment, test)
-    except UsageError as error:
-        # Not as UnknownNameError, which cannot be unpickled.
-        raise UsageError(str(error)) from None
-    except DataError:
-        raise
-    except Exception as error:  # noqa: BLE001 (an error costs only its run, whose result says it)
-        result = lost(run, "failed", error)
-    return result
-
-
-def lost(run: RunSettings, status: str, error: Exception) -> Result:
-    """The result of a run that has no scores."""
-    return Result(run.values, status, message=f"{type(error).__name__}: {error}")
+    if results is None:
+        results = []
+        for run in runs:
+            try:
+                results.append(train_run(run, environment, test))
+            except UsageError as error:
+                # Not as UnknownNameError, which cannot be unpickled.
+                raise UsageError(str(error)) from None
+            except DataError:
+                raise
+            except Exception as error:  # noqa: BLE001 (an error costs only its run)
+                message = f"{type(error).__name__}: {error}"
+                results.append(Result(run.values, "failed", message=message))
+    return results

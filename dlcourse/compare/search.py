@@ -18,9 +18,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from dlcourse.compare import figures
-from dlcourse.compare.grid import expand, listed, seeds_of, take_environment
+from dlcourse.compare.grid import axes_of, expand, take_environment
 from dlcourse.compare.hyperband import METHODS, Settings, brackets
-from dlcourse.compare.result import Result, key_of
+from dlcourse.compare.result import Result, key_of, ranked
 from dlcourse.compare.runner import Runner
 from dlcourse.compare.settings import AUTO, Environment, check_number, parse
 from dlcourse.compare.study import Journal, Study
@@ -65,34 +65,28 @@ def search(
         raise UsageError(f"no search named; choose of {', '.join(METHODS)}")
     check_number("max_epochs", max_epochs, 1, whole=True)
     check_number("eta", eta, 2, whole=True)
-    space = listed(settings)
+    space = axes_of(settings, seeds)
+    chosen = space.pop("seed")
     if "epochs" in space or AUTO in space.get("lr", []):
         raise UsageError("a search sets epochs itself, and lr is a range as log:0.0001:1")
-    seeds = seeds_of(seeds, settings)
     ends = {
         name: list(dict.fromkeys(end for value in values for end in ends_of(name, value)))
         for name, values in space.items()
     }
-    data = expand({**ends, "seed": seeds[:1]}, environment)[0].data
+    data = expand({**ends, "seed": chosen[:1]}, environment)[0].data
     asked: dict[str, list[Any]] = {
-        "search": list(methods),
-        "max_epochs": [max_epochs],
-        "eta": [eta],
-        **space,
-    }
-    runner = Runner(environment, together, progress)
-    study = Study(Path(out), {**asked, "seed": seeds}, [], about=runner.about(data))
+        "search": list(methods), "max_epochs": [max_epochs], "eta": [eta], **space, "seed": chosen
+    }  # fmt: skip
+    runner = Runner(environment, data, together, progress)
+    study = Study(Path(out), asked, [], about=runner.about)
     with runner.working_in(study):
         with contextlib.closing(Journal(study.folder, "sweep")) as journal:
             for name in methods:
                 for runs, _ in play(study, name, journal.records, runner, journal):
                     study.sweep += [journal.records[key_of(run)] for run in runs]
         winners = [winner(study, name) for name in methods]
-        finals = [parse({**one, "seed": seed}) for one in winners for seed in seeds]
-        with contextlib.closing(Journal(study.folder, "runs")) as journal:
-            runner.finish(journal, finals, test=True)
-            study.results = [journal.records[run.key] for run in finals]
-            journal.write(study.results)
+        finals = [parse({**one, "seed": seed}) for one in winners for seed in chosen]
+        runner.test(study, finals)
     return study
 
 
@@ -151,7 +145,7 @@ def play(
         rung = next(method)
         while True:
             if runner and journal:
-                runner.finish(journal, [parse(run) for run in rung], test=False)
+                runner.finish(journal, [parse(run) for run in rung])
             scores = [results[key_of(run)].quality for run in rung]
             yield rung, scores
             rung = method.send(scores)
@@ -160,7 +154,7 @@ def play(
 def winner(study: Study, name: str) -> Settings:
     """The settings of the best run of a method."""
     results = [result for result in study.sweep if result.settings["search"] == name]
-    return max(results, key=lambda result: result.quality).settings
+    return results[ranked([result.quality for result in results])[0]].settings
 
 
 def race(study: Study) -> dict[str, list[tuple[int, float]]]:

@@ -7,6 +7,7 @@ the object then travels to the process that trains.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -17,30 +18,15 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from dlcourse import init, models, optim, runtime
-from dlcourse.compare.result import key_of, plain
+from dlcourse.compare.result import key_of
 from dlcourse.errors import UnknownNameError, UsageError
-from dlcourse.train import (
-    METRICS,
-    CrossEntropy,
-    EarlyStopping,
-    Execution,
-    Gradients,
-    fit,
-)
+from dlcourse.train import METRICS, CrossEntropy, EarlyStopping, Execution, Gradients, fit
 
 __all__ = [
-    "AUTO",
-    "Environment",
-    "RunSettings",
-    "SplitSettings",
-    "check_number",
-    "model_parameters",
-    "parse",
-    "parse_values",
-]
+    "AUTO", "FIT", "OBJECTS", "Environment", "RunSettings", "SplitSettings", "check_number",
+    "model_parameters", "parse", "parse_values",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,10 +34,12 @@ class Environment:
     """Where runs happen; one object from the command line to the worker.
 
     data_dir, offline: as for `dlcourse.data.load`. device: "cpu", "cuda", ..., or None for the
-        best one here. threads: torch's threads in each process.
+        best one here. threads: torch's threads in each process; None divides the cores by `jobs`.
     jobs: the number of local processes; with 1 the runs happen in this process. executor: where
         the runs are submitted instead.
     synthetic: whether the study's data are the synthetic stand-in; None until they are loaded.
+
+    Raises UsageError for a device that is not available, or fewer than one thread or job.
     """
 
     data_dir: str | None = None
@@ -62,23 +50,14 @@ class Environment:
     executor: Executor | None = None
     synthetic: bool | None = None
 
-    def resolve(self) -> Environment:
-        """Return a copy with a device and a number of threads.
-
-        Raises UsageError for a device that is not available, or fewer than one thread or job.
-        """
+    def __post_init__(self) -> None:
         for name, value in (("jobs", self.jobs), ("threads", self.threads)):
             if value is not None:
                 check_number(name, value, least=1, whole=True)
-        threads = self.threads
-        if threads is None and self.jobs > 1:
-            threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        device = str(runtime.pick_device(self.device))
-        return dataclasses.replace(self, device=device, threads=threads)
-
-    def for_worker(self) -> Environment:
-        """Return what a worker needs, which can be pickled."""
-        return dataclasses.replace(self, executor=None)
+        # The class is frozen, so its own fields can only be set this way.
+        object.__setattr__(self, "device", str(runtime.pick_device(self.device)))
+        if self.threads is None and self.jobs > 1:
+            object.__setattr__(self, "threads", max(1, (os.cpu_count() or 1) // self.jobs))
 
 
 @dataclass(frozen=True)
@@ -104,13 +83,14 @@ class SplitSettings:
 class RunSettings:
     """The parsed settings of one run.
 
-    values: the settings as the user gave them; they identify the run.
-    model_arguments, fit_arguments: what the model and `fit` take, without defaults.
+    values: the settings as the user gave them. key: a short name made of them.
     keep: whether the weights of the "best" or of the "last" epoch are kept and scored.
     train_scores: whether the kept weights are also scored on the training data.
+    model_arguments: what the model takes, without defaults. fit: what `fit` takes, with defaults.
     """
 
     values: dict[str, Any]
+    key: str
     model: str
     data: str
     init: str = "default"
@@ -119,61 +99,7 @@ class RunSettings:
     seed: int = 0
     splits: SplitSettings = SplitSettings()
     model_arguments: dict[str, Any] = field(default_factory=dict)
-    fit_arguments: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """A short name of the run, which does not depend on the order of the settings."""
-        return key_of(self.values)
-
-    def fit_setting(self, name: str) -> Any:
-        """The value of an argument of `fit`: the given one, else the default."""
-        value = self.fit_arguments.get(name, FIT[name])
-        if name == "mode" and value is None:
-            monitor = self.fit_setting("monitor")
-            value = "min" if monitor == "loss" else METRICS[monitor].mode
-        return value
-
-    @property
-    def fit_objects(self) -> dict[str, Any]:
-        """The given arguments as `fit` takes them: clip_norm=1 within gradients=Gradients(1)."""
-        given = dict(self.fit_arguments)
-        for argument, (make, names) in OBJECTS.items():
-            parts = {name: given.pop(name) for name in names if name in given}
-            if parts:
-                given[argument] = make(**parts)
-        return given
-
-    def replace(self, **changes: Any) -> RunSettings:
-        """Return these settings with other values for some arguments of `fit`."""
-        return dataclasses.replace(
-            self,
-            values={**self.values, **changes},
-            fit_arguments={**self.fit_arguments, **changes},
-        )
-
-    def used(self, model_arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Every setting that is in force, defaults included.
-
-        model_arguments: what the model is built with, sizes from the data included.
-        """
-        defaults = {**model_parameters(self.model), **FIT, **dataclasses.asdict(self.splits)}
-        given = {**model_arguments, **self.fit_arguments}
-        used = {
-            "model": self.model, "data": self.data, "init": self.init, "keep": self.keep,
-            "seed": self.seed, **defaults, **given,
-        }  # fmt: skip
-        optimizer = optim.build(used["optimizer"], [torch.zeros(1, requires_grad=True)])
-        for name in ("lr", "weight_decay"):
-            if used[name] is None:
-                used[name] = optimizer.defaults.get(name)
-        used["mode"] = self.fit_setting("mode")
-        fields: dict[str, Any] = plain(used)
-        return fields
-
-    def without(self, *names: str) -> dict[str, Any]:
-        """The values except for `names`; runs that differ in these alone agree in the rest."""
-        return {name: value for name, value in self.values.items() if name not in names}
+    fit: dict[str, Any] = field(default_factory=dict)
 
 
 # Arguments of `fit` that no setting may change: a study decides them itself.
@@ -221,7 +147,7 @@ NUMBERS = {
 }  # fmt: skip
 CHOICES: dict[str, Iterable[str]] = {
     "optimizer": optim.OPTIMIZERS, "schedule": optim.SCHEDULES, "keep": KEEP,
-    "mode": ("min", "max"), "monitor": ("loss", *METRICS), "average": ("ema", "swa"),
+    "mode": ("min", "max"), "average": ("ema", "swa"),
     "normalize": ("channel", "pixel", "none"),
 }  # fmt: skip
 
@@ -260,12 +186,25 @@ def parse(values: Mapping[str, Any]) -> RunSettings:
             raise UsageError(f"give hidden_sizes or {next(iter(hidden))}, not both")
         groups["model"]["hidden_sizes"] = (hidden.get("width", 128),) * hidden.get("depth", 1)
     groups["own"].pop("search", None)
+    arguments = FIT | groups["fit"]
+    monitor, metrics = arguments["monitor"], arguments["metrics"]
+    if monitor not in ("loss", *METRICS):  # looked up now, because metrics can be registered
+        raise UnknownNameError("monitor", str(monitor), ("loss", *METRICS))
+    if monitor not in ("loss", *(metrics or ())):
+        names = ", ".join(metrics or ())
+        raise UsageError(
+            f"monitor {monitor!r} is not measured; name it in metrics ({names}), or give another "
+            "monitor"
+        )
+    if arguments["mode"] is None:
+        arguments["mode"] = "min" if monitor == "loss" else METRICS[monitor].mode
     return RunSettings(
         dict(values),
+        key_of(values),
         **groups["own"],
         splits=SplitSettings(**groups["splits"]),
         model_arguments=groups["model"],
-        fit_arguments=groups["fit"],
+        fit=arguments,
     )
 
 
@@ -325,25 +264,21 @@ def model_parameters(name: str) -> dict[str, Any]:
     }
 
 
-def parse_value(text: str) -> Any:
-    """A value as typed on a command line: 3, 0.1, true, none, 256x128 (a tuple), or a word."""
-    words = {"true": True, "false": False, "none": None}
-    sizes = text.split("x")
-    value: Any = text
-    if text.lower() in words:
-        value = words[text.lower()]
-    elif len(sizes) > 1 and all(size.isdigit() for size in sizes):
-        value = tuple(map(int, sizes))
-    else:
-        try:
-            literal = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            literal = text
-        if isinstance(literal, int | float):
-            value = literal
-    return value
-
-
 def parse_values(text: str) -> list[Any]:
-    """Values as typed on a command line, with commas between them."""
-    return [parse_value(part.strip()) for part in text.split(",") if part.strip()]
+    """Values as typed on a command line, with commas between them.
+
+    Each is 3, 0.1, true, none, 256x128 (a tuple), or a word.
+    """
+    words = {"true": True, "false": False, "none": None}
+    values: list[Any] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        sizes = part.split("x")
+        value: Any = words.get(part.lower(), part)
+        if len(sizes) > 1 and all(size.isdigit() for size in sizes):
+            value = tuple(map(int, sizes))
+        elif value is part:
+            with contextlib.suppress(ValueError, SyntaxError):
+                literal = ast.literal_eval(part)
+                value = literal if isinstance(literal, int | float) else part
+        values.append(value)
+    return values

@@ -9,11 +9,13 @@ of `fit` up to rounding in float32.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,17 +24,17 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from dlcourse import optim, runtime
 from dlcourse.compare.result import Result
-from dlcourse.compare.settings import Environment, RunSettings
-from dlcourse.compare.splits import images, splits
-from dlcourse.compare.train_run import arguments_for, build, prefixed
+from dlcourse.compare.settings import FIT, Environment, RunSettings
+from dlcourse.compare.train_run import build, fill_scores, new_result, splits
 from dlcourse.data import Batches
 from dlcourse.train import METRICS, EarlyStopping, cross_entropy
 from dlcourse.train.batch_norm import settle_batch_norm
 
-__all__ = ["FREE", "MOST", "by_optimizer", "can_stack", "train_stack"]
+__all__ = ["FREE", "MOST", "OPTIMIZER", "can_stack", "train_stack"]
 
-# What may differ between the models of one stack.
-FREE = ("seed", "init", "optimizer", "lr", "weight_decay")
+# What decides an optimizer, and what else may differ between the models of one stack.
+OPTIMIZER = ("optimizer", "lr", "weight_decay")
+FREE = ("seed", "init", *OPTIMIZER)
 # The arguments of `fit` that the loop here knows; a run with another one goes through `fit`.
 KNOWN = (
     "epochs", "optimizer", "lr", "weight_decay", "schedule", "metrics", "monitor", "mode",
@@ -55,25 +57,10 @@ TRIALS = 3
 def can_stack(run: RunSettings) -> bool:
     """Whether the loop here knows everything that the run asks for."""
     return (
-        set(run.fit_arguments) <= set(KNOWN)
-        and run.fit_setting("schedule") in SCHEDULES
-        and run.fit_setting("optimizer") in ELEMENTWISE
+        all(value == FIT[name] for name, value in run.fit.items() if name not in KNOWN)
+        and run.fit["schedule"] in SCHEDULES
+        and run.fit["optimizer"] in ELEMENTWISE
     )
-
-
-def by_optimizer(run: RunSettings) -> tuple[str, float, float]:
-    """A sort key that puts runs with equal optimizer settings side by side."""
-    name, lr, weight_decay = optimizer_settings(run)
-    return (
-        name,
-        math.inf if lr is None else lr,
-        math.inf if weight_decay is None else weight_decay,
-    )
-
-
-def optimizer_settings(run: RunSettings) -> tuple[str, float | None, float | None]:
-    """Name, learning rate and weight decay of the run's optimizer."""
-    return run.fit_setting("optimizer"), run.fit_setting("lr"), run.fit_setting("weight_decay")
 
 
 class Stack:
@@ -87,7 +74,14 @@ class Stack:
     def __init__(self, models: Sequence[nn.Module], compiled: bool = False) -> None:
         runtime.keep_freed_memory()
         params, buffers = stack_module_state(list(models))
-        self.params = {name: columns_first(value) for name, value in params.items()}
+        self.params = {}
+        for name, value in params.items():
+            weight = value.detach().clone()
+            if weight.dim() == 3:
+                # The batched product that a linear layer becomes is 2.4 times as fast on a CPU
+                # with matrices that are stored transposed.
+                weight = weight.mT.contiguous().mT
+            self.params[name] = weight.requires_grad_()
         self.buffers = {name: value.detach().clone() for name, value in buffers.items()}
         self.module = copy.deepcopy(models[0])
         self.count = len(models)
@@ -98,9 +92,10 @@ class Stack:
         self, inputs: Tensor, each: bool, params: dict[str, Tensor] | None = None
     ) -> Tensor:
         """Shape: (models, B, ...)."""
-        return vmap(self.call, in_dims=(0, 0, 0 if each else None))(
-            params or self.params, self.buffers, inputs
-        )
+        call = functools.partial(functional_call, self.module)
+        weights = (params or self.params, self.buffers)
+        outputs: Tensor = vmap(call, in_dims=(0, 0 if each else None))(weights, inputs)
+        return outputs
 
     def total(
         self, params: dict[str, Tensor], inputs: Tensor, targets: Tensor, each: bool
@@ -120,14 +115,12 @@ class Stack:
         """The gradients of each model's loss by name, and the losses, shape (models,)."""
         if self.compiled:
             params = {name: value.detach() for name, value in self.params.items()}
-            return self.compiled(params, inputs, targets, each)
-        total, losses = self.total(self.params, inputs, targets, each)
-        gradients = torch.autograd.grad(total, tuple(self.params.values()))
-        return dict(zip(self.params, gradients, strict=True)), losses.detach()
-
-    def call(self, params: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        outputs: Tensor = functional_call(self.module, (params, buffers), (inputs,))
-        return outputs
+            gradients, losses = self.compiled(params, inputs, targets, each)
+        else:
+            total, losses = self.total(self.params, inputs, targets, each)
+            found = torch.autograd.grad(total, tuple(self.params.values()))
+            gradients = dict(zip(self.params, found, strict=True))
+        return gradients, losses.detach()
 
     def state(self) -> dict[str, Tensor]:
         """A copy of every weight and buffer."""
@@ -136,6 +129,12 @@ class Stack:
             for name, value in itertools.chain(self.params.items(), self.buffers.items())
         }
 
+    def copy(self, state: dict[str, Tensor], models: Sequence[int]) -> None:
+        """Copy the weights and buffers of some models into `state`."""
+        for name, value in itertools.chain(self.params.items(), self.buffers.items()):
+            for model in models:
+                state[name][model] = value[model].detach()
+
     @torch.no_grad()
     def write(self, state: Mapping[str, Tensor]) -> None:
         """Set every weight and buffer from `state`."""
@@ -143,27 +142,16 @@ class Stack:
             value.copy_(state[name])
 
 
-def columns_first(weight: Tensor) -> Tensor:
-    """A leaf tensor with the same values, whose matrices are stored transposed.
-
-    The batched product that a linear layer becomes is 2.4 times as fast with them on a CPU.
-    """
-    weight = weight.detach().clone()
-    if weight.dim() == 3:
-        weight = weight.mT.contiguous().mT
-    return weight.requires_grad_()
-
-
 class Optimizers:
     """One optimizer with its schedule for every slice of `stack` with the same settings.
 
-    each: optimizer, lr and weight_decay of each model; equal ones are side by side.
+    each: the settings OPTIMIZER of each model; equal ones are best side by side.
     """
 
     def __init__(
         self,
         stack: Stack,
-        each: Sequence[tuple[str, float | None, float | None]],
+        each: Sequence[tuple[Any, ...]],
         schedule: str | None,
         steps: int,
     ) -> None:
@@ -210,16 +198,13 @@ class Streams:
         self.which = torch.tensor([places[seed] for seed in seeds], device=self.batches[0].device)
         self.each = len(self.batches) > 1
 
-    def __len__(self) -> int:
-        return len(self.batches[0])
-
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if not self.each:
+        if self.each:
+            for group in zip(*self.batches, strict=True):
+                inputs, targets = (torch.stack(part) for part in zip(*group, strict=True))
+                yield inputs[self.which], targets[self.which]
+        else:
             yield from self.batches[0]
-            return
-        for group in zip(*self.batches, strict=True):
-            inputs, targets = (torch.stack(part) for part in zip(*group, strict=True))
-            yield inputs[self.which], targets[self.which]
 
 
 def train_stack(
@@ -232,70 +217,39 @@ def train_stack(
     Raises RuntimeError for a model that cannot be stacked, for example one with dropout.
     """
     start = time.perf_counter()
-    runs = sorted(runs, key=by_optimizer)
-    first, seeds = runs[0], [run.seed for run in runs]
+    first = runs[0]
     models = [build(run, environment).to(environment.device) for run in runs]
     batches = {
         run.seed: splits(run, environment) for run in {run.seed: run for run in runs}.values()
     }
-    streams = Streams({seed: parts[0] for seed, parts in batches.items()}, seeds)
-    _, val, test_batches = batches[seeds[0]]
-    each = [optimizer_settings(run) for run in runs]
-    compiled = bool(first.fit_setting("compile"))
+    streams = Streams({seed: parts[0] for seed, parts in batches.items()}, [r.seed for r in runs])
+    _, val, test_batches = batches[first.seed]
+    each = [tuple(run.fit[name] for name in OPTIMIZER) for run in runs]
+    compiled = bool(first.fit["compile"])
     if not compiled and not is_faster(models, each, streams):
         return None
     stack = Stack(models, compiled)
-    steps = first.fit_setting("epochs") * len(streams)
-    optimizers = Optimizers(stack, each, first.fit_setting("schedule"), steps)
-    count = sum(parameter.numel() for parameter in models[0].parameters())
-    data = images(first.data, environment)
-    results = [
-        Result(
-            run.values, "done", parameters=count, data=val.source,
-            used=run.used(arguments_for(run, data)), together=len(runs),
-        )
-        for run in runs
-    ]  # fmt: skip
+    steps = first.fit["epochs"] * len(streams.batches[0])
+    optimizers = Optimizers(stack, each, first.fit["schedule"], steps)
+    results = [new_result(run, model, environment) for run, model in zip(runs, models, strict=True)]
     train_epochs(results, stack, optimizers, streams, val, first)
     settled = settle_batch_norm(
         stack.module, streams, lambda inputs: stack.outputs(inputs, streams.each)
     )
-    score_results(results, stack, (streams.batches[0], val, test_batches), first, settled, test)
-    seconds = (time.perf_counter() - start) / len(results)
-    for result in results:
-        result.seconds = seconds
+    metrics, measured = first.fit["metrics"], {}
+    for split, parts, wanted in (
+        ("val", val, settled or any(result.status != "done" for result in results)),
+        # Seeds only order the training images differently, so one seed's batches do for all.
+        ("train", streams.batches[0], first.train_scores),
+        ("test", test_batches, test),
+    ):
+        if wanted:
+            measured[split] = score(stack, parts, metrics)
+    seconds = (time.perf_counter() - start) / len(runs)
+    for model, result in enumerate(results):
+        fill_scores(result, {split: scores[model] for split, scores in measured.items()})
+        result.together, result.seconds = len(runs), seconds
     return results
-
-
-def score_results(
-    results: Sequence[Result],
-    stack: Stack,
-    batches: tuple[Batches, Batches, Batches],
-    run: RunSettings,
-    settled: bool,
-    test: bool,
-) -> None:
-    """Fill in the scores of the weights that the stack holds, as `train_run` does.
-
-    batches: for training, validation and test. run: settings that all results share.
-    """
-    train, val, test_batches = batches
-    metrics = run.fit_setting("metrics")
-    kept = [result.kept_epoch for result in results]
-    measured = score(stack, val, metrics) if settled or None in kept else None
-    # Seeds only order the training images differently, so one seed's batches do for all.
-    train_scores = score(stack, train, metrics) if run.train_scores else None
-    test_scores = score(stack, test_batches, metrics) if test else None
-    for model, (result, epoch) in enumerate(zip(results, kept, strict=True)):
-        if measured and (settled or epoch is None):
-            result.scores = prefixed("val", measured[model])
-        elif epoch:
-            result.scores = {k: v for k, v in epoch.items() if k.startswith("val_")}
-        result.scores["train_loss"] = result.epochs[-1]["train_loss"] if result.epochs else math.nan
-        if train_scores:
-            result.scores |= prefixed("train", train_scores[model])
-        if test_scores:
-            result.scores |= prefixed("test", test_scores[model])
 
 
 def train_epochs(
@@ -310,14 +264,12 @@ def train_epochs(
 
     run: settings that all results share.
     """
-    monitor, metrics = run.fit_setting("monitor"), run.fit_setting("metrics")
-    keep_last = run.keep == "last"
-    min_delta = math.inf if keep_last else run.fit_setting("min_delta")
-    patience, mode = run.fit_setting("patience"), run.fit_setting("mode")
-    stopping = [EarlyStopping(patience, min_delta, mode) for _ in results]
+    fit, keep_last = run.fit, run.keep == "last"
+    min_delta = math.inf if keep_last else fit["min_delta"]
+    stopping = [EarlyStopping(fit["patience"], min_delta, fit["mode"]) for _ in results]
     active = [True] * len(results)
-    initial, kept = (stack.state(), stack.state())
-    for epoch in range(1, run.fit_setting("epochs") + 1):
+    kept = stack.state()
+    for epoch in range(1, fit["epochs"] + 1):
         start, lrs = time.perf_counter(), optimizers.lrs()
         stack.module.train()
         losses, sizes = [], []
@@ -329,7 +281,7 @@ def train_epochs(
         history = torch.stack(losses)  # (steps, models)
         finite = history.isfinite()
         weights = torch.tensor(sizes, device=history.device) / sum(sizes)
-        means, scores = (weights @ history).tolist(), score(stack, val, metrics)
+        means, scores = (weights @ history).tolist(), score(stack, val, fit["metrics"])
         seconds = (time.perf_counter() - start) / len(results)
         better = []
         for model, result in enumerate(results):
@@ -341,32 +293,23 @@ def train_epochs(
                 result.message = (
                     f"the loss is {history[step, model]:g} at step {step + 1} of epoch {epoch}"
                 )
-                if keep_last:
-                    restore(kept, initial, model)
                 continue
             result.epochs.append(
                 {"epoch": epoch, "lr": lrs[model], "train_loss": means[model]}
-                | prefixed("val", scores[model])
+                | {f"val_{name}": value for name, value in scores[model].items()}
                 | {"seconds": seconds}
             )
-            if stopping[model].update(scores[model][monitor]):
+            if stopping[model].update(scores[model][fit["monitor"]]):
                 result.best_epoch = epoch
                 better.append(model)
-            if keep_last:
-                better.append(model)
             active[model] = not stopping[model].stop
-        if better:
-            current = stack.state()
-            for model in better:
-                restore(kept, current, model)
+        stack.copy(kept, better)
         if not any(active):
             break
+    if keep_last:
+        # No epoch counts as better than another, so runs that do not diverge end together.
+        stack.copy(kept, [i for i, result in enumerate(results) if result.status == "done"])
     stack.write(kept)
-
-
-def restore(target: Mapping[str, Tensor], source: Mapping[str, Tensor], model: int) -> None:
-    for name, value in target.items():
-        value[model] = source[name][model]
 
 
 @torch.no_grad()
@@ -389,7 +332,7 @@ def score(stack: Stack, batches: Batches, metrics: Sequence[str]) -> list[dict[s
 
 def is_faster(
     models: Sequence[nn.Module],
-    each: Sequence[tuple[str, float | None, float | None]],
+    each: Sequence[tuple[Any, ...]],
     streams: Streams,
 ) -> bool:
     """Whether a step of the stack takes less time than a step of every model in turn.
@@ -415,16 +358,16 @@ def is_faster(
             loss.backward()
             optimizer.step()
 
-    on_gpu = inputs.device.type == "cuda"
-    rounds = [(seconds(together, on_gpu), seconds(in_turn, on_gpu)) for _ in range(1 + TRIALS)]
+    ratios = []
+    for _ in range(1 + TRIALS):
+        took = []
+        for step in (together, in_turn):
+            start = time.perf_counter()
+            step()
+            if inputs.device.type == "cuda":
+                torch.cuda.synchronize()
+            took.append(time.perf_counter() - start)
+        ratios.append(took[0] / took[1])
     for batches in streams.batches:
         batches.epoch = 0
-    return statistics.median(ours / theirs for ours, theirs in rounds[1:]) < 1
-
-
-def seconds(step: Callable[[], None], on_gpu: bool) -> float:
-    start = time.perf_counter()
-    step()
-    if on_gpu:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return statistics.median(ratios[1:]) < 1

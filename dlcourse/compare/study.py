@@ -28,37 +28,33 @@ __all__ = ["Journal", "Study", "load"]
 class Journal(files.Journal):
     """Results by the key of their settings, as JSON lines and as CSV."""
 
-    encode = staticmethod(Result.as_json)
+    encode = staticmethod(plain)
     decode = staticmethod(Result.from_json)
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder / f"{name}.jsonl")
-        self.table = folder / f"{name}.csv"
-        self.curves = folder / "curves.csv" if name == "runs" else None
+        self.tables = {folder / f"{name}.csv": row}
+        if name == "runs":
+            self.tables[folder / "curves.csv"] = curve
+        self.columns: dict[Path, list[str]] = {}
         self.write(self.records.values())
 
     def add(self, key: str, record: Result) -> None:
         super().add(key, record)
-        lines = curve(record) if self.curves else []
-        if not set(flat(record)) <= set(self.fields) or not all(
-            set(line) <= set(self.curve_fields) for line in lines
-        ):
-            self.write(self.records.values())
-            return
-        write_csv(self.table, [flat(record)], self.fields, append=True)
-        if self.curves and lines:
-            write_csv(self.curves, lines, self.curve_fields, append=True)
+        for path, lines_of in self.tables.items():
+            lines = lines_of(record)
+            if any(set(line) - set(self.columns[path]) for line in lines):
+                self.write(self.records.values())
+                break
+            write_csv(path, lines, self.columns[path], append=True)
 
     def write(self, results: Iterable[Result]) -> None:
-        """Write both tables again, with `results` in this order."""
+        """Write the tables again, with `results` in this order."""
         results = list(results)
-        lines = [flat(result) for result in results]
-        self.fields = names_in(lines)
-        write_csv(self.table, lines, self.fields)
-        if self.curves:
-            lines = [line for result in results for line in curve(result)]
-            self.curve_fields = names_in(lines)
-            write_csv(self.curves, lines, self.curve_fields)
+        for path, lines_of in self.tables.items():
+            lines = [line for result in results for line in lines_of(result)]
+            self.columns[path] = list(dict.fromkeys(name for line in lines for name in line))
+            write_csv(path, lines, self.columns[path])
 
 
 @dataclass
@@ -76,14 +72,9 @@ class Study:
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
-
-    @property
     def lost(self) -> list[Result]:
         """The results without scores."""
-        return [result for result in self.results if not result.has_scores]
+        return [result for result in self.results if not result.scores]
 
     def claimed(self) -> AbstractContextManager[None]:
         """Make the folder that of this study, and be its only writer while the block runs.
@@ -93,26 +84,16 @@ class Study:
         about = plain({"grid": self.grid, "about": self.about})
 
         def refuse(there: Mapping[str, Any]) -> str | None:
-            return difference(there["grid"], about["grid"])
+            for name in dict.fromkeys([*there["grid"], *about["grid"]]):
+                values = [one["grid"].get(name) for one in (there, about)]
+                if values[0] != values[1]:
+                    old, new = ("not set" if v is None else ",".join(map(str, v)) for v in values)
+                    return f"holds another study: its {name} is {old}, here {new}"
+            return None
 
         return files.claimed_folder(
             self.folder, "study.json", about, refuse=refuse, label="--out", work="study"
         )
-
-
-def difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
-    """How another study's grid differs from the one that is asked for; None if it does not."""
-    for name in dict.fromkeys([*there, *asked]):
-        if there.get(name) != asked.get(name):
-            return (
-                f"holds another study: its {name} is {shown(there.get(name))}, here "
-                f"{shown(asked.get(name))}"
-            )
-    return None
-
-
-def shown(values: Sequence[Any] | None) -> str:
-    return "not set" if values is None else ",".join(map(str, values))
 
 
 def load(folder: Path | str) -> Study:
@@ -138,26 +119,26 @@ def read(path: Path) -> list[Result]:
 
 def in_order(results: Sequence[Result], grid: Mapping[str, Sequence[Any]]) -> list[Result]:
     """`results` in the order of the grid's runs."""
-    names = [name for name in grid if name != "seed"] + ["seed"]
+    axes = plain(grid)
 
     def position(result: Result) -> list[int]:
-        settings, found = plain(result.settings), []
-        for name in names:
-            values = plain(grid[name])
-            value = settings.get(name)
-            found.append(values.index(value) if value in values else 0)
-        return found
+        settings = plain(result.settings)
+        # A learning rate that was searched is not among the values of the grid.
+        return [
+            values.index(settings.get(name)) if settings.get(name) in values else 0
+            for name, values in axes.items()
+        ]
 
     return sorted(results, key=position)
 
 
-def flat(result: Result) -> dict[str, Any]:
-    """A row of the table: the settings, then the result."""
+def row(result: Result) -> list[dict[str, Any]]:
+    """The one line of a result in the table of runs: the settings, then the scores."""
     settings = {
         name: "x".join(map(str, value)) if isinstance(value, list | tuple) else value
         for name, value in result.settings.items()
     }
-    return {
+    line = {
         **settings,
         "lr": result.lr,
         "status": result.status,
@@ -171,14 +152,12 @@ def flat(result: Result) -> dict[str, Any]:
         "message": result.message,
         "run": result.key,
     }
+    return [line]
 
 
 def curve(result: Result) -> list[dict[str, Any]]:
+    """The lines of a result in the table of learning curves."""
     return [{"run": result.key, **epoch} for epoch in result.epochs]
-
-
-def names_in(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for line in lines for name in line))
 
 
 def write_csv(

@@ -17,17 +17,9 @@ from dlcourse.compare.study import Study
 from dlcourse.errors import UsageError
 
 __all__ = [
-    "Cell",
-    "as_text",
-    "beside",
-    "cells_of",
-    "formulas",
-    "half_width",
-    "headline",
-    "lost_lines",
-    "shown",
-    "unit_of",
-]
+    "Cell", "as_text", "beside", "cells_of", "formulas", "half_width", "headline", "lost_lines",
+    "shown", "unit_of",
+]  # fmt: skip
 
 # Student's t for a two-sided 95 % interval, by degrees of freedom from 1 to 10; then the bound
 # for each number of degrees of freedom from which it holds.
@@ -107,9 +99,9 @@ def half_width(values: Sequence[float]) -> float:
     return factor * deviation(values) / math.sqrt(max(1, len(values)))
 
 
-def headline(results: Sequence[Result], split: str = "test") -> str:
+def headline(study: Study) -> str:
     """The score that a table shows: the monitored one, on the test images."""
-    return f"{split}_{results[0].monitor}"
+    return f"test_{study.results[0].monitor}"
 
 
 def unit_of(score: str) -> str:
@@ -119,9 +111,9 @@ def unit_of(score: str) -> str:
     return " in nats" if score.endswith("loss") else ""
 
 
-def cells_of(study: Study, score: str | None = None) -> list[Cell]:
-    """The study's cells in the grid's order, by `score` (default: the headline)."""
-    score = score or headline(study.results)
+def cells_of(study: Study) -> list[Cell]:
+    """The study's cells in the grid's order."""
+    score = headline(study)
     scale = 100 if unit_of(score) == " in percent" else 1
     without = ("seed", "lr") if study.grid.get("lr") == [AUTO] else ("seed",)
     found = []
@@ -137,7 +129,7 @@ def cells_of(study: Study, score: str | None = None) -> list[Cell]:
                     if score in result.scores
                 },
                 sum(result.status == "diverged" for result in results),
-                sum(not result.has_scores for result in results),
+                sum(not result.scores for result in results),
                 results,
             )
         )
@@ -148,7 +140,7 @@ def as_text(study: Study) -> str:
     """The formulas behind the names, then the cells; two axes make a crossed table."""
     found = cells_of(study)
     names = varying([cell.settings for cell in found])
-    score = headline(study.results)
+    score = headline(study)
     bad = sum(result.status != "done" for result in study.results)
     lines = [
         *formulas(study),
@@ -232,7 +224,7 @@ def beside(one: Study, other: Study) -> str:
 
     Raises UsageError if the studies are judged by different scores.
     """
-    score, theirs = headline(one.results), headline(other.results)
+    score, theirs = headline(one), headline(other)
     if score != theirs:
         raise UsageError(
             f"the studies are judged by different scores: {one.folder} by {score}, {other.folder} "

@@ -1,7 +1,12 @@
-"""Train and score one run with `fit`."""
+"""One run: its data, its model, its training with `fit`, and its scores."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import dataclasses
+import functools
+import io
 import math
 import time
 from collections.abc import Mapping
@@ -10,25 +15,98 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlcourse import init, models
-from dlcourse.compare.result import Result
-from dlcourse.compare.settings import Environment, RunSettings, model_parameters
-from dlcourse.compare.splits import images, splits
-from dlcourse.data import ImageData
-from dlcourse.errors import NonFiniteLossError
+from dlcourse import data, init, models, optim
+from dlcourse.compare.result import Result, plain
+from dlcourse.compare.settings import FIT, OBJECTS, Environment, RunSettings, model_parameters
+from dlcourse.data import Batches, ImageData
+from dlcourse.errors import DataError, NonFiniteLossError, UsageError
 from dlcourse.train import evaluate, fit
 from dlcourse.train.batch_norm import settle_batch_norm
 
-__all__ = ["arguments_for", "build", "prefixed", "train_run"]
+__all__ = ["arguments_for", "build", "fill_scores", "images", "new_result", "splits", "train_run"]
 
 
-def arguments_for(run: RunSettings, data: ImageData) -> dict[str, Any]:
+def images(name: str, environment: Environment) -> ImageData:
+    """The data set called `name`; after the first time from memory.
+
+    Raises DataError if it is synthetic in this process and real in the study, or the reverse.
+    """
+    expected = environment.synthetic
+    # If it is known, the study has already printed that the data are synthetic.
+    quiet = contextlib.redirect_stderr(io.StringIO())
+    with contextlib.nullcontext() if expected is None else quiet:
+        found = load(name, environment.data_dir, environment.offline)
+    if expected is not None and found.synthetic != expected:
+        kind = "synthetic" if expected else "real"
+        raise DataError(
+            f"the study uses {kind} {name} data, but this worker found {found.source}; give both "
+            "the same data folder"
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=2)
+def load(name: str, data_dir: str | None, offline: bool) -> ImageData:
+    entry = data.CATALOG.get(name)
+    if entry is not None and entry.kind != "images":
+        names = [one.name for one in data.CATALOG.values() if one.kind == "images"]
+        raise UsageError(
+            f"data set {name!r} is {entry.kind}; a comparison trains image classifiers: choose "
+            f"one of {', '.join(names)}"
+        )
+    return data.load(name, data_dir, offline=offline)
+
+
+@functools.lru_cache(maxsize=4)
+def base_splits(
+    name: str, environment: Environment, limit: int | None, val_fraction: float, normalize: str
+) -> tuple[Batches, Batches, Batches]:
+    return images(name, environment).batches(
+        limit=limit,
+        val_fraction=val_fraction,
+        normalize=normalize,
+        device=environment.device or "cpu",
+    )
+
+
+def splits(run: RunSettings, environment: Environment) -> tuple[Batches, Batches, Batches]:
+    """The training, validation and test batches of a run.
+
+    The order of the training batches is a function of the run's seed and the epoch alone. A
+    smaller `train_size` is a part of a larger one. The labels that a smaller `random_labels`
+    redraws are among those that a larger one redraws. Validation and test labels stay true.
+
+    Raises UsageError for a `train_size` above the number of training images.
+    """
+    wanted = run.splits
+    base = base_splits(run.data, environment, wanted.limit, wanted.val_fraction, wanted.normalize)
+    train, val, test = (copy.copy(batches) for batches in base)
+    for batches in (train, val, test):
+        batches.batch_size, batches.seed, batches.epoch = wanted.batch_size, run.seed, 0
+    train.drop_last = wanted.drop_last
+    generator = torch.Generator().manual_seed(0)
+    order = train.indices[torch.randperm(len(train.indices), generator=generator)]
+    size = wanted.train_size
+    if size is not None:
+        if size > len(order):
+            raise UsageError(f"train_size must be at most {len(order)} here, got {size}")
+        train.indices = order = order[:size]
+    if share := wanted.random_labels:
+        chosen = order[: round(share * len(order))].to(train.labels.device)
+        num_classes = int(train.labels.max()) + 1
+        drawn = torch.randint(num_classes, (len(order),), generator=generator)[: len(chosen)]
+        train.labels = train.labels.clone()
+        train.labels[chosen] = drawn.to(train.labels)
+    return train, val, test
+
+
+def arguments_for(run: RunSettings, found: ImageData) -> dict[str, Any]:
     """The arguments of the run's model, with the sizes that the data decide."""
-    channels, height, width = data.train_images.shape[1:]
+    channels, height, width = found.train_images.shape[1:]
     sizes = {
         "in_features": channels * height * width,
         "in_channels": channels,
-        "num_classes": data.num_classes,
+        "num_classes": found.num_classes,
     }
     takes = model_parameters(run.model)
     return {name: size for name, size in sizes.items() if name in takes} | run.model_arguments
@@ -41,6 +119,25 @@ def build(run: RunSettings, environment: Environment) -> nn.Module:
         torch.manual_seed(run.seed)
         model = models.build(run.model, **arguments)
     return init.initialize(model, run.init, seed=run.seed)
+
+
+def new_result(run: RunSettings, model: nn.Module, environment: Environment) -> Result:
+    """A result for `run`, with its settings and its model's size, before anything is trained.
+
+    `used` gets every setting that is in force, defaults and the sizes of the data included.
+    """
+    found = images(run.data, environment)
+    used = {
+        "model": run.model, "data": run.data, "init": run.init, "keep": run.keep,
+        "seed": run.seed, **model_parameters(run.model), **run.fit,
+        **dataclasses.asdict(run.splits), **arguments_for(run, found),
+    }  # fmt: skip
+    optimizer = optim.build(used["optimizer"], [torch.zeros(1, requires_grad=True)])
+    for name in ("lr", "weight_decay"):
+        if used[name] is None:
+            used[name] = optimizer.defaults.get(name)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    return Result(run.values, "done", parameters=count, data=found.source, used=plain(used))
 
 
 def train_run(run: RunSettings, environment: Environment, test: bool = True) -> Result:
@@ -57,40 +154,46 @@ def train_run(run: RunSettings, environment: Environment, test: bool = True) -> 
     start = time.perf_counter()
     train, val, test_batches = splits(run, environment)
     model = build(run, environment)
-    result = Result(
-        run.values,
-        "done",
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        data=train.source,
-        used=run.used(arguments_for(run, images(run.data, environment))),
-    )
+    result = new_result(run, model, environment)
+    arguments = {name: value for name, value in run.fit.items() if value != FIT[name]}
     if run.keep == "last":
-        run = run.replace(min_delta=math.inf)
+        arguments["min_delta"] = math.inf
+    for argument, (make, names) in OBJECTS.items():
+        parts = {name: arguments.pop(name) for name in names if name in arguments}
+        if parts:
+            arguments[argument] = make(**parts)
     try:
         history = fit(
             model, train, val, seed=run.seed, device=environment.device, progress=False,
-            **run.fit_objects,
+            **arguments,
         )  # fmt: skip
     except NonFiniteLossError as error:
         history = error.history
         result.status, result.message = "diverged", str(error)
     result.epochs, result.best_epoch = history.epochs, history.best_epoch
     settled = settle_batch_norm(model, train)
-    metrics = run.fit_setting("metrics")
-    kept = result.kept_epoch
-    if kept is None or settled:
-        result.scores = prefixed("val", evaluate(model, val, metrics=metrics))
-    else:
-        result.scores = {name: score for name, score in kept.items() if name.startswith("val_")}
-    result.scores["train_loss"] = result.epochs[-1]["train_loss"] if result.epochs else math.nan
-    if run.train_scores:
-        result.scores |= prefixed("train", evaluate(model, train, metrics=metrics))
-    if test:
-        result.scores |= prefixed("test", evaluate(model, test_batches, metrics=metrics))
+    measured = {}
+    for split, batches, wanted in (
+        ("val", val, settled or result.status != "done"),
+        ("train", train, run.train_scores),
+        ("test", test_batches, test),
+    ):
+        if wanted:
+            measured[split] = evaluate(model, batches, metrics=run.fit["metrics"])
+    fill_scores(result, measured)
     result.seconds = time.perf_counter() - start
     return result
 
 
-def prefixed(split: str, scores: Mapping[str, float]) -> dict[str, float]:
-    """`scores` by the names "val_loss" or "test_accuracy"."""
-    return {f"{split}_{name}": score for name, score in scores.items()}
+def fill_scores(result: Result, measured: Mapping[str, Mapping[str, float]]) -> None:
+    """Write the scores of the weights that were kept into `result`.
+
+    measured: scores of these weights by split. Without "val" they are those of the kept epoch.
+    """
+    kept = result.epochs[result.best_epoch - 1] if result.epochs else {}
+    last = result.epochs[-1]["train_loss"] if result.epochs else math.nan
+    result.scores = {name: score for name, score in kept.items() if name.startswith("val_")}
+    result.scores |= {f"val_{name}": score for name, score in measured.get("val", {}).items()}
+    result.scores["train_loss"] = last
+    for split in ("train", "test"):
+        result.scores |= {f"{split}_{name}": v for name, v in measured.get(split, {}).items()}

@@ -12,8 +12,7 @@ import torch
 from dlcourse import compare, init, models, optim, train
 from dlcourse.cli import main
 from dlcourse.compare import lr_search, report, runner, settings, table, train_run
-from dlcourse.compare import splits as splits_module
-from dlcourse.compare.grid import listed
+from dlcourse.compare.grid import axes_of
 from dlcourse.compare.result import Result
 from dlcourse.compare.settings import Environment, parse
 from dlcourse.compare.study import Journal, Study
@@ -30,7 +29,7 @@ def environment(data_dir):
 def splits(environment):
     def cut(seed=0, **values):
         run = parse({"model": "mlp", "data": "blobs", "batch_size": 20, "seed": seed, **values})
-        return splits_module.splits(run, environment)
+        return train_run.splits(run, environment)
 
     return cut
 
@@ -100,13 +99,13 @@ def test_random_labels_touch_their_share_of_the_training_labels_only(splits):
 
 def test_the_test_split_is_read_once_a_run_and_never_by_the_search(grid, monkeypatch):
     read = []
-    iterate = splits_module.Batches.__iter__
+    iterate = train_run.Batches.__iter__
 
     def noted(self):
         read.append((self.num_samples, self.shuffle))
         return iterate(self)
 
-    monkeypatch.setattr(splits_module.Batches, "__iter__", noted)
+    monkeypatch.setattr(train_run.Batches, "__iter__", noted)
     grid(optimizer=["sgd", "adam"], lr="auto", seeds=2, together=False)
     assert sum(one == (120, False) for one in read) == 4
 
@@ -344,6 +343,7 @@ def test_the_journal_writes_a_column_that_only_a_later_row_has(tmp_path):
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
         ({"random_labels": 1.5}, "random_labels must be a number from 0 to 1, got 1.5"),
         ({"keep": "frist"}, "unknown keep 'frist'"),
+        ({"monitor": "acuracy"}, "unknown monitor 'acuracy'; did you mean 'accuracy'?"),
         ({"dropout": 2}, "dropout must be at least 0 and below 1, got 2"),
         ({"activation": "rellu"}, "unknown activation 'rellu'; did you mean 'relu'?"),
         ({"depth": "x"}, "depth must be a whole number of at least 0, got 'x'"),
@@ -377,7 +377,7 @@ def test_words_of_the_command_line_become_values():
     assert settings.parse_values("zeros,normal:0.01, 3,0.5,1e-3,true,none,256x128,10") == [
         "zeros", "normal:0.01", 3, 0.5, 0.001, True, None, (256, 128), 10,
     ]  # fmt: skip
-    assert listed({"a": [1, 2], "b": (1, 2)}) == {"a": [1, 2], "b": [(1, 2)]}
+    assert axes_of({"a": [1, 2], "b": (1, 2)}, 1) == {"a": [1, 2], "b": [(1, 2)], "seed": [0]}
 
 
 def test_the_command_runs_a_grid_and_prints_its_table(data_dir, tmp_path, capsys):
@@ -458,6 +458,7 @@ def caught(call):
         ({"batch_norm": "maybe"}, "batch_norm must be true or false, got 'maybe'"),
         ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
         ({"width": 2.5}, "width must be a whole number of at least 1, got 2.5"),
+        ({"metrics": "top5"}, "monitor 'accuracy' is not measured; name it in metrics (top5), or"),
     ],
     ids=str,
 )
@@ -476,6 +477,10 @@ def test_a_model_that_cannot_take_the_data_is_refused_before_the_first_run(
     ("flags", "message"),
     [
         ("--lr -1", "lr must be a number of at least 0, got -1"),
+        ("--lr -1,0.1", "lr must be a number of at least 0, got -1"),
+        ("--weight-decay -1e-3,0", "weight_decay must be a number of at least 0, got -0.001"),
+        ("--weight-decay -inf", "weight_decay must be a number of at least 0, got '-inf'"),
+        ("--lr -x", "argument --lr: expected one argument"),
         ("--max-epochs 3", "--max-epochs has no effect with a grid without --search"),
         ("--report x --seeds 3", "--seeds has no effect with --report; leave one of them out"),
         ("--beside x y --epochs 3", "--epochs has no effect with --beside"),

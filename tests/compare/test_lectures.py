@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dlcourse.cli import main
-from dlcourse.compare.grid import expand, listed
+from dlcourse.compare.grid import axes_of, expand
 from dlcourse.compare.lectures import catalog
 from dlcourse.compare.lectures.catalog import EXPERIMENTS
 from dlcourse.compare.lectures.experiment import Answer, Claim
@@ -25,7 +25,7 @@ def grid_of(name, size):
     experiment = EXPERIMENTS[name]
     settings = {**experiment.grid, **(experiment.tiny if size == "tiny" else {})}
     seeds = max(3, settings.pop("seeds"))  # one seed decides nothing
-    return listed({**settings, "seed": range(seeds)})
+    return axes_of(settings, seeds)
 
 
 def study(tmp_path, name, scores, **fields):
@@ -60,7 +60,7 @@ def test_the_experiments_are_listed_with_lecture_and_expected_outcome(capsys):
 def test_every_run_of_an_experiment_can_start(name, size, monkeypatch):
     shapes = {"mnist": (1, 1, 28, 28), "cifar10": (1, 3, 32, 32)}
     monkeypatch.setattr(
-        "dlcourse.compare.splits.load",
+        "dlcourse.compare.train_run.load",
         lambda name, data_dir, offline: SimpleNamespace(
             train_images=torch.empty(60000, *shapes[name][1:], device="meta"), num_classes=10
         ),
@@ -142,7 +142,7 @@ def test_lectures_claims_about_ten_layers_are_measured_not_taken_from_the_runs(
     data_dir, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(catalog, "STEPS", 1)
-    monkeypatch.setattr(catalog.figures, "layer_histograms", lambda cases, what: None)
+    monkeypatch.setattr(catalog.activations, "layer_histograms", lambda cases, what: None)
     made = study(tmp_path, "initialization", lambda run: {})
     made.grid["data"], made.grid["seed"] = ["blobs"], [0, 1]
     answer = EXPERIMENTS["initialization"].judge(made, Environment(data_dir, device="cpu"))
@@ -206,6 +206,14 @@ def test_an_outcome_needs_every_claim_and_one_that_fails_is_enough_against_it():
     assert Answer([yes, open_, no], "").outcome == "not confirmed"
     assert Answer([], "").outcome == "not decided"
     assert "c: not decided (margin 1, n = 1)" in Answer([open_], "").found
+
+
+def test_a_run_without_a_score_leaves_the_worst_start_open(tmp_path):
+    def scores(run):
+        lost = (run["seed"], run["init"], run["batch_norm"]) == (0, "kaiming", False)
+        return {} if lost else {"test_accuracy": 0.8 if run["batch_norm"] else 0.1}
+
+    assert judged(study(tmp_path, "batch-norm", scores), "batch-norm").outcome == "not decided"
 
 
 def test_one_seed_decides_nothing_about_depth(tmp_path):

@@ -57,6 +57,14 @@ def test_a_run_that_went_wrong_never_goes_on():
     assert loss.quality == -0.4
 
 
+def test_rounding_of_a_score_does_not_decide_which_runs_go_on():
+    rungs = played("hyperband", lambda i, epochs: -0.5 + 1e-8 * i)
+    assert rungs[1] == [(0, 3), (1, 3), (2, 3)]
+    # A difference that is more than rounding does.
+    rungs = played("hyperband", lambda i, epochs: -0.5 + 1e-5 * (i == 7) + 1e-8 * i)
+    assert rungs[1] == [(7, 3), (0, 3), (1, 3)]
+
+
 def test_every_method_spends_what_hyperband_spends_and_no_more():
     spent = {
         name: sum(epochs for rung in played(name, lambda i, e: 0.0, 27) for _, epochs in rung)

@@ -6,8 +6,8 @@ import pytest
 
 from dlcourse import optim
 from dlcourse.compare import runner, stacked
-from dlcourse.compare.progress import Progress
 from dlcourse.compare.result import Result
+from dlcourse.compare.runner import Progress
 from dlcourse.compare.settings import parse
 
 
@@ -108,7 +108,7 @@ def test_an_epoch_of_the_stack_shows_every_model_its_own_order(grid, monkeypatch
 
 def test_progress_says_done_running_left_and_the_best_so_far(capsys):
     with Progress("runs", 4, 1, 2, True) as shown:
-        shown.bar.mininterval = 0
+        shown.mininterval = 0
         settings = {"init": "xavier", "optimizer": "sgd", "lr": 0.1}
         shown.add(Result(settings, "done", {"val_accuracy": 0.75}))
         shown.add(Result(settings, "diverged", {"val_accuracy": 0.9}))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from dlcourse import optim
 from dlcourse.compare.settings import Environment, parse
-from dlcourse.compare.splits import splits
 from dlcourse.compare.study import Study
-from dlcourse.compare.train_run import build
+from dlcourse.compare.train_run import build, splits
 from dlcourse.train import cross_entropy
 
-__all__ = ["STEPS", "Layer", "probe", "ten_layers"]
+__all__ = ["STEPS", "Layer", "gradient_by_depth", "layer_histograms", "probe", "ten_layers"]
 
 ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU)
 BINS = 50
@@ -53,18 +53,15 @@ def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> list[Layer]:
 
     Shape: inputs (N, ...), targets int64 (N,).
     """
-    seen: dict[str, Tensor] = {}
+    seen: dict[nn.Module, Tensor] = {}
 
-    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def hook(module: nn.Module, args: object, outputs: Tensor) -> None:
-            outputs.retain_grad()
-            seen[name] = outputs
-
-        return hook
+    def keep(module: nn.Module, args: object, outputs: Tensor) -> None:
+        outputs.retain_grad()
+        seen[module] = outputs
 
     hooks = [
-        module.register_forward_hook(keep(name))
-        for name, module in model.named_modules()
+        module.register_forward_hook(keep)
+        for module in model.modules()
         if isinstance(module, ACTIVATIONS)
     ]
     buffers = {name: value.clone() for name, value in model.named_buffers()}
@@ -79,29 +76,22 @@ def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> list[Layer]:
             for name, value in model.named_buffers():
                 value.copy_(buffers[name])
     return [
-        measure(str(number), outputs.detach(), gradient_of(outputs))
+        measure(str(number), outputs.detach(), outputs.grad)
         for number, outputs in enumerate(seen.values(), start=1)
     ]
 
 
-def gradient_of(outputs: Tensor) -> Tensor:
-    return torch.zeros_like(outputs) if outputs.grad is None else outputs.grad
-
-
-def measure(name: str, outputs: Tensor, gradients: Tensor) -> Layer:
+def measure(name: str, outputs: Tensor, gradients: Tensor | None) -> Layer:
     units = outputs.transpose(0, 1).flatten(1)  # (units, samples)
-    counts, edges = histogram(outputs)
-    gradient_counts, gradient_edges = histogram(gradients)
+    gradients = torch.zeros_like(outputs) if gradients is None else gradients
     return Layer(
         name,
-        counts,
-        edges,
-        gradient_counts,
-        gradient_edges,
-        outputs.std().item(),
-        (units == 0).all(1).float().mean().item(),
-        (outputs.abs() > 0.97).float().mean().item(),
-        gradients.norm().item(),
+        *histogram(outputs),
+        *histogram(gradients),
+        std=outputs.std().item(),
+        dead=(units == 0).all(1).float().mean().item(),
+        saturated=(outputs.abs() > 0.97).float().mean().item(),
+        gradient_norm=gradients.norm().item(),
     )
 
 
@@ -140,3 +130,44 @@ def ten_layers(
             optimizer.step()
         found[rule] = probe(model, inputs, targets)
     return found
+
+
+def layer_histograms(cases: Mapping[str, Sequence[Layer]], what: str = "activations") -> Figure:
+    """How "activations" or "gradients" are spread: a row for each case, a column for each layer."""
+    depth = max(len(layers) for layers in cases.values())
+    height = 1.25 * len(cases) + 0.5
+    figure = Figure(figsize=(1.15 * depth + 0.4, height))
+    axes = figure.subplots(len(cases), depth, squeeze=False)
+    # By hand: the constrained layout takes seconds for so many axes.
+    figure.subplots_adjust(0.04, 0.25 / height, 0.99, 1 - 0.6 / height, wspace=0.2, hspace=0.35)
+    for row, (name, layers) in zip(axes, cases.items(), strict=True):
+        for ax in row[len(layers) :]:
+            ax.axis("off")
+        for ax, layer in zip(row, layers, strict=False):
+            counts = layer.activations if what == "activations" else layer.gradients
+            low, high = layer.edges if what == "activations" else layer.gradient_edges
+            width = (high - low) / len(counts)
+            ax.stairs(counts, [low + i * width for i in range(len(counts) + 1)], fill=True)
+            ax.set_yticks([])
+            ax.set_xticks([low, high], [f"{low:.1g}", f"{high:.1g}"], fontsize=6)
+        row[0].set_ylabel(name, fontsize=7)
+    for number, ax in enumerate(axes[0], start=1):
+        ax.set_title(f"layer {number}", fontsize=8)
+    figure.suptitle(what, fontsize=10)
+    return figure
+
+
+def gradient_by_depth(cases: Mapping[str, Sequence[Layer]]) -> Figure:
+    """The norm of the gradient and the spread of the activations by layer, on log scales."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, layers in cases.items():
+        depth = range(1, len(layers) + 1)
+        left.plot(depth, [layer.gradient_norm for layer in layers], "o-", label=name, markersize=3)
+        right.plot(depth, [layer.std for layer in layers], "o-", label=name, markersize=3)
+    for ax, title in ((left, "gradient norm"), (right, "standard deviation of activations")):
+        ax.set(title=title, xlabel="layer")
+        ax.set_yscale("symlog", linthresh=1e-9)
+        ax.grid(alpha=0.3)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure

@@ -6,10 +6,12 @@ The letters are the lecture decks of the course: T, C, A, J, K.
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 from dlcourse import optim
-from dlcourse.compare.lectures import figures, surfaces
+from dlcourse.compare import figures
+from dlcourse.compare.lectures import activations, surfaces
 from dlcourse.compare.lectures.activations import STEPS, ten_layers
 from dlcourse.compare.lectures.experiment import Answer, Claim, Experiment, by_seed, means
 from dlcourse.compare.settings import Environment
@@ -30,9 +32,15 @@ def minus(one: list[float], other: list[float]) -> list[float]:
     return [a - b for a, b in zip(one, other, strict=True)]
 
 
-def spread_by(study: Study, score: str, axis: str) -> dict[float, list[float]]:
+def spread_by(study: Study, score: str, axis: str) -> dict[Any, list[float]]:
     """`score` of every run by the value of `axis`."""
     return {value: by_seed(study, score, **{axis: value}) for value in study.grid[axis]}
+
+
+def percent_wrong(study: Study, accuracy: str, axis: str) -> dict[Any, list[float]]:
+    """The error in percent of every run by the value of `axis`."""
+    found = spread_by(study, accuracy, axis).items()
+    return {value: [100 * (1 - share) for share in shares] for value, shares in found}
 
 
 def initialization(study: Study, environment: Environment) -> Answer:
@@ -68,9 +76,9 @@ def initialization(study: Study, environment: Environment) -> Answer:
         for when, cases in (("step 0", before[0]), (f"step {STEPS}", after)):
             for what in ("activations", "gradients"):
                 caption = f"Ten {activation} layers of 500: {what} at {when}"
-                drawn[caption] = figures.layer_histograms(cases, what)
+                drawn[caption] = activations.layer_histograms(cases, what)
         caption = f"Ten {activation} layers of 500: by depth, step 0"
-        drawn[caption] = figures.gradient_by_depth(before[0])
+        drawn[caption] = activations.gradient_by_depth(before[0])
     return Answer(claims, measured, drawn)
 
 
@@ -90,10 +98,10 @@ def optimizers(study: Study, environment: Environment) -> Answer:
         ],
         f"training loss {listed(losses)}; steps through the ravine {listed(steps)}",
         {
-            "A ravine, each at its best learning rate": figures.trajectories(
+            "A ravine, each at its best learning rate": surfaces.trajectories(
                 surfaces.RAVINE, ravine
             ),
-            "A saddle, all at the learning rate 0.05": figures.trajectories(
+            "A saddle, all at the learning rate 0.05": surfaces.trajectories(
                 surfaces.SADDLE, saddle
             ),
         },
@@ -139,30 +147,23 @@ def batch_size(study: Study, environment: Environment) -> Answer:
 
 
 def batch_norm(study: Study, environment: Environment) -> Answer:
-    worst = [
-        [
-            100 * min(scores)
-            for scores in zip(
-                *(
-                    by_seed(study, "test_accuracy", batch_norm=on, init=rule)
-                    for rule in study.grid["init"]
-                ),
-                strict=True,
-            )
+    def worst(on: bool) -> list[float]:
+        """The percentage of the worst start for each seed; NaN if a run has no score."""
+        starts = (
+            by_seed(study, "test_accuracy", batch_norm=on, init=rule) for rule in study.grid["init"]
+        )
+        return [
+            math.nan if any(map(math.isnan, scores)) else 100 * min(scores)
+            for scores in zip(*starts, strict=True)
         ]
-        for on in (False, True)
-    ]
+
     plain, normed = (
         {name: 100 * share for name, share in scores.items()}
         for scores in (means(study, "test_accuracy", "init", batch_norm=on) for on in (False, True))
     )
+    claim = "the worst start is more than 20 points better with batch norm"
     return Answer(
-        [
-            Claim(
-                "the worst start is more than 20 points better with batch norm",
-                [gain - 20 for gain in minus(worst[1], worst[0])],
-            )
-        ],
+        [Claim(claim, [gain - 20 for gain in minus(worst(True), worst(False))])],
         f"test accuracy in percent without {listed(plain)}; with {listed(normed)}",
     )
 
@@ -173,21 +174,12 @@ def depth(study: Study, environment: Environment) -> Answer:
         for kind in ("plain", "resnet")
     }
     shallow, deep = min(depths["plain"]), max(depths["plain"])
-    cost = {
-        kind: minus(
-            *(by_seed(study, "train_loss", model=f"{kind}{layers}") for layers in (deep, shallow))
-        )
-        for kind in depths
-    }
+    losses = spread_by(study, "train_loss", "model")
+    cost = {kind: minus(losses[f"{kind}{deep}"], losses[f"{kind}{shallow}"]) for kind in depths}
+    wrong = percent_wrong(study, "train_accuracy", "model")
     error: dict[str, dict[float, list[float]]] = {
-        kind: {
-            layers: [
-                100 * (1 - share)
-                for share in by_seed(study, "train_accuracy", model=f"{kind}{layers}")
-            ]
-            for layers in depths[kind]
-        }
-        for kind in depths
+        kind: {layers: wrong[f"{kind}{layers}"] for layers in found}
+        for kind, found in depths.items()
     }
     return Answer(
         [
@@ -270,10 +262,7 @@ def width(study: Study, environment: Environment) -> Answer:
         )
         for low, share in ((narrow, 0.95), (wide, 0.8))
     ]
-    errors = {
-        size: [100 * (1 - share) for share in shares]
-        for size, shares in spread_by(study, "test_accuracy", "width").items()
-    }
+    errors = percent_wrong(study, "test_accuracy", "width")
     return Answer(
         claims,
         f"test loss {listed(losses)}, highest at width {peak}, where {100 * fitted[peak]:.0f} % of "

@@ -19,14 +19,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from dlcourse.compare import report
-from dlcourse.compare.grid import grid, take_environment
+from dlcourse.compare.grid import grid
 from dlcourse.compare.settings import Environment
 from dlcourse.compare.study import Study
 from dlcourse.compare.table import half_width
 
-__all__ = [
-    "Answer", "Claim", "Experiment", "as_list", "by_seed", "judge", "mean", "means", "run",
-]  # fmt: skip
+__all__ = ["Answer", "Claim", "Experiment", "as_list", "by_seed", "judge", "means", "run"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,11 @@ class Answer:
             "(Student's t, paired by seed) leaves out zero; with one seed nothing is decided"
         )
 
+    @property
+    def text(self) -> str:
+        """The verdict as two lines."""
+        return f"Expected outcome {self.outcome}: {self.found}\nCriterion: {self.criterion}"
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -114,7 +117,12 @@ class Experiment:
 
 
 def run(
-    experiment: Experiment, out: Path | str | None = None, *, tiny: bool = False, **options: Any
+    experiment: Experiment,
+    out: Path | str | None,
+    *,
+    environment: Environment,
+    tiny: bool = False,
+    **options: Any,
 ) -> tuple[Study, Answer]:
     """Run `experiment` and judge it; its page is written into the study's folder.
 
@@ -123,7 +131,6 @@ def run(
     settings = {**experiment.grid, **(experiment.tiny if tiny else {}), **options}
     size = "tiny" if tiny else "full"
     out = out or Path("results/compare") / f"{experiment.name}_{size}"
-    environment, settings = take_environment(settings.pop("environment", None), settings)
     study = grid(out, **settings, environment=environment, about={"experiment": experiment.name})
     return study, judge(experiment, study, environment)
 
@@ -166,14 +173,9 @@ def by_seed(study: Study, score: str, **where: Any) -> list[float]:
     return [scores.get(seed, math.nan) for seed in study.grid["seed"]]
 
 
-def mean(study: Study, score: str, **where: Any) -> float:
-    """The mean of `score` over seeds; NaN if a run has none.
-
-    >>> mean(study, "test_loss", dropout=0.5)  # doctest: +SKIP
-    """
-    return statistics.fmean(by_seed(study, score, **where))
-
-
 def means(study: Study, score: str, axis: str, **where: Any) -> dict[Any, float]:
-    """`mean` for each value of `axis`, in the grid's order."""
-    return {value: mean(study, score, **{axis: value}, **where) for value in study.grid[axis]}
+    """The mean of `score` over seeds for each value of `axis`; NaN if a run has none."""
+    return {
+        value: statistics.fmean(by_seed(study, score, **{axis: value}, **where))
+        for value in study.grid[axis]
+    }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from dlcourse import optim
 
-__all__ = ["RAVINE", "SADDLE", "Surface", "Walk", "best_walk", "walk"]
+__all__ = ["RAVINE", "SADDLE", "Surface", "Walk", "best_walk", "trajectories", "walk"]
 
 
 @dataclass(frozen=True)
@@ -115,3 +116,26 @@ def rank(surface: Surface, walk: Walk) -> tuple[float, float]:
     """A sort key: soon is better, then low."""
     height = surface.height(torch.tensor(walk.points[-1], dtype=torch.float64))
     return walk.arrived, height.item()
+
+
+def trajectories(surface: Surface, walks: Sequence[Walk]) -> Figure:
+    """Walks down a surface on top of its contours; the legend says when each one arrived."""
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    ax = figure.subplots()
+    left, right, low, high = surface.extent
+    x, y = torch.meshgrid(
+        torch.linspace(left, right, 120), torch.linspace(low, high, 120), indexing="xy"
+    )
+    height = surface.height(torch.stack([x, y], dim=-1))
+    ax.contour(x.numpy(), y.numpy(), height.numpy(), 25, cmap="Greys", linewidths=0.6)
+    for one in walks:
+        arrived = f"{one.arrived} steps" if math.isfinite(one.arrived) else "not there"
+        if one.at_edge:
+            arrived += ", at the edge of the search"
+        label = f"{one.optimizer} (lr {one.lr:.2g}): {arrived}"
+        xs, ys = zip(*one.points, strict=True)
+        ax.plot(xs, ys, ".-", markersize=3, linewidth=1, label=label)
+    ax.plot(*surface.start, "k*", markersize=10)
+    ax.set(xlim=(left, right), ylim=(low, high), title=surface.name)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    return figure
