@@ -268,7 +268,8 @@ def test_submission_over_which_the_fork_server_is_lost_is_graded_again(warm):
         while lost.current is None:
             time.sleep(0.01)
         lost.process.kill()
-        assert sum(test.score for test in tests.result()) == 6
+        lost_points = [(t.name, t.outcome, t.reason) for t in tests.result() if not t.passed]
+    assert lost_points == []
     assert warm.fork_server is not lost
 
 
