@@ -20,7 +20,7 @@ import types
 import warnings
 
 # Bound here, because `leave` runs while student code may have replaced them in `builtins`.
-from builtins import all, delattr, len, map, setattr, type, vars, zip  # noqa: UP029
+from builtins import all, delattr, len, map, setattr, type, vars, zip  # noqa: UP029 (see above)
 from collections.abc import Callable, Iterator
 from typing import Any
 
