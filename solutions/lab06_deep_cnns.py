@@ -316,7 +316,9 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
 
     The window of image i has its upper left corner at row top[i] and column left[i] of the padded
     image. Both are from 0 to 2 * padding; top = left = padding gives back the image.
-    Shape: images (N, C, H, W), top int64 (N,), left int64 (N,) -> (N, C, H, W).
+    Do not change `images` itself.
+    Shape: images (N, C, H, W), top int64 (N,), left int64 (N,) -> (N, C, H, W), with the dtype of
+    `images`.
 
     >>> image = torch.tensor([[[[1, 2], [3, 4]]]])
     >>> crop(image, torch.tensor([0]), torch.tensor([1]), padding=1)

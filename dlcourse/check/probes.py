@@ -16,12 +16,28 @@ __all__ = ["PROBES"]
 
 
 def gradients(
-    module: ModuleType, name: str, *args: object, **kwargs: object
+    module: ModuleType, function: str | Callable, *args: object, **kwargs: object
 ) -> list[Tensor | None]:
-    """Return the gradients of `sum(module.name(*args))` for each argument that requires one."""
-    outputs = getattr(module, name)(*args, **kwargs)
-    leaves = [arg for arg in args if isinstance(arg, Tensor) and arg.requires_grad]
-    return list(torch.autograd.grad(outputs.sum(), leaves, allow_unused=True))
+    """Return the gradients of the sum of all outputs of `function(*args)`.
+
+    function: a name in the student's file, or an object of it. The gradients are those of the
+    arguments that require one, also inside a tuple, and then those of the parameters of a
+    torch.nn.Module.
+    """
+    called = getattr(module, function) if isinstance(function, str) else function
+    outputs = called(*args, **kwargs)
+    leaves = [leaf for leaf in tensors_in(args) if leaf.requires_grad]
+    if isinstance(called, torch.nn.Module):
+        leaves += called.parameters()
+    total = torch.stack([output.sum() for output in tensors_in(outputs)]).sum()
+    return list(torch.autograd.grad(total, leaves, allow_unused=True))
+
+
+def tensors_in(value: object) -> list[Tensor]:
+    """Return the tensors in nested lists and tuples."""
+    if isinstance(value, list | tuple):
+        return [tensor for item in value for tensor in tensors_in(item)]
+    return [value] if isinstance(value, Tensor) else []
 
 
 def in_place(module: ModuleType, name: str, *args: object, **kwargs: object) -> tuple:
