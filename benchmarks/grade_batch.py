@@ -86,8 +86,8 @@ def run(folder: Path, out: Path, jobs: int, kill_after: int | None = None) -> di
 
 
 def grades(out: Path) -> dict[str, float]:
-    with (out / "grades.csv").open(newline="") as file:
-        return {row["Student"]: float(row["lab05_convnets"]) for row in csv.DictReader(file)}
+    with (out / "details.csv").open(newline="", encoding="utf-8-sig") as file:
+        return {row["student"]: float(row["score"]) for row in csv.DictReader(file)}
 
 
 def main() -> None:

@@ -104,8 +104,9 @@ def new(parser: argparse.ArgumentParser) -> Call:
 def grade(parser: argparse.ArgumentParser) -> Call:
     """grade a folder of submissions in the sandbox (Linux)"""
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="one folder, zip or file for each student"
-    )
+        "folder", type=Path, metavar="DIR",
+        help="one folder, zip or file for each student; or the .zip that the school made of them",
+    )  # fmt: skip
     parser.add_argument("--lab", required=True, metavar="LAB", help="the lab that they answer")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder for records and reports"
@@ -119,6 +120,23 @@ def grade(parser: argparse.ArgumentParser) -> Call:
         default=0.1,
         help="share of the score lost for each day late (default: %(default)s)",
     )
+    parser.add_argument(
+        "--roster", type=Path, metavar="CSV",
+        help="the class: Canvas's gradebook, Moodle's worksheet, or columns such as "
+        "student,id,email",
+    )  # fmt: skip
+    parser.add_argument(
+        "--adjust", type=Path, metavar="CSV",
+        help="points by hand: columns student,task,points,note; task may be answers (with "
+        "out_of) or total; they stay in force until another list is given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--column", metavar="NAME", help="the assignment in Canvas, such as 'Lab 5 (1234)'"
+    )
+    parser.add_argument(
+        "--worksheet", type=Path, metavar="CSV",
+        help="Moodle's grading worksheet; a filled copy is written to OUT",
+    )  # fmt: skip
     parser.add_argument(
         "--allow-unsandboxed",
         action="store_true",
@@ -139,6 +157,10 @@ def grade(parser: argparse.ArgumentParser) -> Call:
             executor=executors.connect(args.executor) if args.executor else None,
             late=args.late,
             per_day=args.per_day,
+            roster=args.roster,
+            adjust=args.adjust,
+            column=args.column,
+            worksheet=args.worksheet,
         )
         print(batch.as_text(graded, args.out))
         return 3 if any(one.record.exit_status == 3 for one in graded) else 0

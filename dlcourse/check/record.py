@@ -6,16 +6,18 @@ score, max_score, status, output, visibility) and extra_data.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 
 from dlcourse.errors import GradingError
 
-__all__ = ["COULD_NOT", "Record", "TestRecord", "Verdict"]
+__all__ = ["BY_HAND", "COULD_NOT", "Record", "TestRecord", "Verdict"]
 
 COULD_NOT = "could not check"
+BY_HAND = "by hand"  # points that an instructor gave
 # Outcomes whose reason is shown even for a hidden test. The grader writes it, and it describes the
 # submission alone. (A file that does not load has seen no test yet, so Python's words are safe.)
-ALWAYS_SHOWN = {"not written", "not reached", "not allowed", "import failure", "missing"}
+ALWAYS_SHOWN = {BY_HAND, "not written", "not reached", "not allowed", "import failure", "missing"}
 
 
 @dataclass
@@ -73,6 +75,11 @@ class TestRecord:
         }
 
 
+def task_order(task: str) -> list[float]:
+    """Sorts "5.2" before "5.10", and what has no number last."""
+    return [float(part) if part.isdigit() else math.inf for part in task.split(".")]
+
+
 @dataclass
 class Verdict:
     """The result of all tests of one task."""
@@ -114,12 +121,14 @@ class Record:
         for test in self.tests:
             by_task.setdefault(test.task, []).append(test)
         verdicts = []
-        for task in sorted(by_task, key=lambda name: [int(part) for part in name.split(".")]):
+        for task in sorted(by_task, key=task_order):
             tests = by_task[task]
             score = round(sum(test.score for test in tests), 6)
             worst = next((test for test in tests if not test.passed), None)
             outcome = worst.outcome if worst else "passed"
-            if worst and score > 0 and outcome != COULD_NOT:
+            if any(test.outcome == BY_HAND for test in tests):
+                outcome = BY_HAND
+            elif worst and score > 0 and outcome != COULD_NOT:
                 outcome = "partial"
             verdicts.append(
                 Verdict(task, score, round(sum(t.max_score for t in tests), 6), outcome, worst)

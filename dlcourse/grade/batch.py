@@ -22,14 +22,19 @@ from dlcourse import files, runtime
 from dlcourse.check.record import COULD_NOT, Record, TestRecord
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
-from dlcourse.grade.lists import penalized, read_days_late
-from dlcourse.grade.reports import write_reports
-from dlcourse.grade.submissions import Graded, Submission, find_submissions
+from dlcourse.grade import returns, school_zip
+from dlcourse.grade.adjustments import Adjustments, adjusted, read_adjustments
+from dlcourse.grade.lists import penalized, read_days_late, text_of
+from dlcourse.grade.reports import Class, write_reports
+from dlcourse.grade.roster import join, read_roster
+from dlcourse.grade.submissions import Graded, Intake, Submission, find_submissions
 
 if TYPE_CHECKING:
     from dlcourse.grade import worker
 
 __all__ = ["Journal", "as_text", "grade_folder"]
+
+ADJUST = "adjust.csv"  # in the folder of reports: the points by hand that are in force
 
 
 class Journal(files.Journal):
@@ -50,14 +55,21 @@ def grade_folder(
     executor: Executor | None = None,
     late: Path | None = None,
     per_day: float = 0.1,
+    roster: Path | None = None,
+    adjust: Path | None = None,
+    column: str | None = None,
+    worksheet: Path | None = None,
 ) -> list[Graded]:
-    """Grade every submission in `folder` and write all reports to `out`.
+    """Grade every submission in `folder`, or in such a folder's .zip; write all reports to `out`.
 
     A submission that the journal in `out` already holds, with the same tests and environment, is
     not graded again. Everything in `folder` that is not graded is named on stderr.
 
     executor: where the work runs; by default in `jobs` processes on this machine. late: a CSV file
     with the columns student,days_late; per_day: the share of the score that each day costs.
+    roster: the class, see `roster.read_roster`. adjust: points given by hand, see `adjustments`;
+    they stay in force in `out` until another list is given. column: the name of the assignment in
+    Canvas's gradebook. worksheet: Moodle's grading worksheet, of which a filled copy is written.
 
     Raises UsageError for bad arguments, before anything is graded, and GradingError if the grader
     cannot prove itself or cannot write.
@@ -67,33 +79,60 @@ def grade_folder(
     if jobs < 1:
         raise UsageError(f"--jobs must be at least 1, got {jobs}")
     penalized(0.0, 0.0, per_day)
-    intake = find_submissions(folder, lab)
-    submissions = intake.submissions
-    days_late = days_late_of(submissions, late)
-    for line in intake.lines():
-        print(line, file=sys.stderr)
+    with school_zip.opened(folder) as opened:
+        intake = find_submissions(opened, lab)
+        joined = join(intake.submissions, read_roster(roster)) if roster else None
+        students = joined.submissions if joined else intake.submissions
+        # From here on all lists are read, so that nothing is graded if one of them is wrong.
+        days_late = days_late_of(students, late)
+        by_hand = adjustments_of(students, lab, adjust, out)
+        sheet = returns.read_worksheet(worksheet, students) if worksheet else None
+        if column is not None:
+            returns.check_column(column, students)
+        for line in [*Intake(students, intake.left_out).lines(), *(joined.lines if joined else [])]:
+            print(line, file=sys.stderr)
 
-    def refuse(about: Any) -> str | None:
-        return None if about["lab"] == lab.name else f"holds the grades of {about['lab']}"
+        def refuse(about: Any) -> str | None:
+            return None if about["lab"] == lab.name else f"holds the grades of {about['lab']}"
 
-    with files.claimed_folder(
-        out, "batch.json", {"lab": lab.name}, refuse=refuse, label="--out", work="batch"
-    ):
-        records = records_of(submissions, folder, lab, out, jobs, allow_unsandboxed, executor)
-        graded = [
-            Graded(
-                one,
-                name_helpers(record, one, lab),
-                days_late.get(one, 0.0),
-                penalized(record.score, days_late.get(one, 0.0), per_day),
+        with files.claimed_folder(
+            out, "batch.json", {"lab": lab.name}, refuse=refuse, label="--out", work="batch"
+        ):
+            records = records_of(
+                intake.submissions, opened, lab, out, jobs, allow_unsandboxed, executor
             )
-            for one, record in zip(submissions, records, strict=True)
-        ]
-        try:
-            write_reports(graded, intake.left_out, lab, out)
-        except OSError as error:
-            raise Journal.cannot_write(out, error) from None
+            graded = []
+            for one, record in zip(students, records, strict=True):
+                name_helpers(record, one, lab)
+                record, lines = adjusted(record, one, by_hand)
+                score = penalized(record.score, days_late.get(one, 0.0), per_day)
+                total = by_hand.total(one)
+                days = days_late.get(one, 0.0)
+                graded.append(Graded(one, record, days, score if total is None else total, lines))
+            batch = Class(graded, intake.left_out, joined.nothing if joined else ())
+            try:
+                if adjust:
+                    files.write_text(out / ADJUST, text_of(adjust.read_bytes()))
+                said = write_reports(batch, lab, out, column or "", sheet)
+            except OSError as error:
+                raise Journal.cannot_write(out, error) from None
+    for line in said:
+        print(line, file=sys.stderr)
     return graded
+
+
+def adjustments_of(
+    students: list[Submission], lab: Lab, adjust: Path | None, out: Path
+) -> Adjustments:
+    """The points that the list `adjust` gives by hand, else those of an earlier run into `out`."""
+    kept = out / ADJUST
+    if adjust is None and not kept.is_file():
+        return Adjustments()
+    found = read_adjustments(adjust or kept, students, lab)
+    if adjust is None and found.rows:
+        count = sum(map(len, found.rows.values()))
+        print(f"{kept}: {count} points by hand stay in force; see --adjust", file=sys.stderr)
+    return found
 
 
 def days_late_of(submissions: list[Submission], late: Path | None) -> dict[Submission, float]:
@@ -110,7 +149,7 @@ def days_late_of(submissions: list[Submission], late: Path | None) -> dict[Submi
     return listed
 
 
-def name_helpers(record: Record, submission: Submission, lab: Lab) -> Record:
+def name_helpers(record: Record, submission: Submission, lab: Lab) -> None:
     """Say it in `record` if the file did not load because a module next to it was not read."""
     modules = {PurePosixPath(name).stem for name in submission.unread if name.endswith(".py")}
     for test in record.tests:
@@ -121,7 +160,6 @@ def name_helpers(record: Record, submission: Submission, lab: Lab) -> Record:
                 f"; only {lab.name}.py is graded and {module}.py is not read: "
                 "copy what you use from it into the lab's file"
             )
-    return record
 
 
 def records_of(
@@ -250,11 +288,14 @@ def as_text(graded: list[Graded], out: Path) -> str:
         verdict.outcome for one in graded for verdict in one.record.verdicts()
     ).most_common()
     problems = sum(bool(one.submission.problem) for one in graded)
+    made = [name for name in ("canvas.csv", "moodle.csv", "moodle_feedback.zip")
+            if (out / name).is_file()]  # fmt: skip
+    schools = "\nfor the school: " + ", ".join(str(out / name) for name in made) if made else ""
     unread = f"not graded: {problems}, see stderr and report.html\n" if problems else ""
     return (
         f"{len(graded)} submissions, median {statistics.median(scores):g} of "
         f"{graded[0].record.max_score:g} points\n"
         f"tasks: {', '.join(f'{count} {kind}' for kind, count in kinds)}\n"
         f"{unread}"
-        f"reports: {out / 'grades.csv'}, {out / 'report.html'}, {out / 'students'}"
+        f"reports: {out / 'report.html'}, {out / 'details.csv'}, {out / 'students'}{schools}"
     )

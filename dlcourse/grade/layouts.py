@@ -36,12 +36,19 @@ BLACKBOARD = re.compile(
 
 @dataclass(frozen=True)
 class Person:
-    """A student as the school knows them; what it does not tell is ""."""
+    """A student as the school knows them; what it does not tell is "".
+
+    school: where `id` comes from: "canvas", "canvas anonymous", "moodle", "gradescope",
+    "blackboard", or "" for the name of a folder or a file. sis_id: the number in the school's
+    register of students.
+    """
 
     name: str
     id: str = ""
     login: str = ""
     email: str = ""
+    school: str = ""
+    sis_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,21 +74,25 @@ def owner_of(name: str, *, is_folder: bool) -> Owner:
         shown = clean_text(match["name"], 100)
         if shown.casefold() == "participant":  # blind marking: all students have this name
             shown = f"{shown} {match['id']}"
-        return Owner(f"moodle {match['id']}", Person(shown, match["id"]), match["file"])
+        return Owner(f"moodle {match['id']}", Person(shown, match["id"], school="moodle"),
+                     match["file"])  # fmt: skip
     if match := GRADESCOPE.match(name):
         key = f"submission_{match['id']}"
-        return Owner(key, Person(key, match["id"]), "" if is_folder else name)
+        person = Person(key, match["id"], school="gradescope")
+        return Owner(key, person, "" if is_folder else name)
     if is_folder:
         return Owner(name, Person(clean_text(name, 100), clean_text(name, 100)))
     if match := BLACKBOARD.match(name):
         login = match["work"].rpartition("_")[2]
         # A login may hold "_": only the whole beginning tells one student from another.
         key, file = f"blackboard {match['work']}", match["file"] or name
-        return Owner(key, Person(login, login, login), file, match["attempt"])
+        person = Person(login, login, login, school="blackboard")
+        return Owner(key, person, file, match["attempt"])
     if match := CANVAS_ANONYMOUS.match(name) or CANVAS.match(name):
-        shown = match.groupdict().get("name") or f"anon_{match['id']}"
+        known = match.groupdict().get("name")
+        shown, school = known or f"anon_{match['id']}", "canvas" if known else "canvas anonymous"
         return Owner(
-            f"canvas {match['id']}", Person(clean_text(shown, 100), match["id"]),
+            f"canvas {match['id']}", Person(clean_text(shown, 100), match["id"], school=school),
             match["file"] or match["entry"], order=int(match["order"] or 0),
             late=bool(match["late"]),
         )  # fmt: skip
@@ -122,7 +133,7 @@ def submitters(path: Path) -> dict[str, list[Person]]:
     return {
         folder: [
             Person(one.get("name") or one.get("email") or folder, one.get("sid", ""),
-                   email=one.get("email", ""))
+                   email=one.get("email", ""), school="gradescope", sis_id=one.get("sid", ""))
             for one in several
         ]
         for folder, several in found.items()
@@ -151,4 +162,4 @@ def people_of_blackboard(path: Path) -> Person | None:
     if not match:
         return None
     login = clean_text(match[2], 100)
-    return Person(clean_text(match[1], 100), login, login)
+    return Person(clean_text(match[1], 100), login, login, school="blackboard")

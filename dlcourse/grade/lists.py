@@ -14,7 +14,19 @@ from pathlib import Path
 from dlcourse.errors import UsageError
 from dlcourse.grade.submissions import Submission
 
-__all__ = ["Row", "find_student", "penalized", "read_days_late", "read_rows"]
+__all__ = [
+    "Row",
+    "find_student",
+    "folded",
+    "names_of",
+    "number_in",
+    "penalized",
+    "read_days_late",
+    "read_rows",
+    "read_table",
+    "squeezed",
+    "text_of",
+]
 
 
 @dataclass(frozen=True)
@@ -26,24 +38,56 @@ class Row:
 
     def number(self, column: str) -> float:
         """The number in `column`, also with a decimal comma. Raises UsageError for another."""
-        text = self.cells[column]
-        try:
-            value = float(text.replace(",", "."))
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            raise UsageError(
-                f"{self.where}: {column} must be a number that is at least 0, got {text!r}"
-            )
-        return value
+        return number_in(self.cells[column], f"{self.where}: {column}")
+
+
+def number_in(text: str, what: str) -> float:
+    """The number in `text`, also with a decimal comma; raises UsageError about `what` if none."""
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise UsageError(f"{what} must be a number that is at least 0, got {text!r}")
+    return value
 
 
 def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
     """The rows of a CSV file with these `columns`, in any order and case, cells stripped.
 
+    Raises UsageError for a file, a header or a row of another form; see `read_table`.
+    """
+    table = read_table(path, columns)
+    unknown = [name for name in table.names if name not in (*columns, *optional)]
+    if unknown:
+        raise table.other_header()
+    return table.rows
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file: its header as it stands and as names (`days_late`), and its rows."""
+
+    path: Path
+    separator: str
+    header: list[str]
+    names: list[str]
+    rows: list[Row]
+    expected: str
+
+    def other_header(self) -> UsageError:
+        return UsageError(
+            f"{self.path}: its first row is {self.separator.join(self.header)!r}; "
+            f"expected columns {self.expected}"
+        )
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """A CSV file that has at least these `columns`, in any order and case, cells stripped.
+
     Separators may be commas, semicolons or tabs, as spreadsheets of different countries write
     them; the encoding UTF-8, UTF-16 with a mark, or cp1252. Blank lines are left out. Raises
-    UsageError for a file, a header or a row of another form.
+    UsageError for a file that cannot be read, or that lacks a column or a cell.
     """
     expected = ",".join(columns)
     try:
@@ -53,29 +97,25 @@ def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) 
             f"cannot read {path}: {error.strerror}; expected columns {expected}"
         ) from None
     text = text_of(data).lstrip("\ufeff")
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    if not header:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not first:
         raise UsageError(f"{path} is empty; expected columns {expected}")
-    separator = max(",;\t", key=header.count)
+    separator = max(",;\t", key=first.count)
     lines = [
         [cell.strip() for cell in line]
         for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         if any(cell.strip() for cell in line)
     ]
     names = ["_".join(name.casefold().split()) for name in lines[0]]
-    missing = [name for name in columns if name not in names]
-    unknown = [name for name in names if name not in (*columns, *optional)]
-    if missing or unknown or len(set(names)) < len(names):
-        raise UsageError(
-            f"{path}: its first row is {separator.join(lines[0])!r}; expected columns {expected}"
-        )
-    rows = []
+    table = Table(path, separator, lines[0], names, [], expected)
+    if set(columns) - set(names) or len(set(names)) < len(names):
+        raise table.other_header()
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path.name}, row {number}"
         if len(line) != len(names):
             raise UsageError(f"{where}: expected {len(names)} cells, got {len(line)}: {line}")
-        rows.append(Row(where, dict(zip(names, line, strict=True))))
-    return rows
+        table.rows.append(Row(where, dict(zip(names, line, strict=True))))
+    return table
 
 
 def text_of(data: bytes) -> str:
@@ -119,7 +159,10 @@ def find_student(row: Row, submissions: Sequence[Submission]) -> Submission:
 
 
 def names_of(submission: Submission) -> list[str]:
-    names = (submission.student, submission.name, submission.id, submission.login, submission.email)
+    names = (
+        submission.student, submission.name, submission.id, submission.sis_id, submission.login,
+        submission.email,
+    )  # fmt: skip
     return [name for name in dict.fromkeys(names) if name]
 
 

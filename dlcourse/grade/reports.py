@@ -1,4 +1,4 @@
-"""Reports of a batch: CSV, Gradescope's JSON, JUnit XML and HTML, all from the same records."""
+"""Reports of a batch: a table, Gradescope's JSON, JUnit XML and HTML, all from the same records."""
 
 from __future__ import annotations
 
@@ -9,87 +9,132 @@ import statistics
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from dlcourse import page
+from dlcourse.check.record import BY_HAND, Record
 from dlcourse.course import Lab
-from dlcourse.files import write_text
+from dlcourse.files import atomic_path, write_text
+from dlcourse.grade import returns
+from dlcourse.grade.item_statistics import item_statistics
+from dlcourse.grade.returns import Worksheet, number, plain_cell
+from dlcourse.grade.roster import Student
 from dlcourse.grade.submissions import Graded
 
-__all__ = ["write_reports"]
+__all__ = ["Class", "write_reports"]
 
 BINS = 10  # of the histogram of scores
 
 
-def write_reports(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab, out: Path) -> None:
-    """Write grades.csv, junit.xml, report.html, and for each student a folder that they may see.
+@dataclass
+class Class:
+    """What the reports of a batch show: the graded, who is on the roster but handed in nothing, and
+    a line for each entry of the folder that belongs to no submission."""
 
-    left_out: a line for each entry of the folder that belongs to no submission.
+    graded: Sequence[Graded]
+    left_out: Sequence[str] = ()
+    nothing: Sequence[Student] = ()
+
+
+def write_reports(
+    batch: Class, lab: Lab, out: Path, column: str = "", worksheet: Worksheet | None = None
+) -> list[str]:
+    """Write all reports to `out`, and return lines about what could not be written.
+
+    column: the name of Canvas's assignment. worksheet: Moodle's, to be filled.
     """
-    write_text(out / "grades.csv", csv_of(graded, left_out, lab))
+    graded, said = batch.graded, []
+    write_text(out / "details.csv", details_csv(batch, lab))
     write_text(out / "junit.xml", junit_of(graded, lab))
-    write_text(out / "report.html", overview(graded, left_out, lab))
+    write_text(out / "report.html", overview(batch, lab))
+    pages = {one.submission: feedback(one, lab) for one in graded}
     for one in graded:
         folder = out / "students" / one.submission.slug
         write_text(folder / "results.json", json.dumps(gradescope(one), indent=1) + "\n")
-        write_text(folder / "feedback.html", feedback(one, lab))
+        write_text(folder / "feedback.html", pages[one.submission])
+    canvas = returns.canvas_csv(graded, column or lab.name)
+    if canvas is None:
+        said.append("canvas.csv: not written, Canvas imports no grades of anonymous submissions")
+    else:
+        write_text(out / "canvas.csv", canvas)
+    if worksheet:
+        text, lines = returns.worksheet_csv(worksheet, graded)
+        write_text(out / "moodle.csv", text)
+        said += lines
+    if archive := returns.feedback_zip(graded, pages):
+        with atomic_path(out / "moodle_feedback.zip") as part:
+            part.write_bytes(archive)
+    return said
 
 
 def gradescope(one: Graded) -> dict[str, Any]:
-    """What Gradescope's results.json shows to the student. The remarks stand on top, once."""
-    record = {**one.record.as_dict(hidden_too=False), "score": one.score}
-    if one.remarks:
-        record["output"] = "\n".join(one.remarks)
-        for test, shown in zip(one.record.tests, record["tests"], strict=True):
-            if one.said_on_top(test):
-                shown["output"] = test.outcome
-    return record
+    """What Gradescope's results.json shows to the student. The remarks stand on top, once.
+
+    https://gradescope-autograders.readthedocs.io/en/latest/specs/
+    """
+    order = [verdict.task for verdict in one.record.verdicts()]
+    tests = sorted(one.record.tests, key=lambda test: order.index(test.task))
+    record = replace(one.record, tests=tests)
+    shown = {**record.as_dict(hidden_too=False), "score": one.score}
+    for test, entry in zip(tests, shown["tests"], strict=True):
+        if one.said_on_top(test):
+            entry["output"] = test.outcome
+    lines = [*one.remarks, *hidden_points(record)]
+    return {**shown, "output": "\n".join(lines)} if lines else shown
 
 
-def csv_of(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab) -> str:
-    """A row for each student, then one without a student for each entry that was left out.
+def hidden_points(record: Record) -> list[str]:
+    """A line on the points of hidden tests, if there are any."""
+    hidden = sum(test.max_score for test in record.tests if test.hidden)
+    if not hidden:
+        return []
+    return [
+        f"{hidden:g} of the {record.max_score:g} points are for hidden tests, which try other "
+        "inputs and show only their outcome."
+    ]
 
-    Canvas reads Student, ID, SIS Login ID, Section and the lab's column; in Moodle, say which
-    column is which. Not for import: what was not graded and why, in the column `remarks`.
+
+def details_csv(batch: Class, lab: Lab) -> str:
+    """A row for each student, for who handed in nothing, and for each entry that was left out.
+
+    It begins with a byte order mark, without which Excel takes UTF-8 for another encoding.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    tasks = [task.id for task in lab.tasks]
-    head = [
-        *("Student", "ID", "SIS Login ID", "Section", lab.name),
-        *("raw score", "max score", "days late"),
-        *(f"task {task}" for task in tasks),
-        *("e-mail", "file", "remarks"),
-    ]
-    writer.writerow(head)
-    for one in graded:
-        handed_in = one.submission
+    tasks = list(dict.fromkeys(v.task for one in batch.graded for v in one.record.verdicts()))
+    writer.writerow(
+        [
+            *("student", "id", "sis id", "login", "e-mail", "section", "group"),
+            *("score", "raw score", "max score", "days late"),
+            *(f"task {task}" for task in tasks),
+            *("file", "remarks"),
+        ]
+    )
+    for one in batch.graded:
+        student = one.submission
         scores = {verdict.task: verdict.score for verdict in one.record.verdicts()}
         writer.writerow(
             [
-                plain_cell(handed_in.student),
-                plain_cell(handed_in.id),
-                plain_cell(handed_in.login or handed_in.id),
-                "",
-                f"{one.score:g}",
-                f"{one.record.score:g}",
-                f"{one.record.max_score:g}",
-                f"{one.days_late:g}",
-                *(f"{scores.get(task, 0):g}" for task in tasks),
-                *map(plain_cell, (handed_in.email, handed_in.file, "; ".join(one.remarks))),
+                *map(plain_cell, (student.student, student.id, student.sis_id, student.login)),
+                *map(plain_cell, (student.email, student.section, student.group)),
+                *map(number, (one.score, one.record.score, one.record.max_score, one.days_late)),
+                *(number(scores.get(task, 0)) for task in tasks),
+                *map(plain_cell, (student.file, "; ".join(one.remarks))),
             ]
         )
-    for line in left_out:
-        writer.writerow(["" for _ in head[1:]] + [plain_cell(line)])
-    return text.getvalue()
-
-
-def plain_cell(text: str) -> str:
-    """`text`, marked so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    empty = [""] * (len(tasks) + 5)
+    for missing in batch.nothing:
+        who = (missing.name, missing.id, missing.sis_id, missing.login, missing.email)
+        writer.writerow(
+            [*map(plain_cell, (*who, missing.section)), "", *empty, "handed in nothing"]
+        )
+    for line in batch.left_out:
+        writer.writerow([*[""] * 7, *empty, plain_cell(line)])
+    return "\ufeff" + text.getvalue()
 
 
 def junit_of(graded: Sequence[Graded], lab: Lab) -> str:
@@ -119,8 +164,9 @@ def junit_of(graded: Sequence[Graded], lab: Lab) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def overview(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab) -> str:
+def overview(batch: Class, lab: Lab) -> str:
     """The class at a glance: scores, pass rates, every student, what was not read, the sandbox."""
+    graded = batch.graded
     scores = [one.score for one in graded]
     highest = max(one.record.max_score for one in graded)
     bins = Counter(min(BINS - 1, int(BINS * score / highest)) if highest else 0 for score in scores)
@@ -154,7 +200,26 @@ def overview(graded: Sequence[Graded], left_out: Sequence[str], lab: Lab) -> str
             ]
             for one in graded
         ],
-        left_out=left_out,
+        tests=[
+            [
+                test.task,
+                f"{test.name} (hidden)" if test.hidden else test.name,
+                f"{test.mean:.2f} of {test.max_score:g}",
+                f"{test.spread:.2f}",
+                f"{test.pass_rate:.0%}",
+                "" if test.discrimination is None else f"{test.discrimination:.2f}",
+            ]
+            for test in item_statistics(
+                [one.record for one in graded if not one.submission.problem]
+            )
+        ],
+        unread=[
+            [one.submission.student, one.submission.file, one.submission.problem]
+            for one in graded
+            if one.submission.problem
+        ],
+        nothing=[[missing.name, missing.id, missing.email] for missing in batch.nothing],
+        left_out=batch.left_out,
         layers=[
             [name, "in force" if layer["in_force"] else "absent", layer["note"]]
             for name, layer in layers.items()
@@ -184,7 +249,9 @@ def feedback(one: Graded, lab: Lab) -> str:
         {
             "task": test.task,
             "name": names.get(test.task, ""),
-            "points": f"{test.score:g} / {test.max_score:g}",
+            "points": f"{test.score:+g}"
+            if test.outcome == BY_HAND and not test.max_score
+            else f"{test.score:g} / {test.max_score:g}",
             "passed": test.passed,
             "outcome": test.outcome,
             "output": ""

@@ -24,11 +24,11 @@ from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import Record, TestRecord
 from dlcourse.check.source import read_source
 from dlcourse.course import Lab
-from dlcourse.errors import UsageError
+from dlcourse.errors import GradingError, UsageError
 from dlcourse.grade import layouts
 from dlcourse.grade.layouts import Owner, Person
 
-__all__ = ["Graded", "Intake", "Submission", "find_submissions"]
+__all__ = ["Graded", "Intake", "Submission", "find_submissions", "with_unique_names"]
 
 MAX_SOURCE = 2**20  # bytes of a script; a lab has 20,000
 MAX_NOTEBOOK = 2**24  # bytes of a notebook, with the figures that it shows
@@ -56,7 +56,8 @@ class Submission:
     source: the Python source that is graded, b"" if `problem` says why there is none.
     file: where it is below the folder. notes: what to know about how it was read.
     unread: names of the files next to it. group: the same for all who handed in together.
-    late: whether the school marks it late.
+    late: whether the school marks it late. school, sis_id: as in `layouts.Person`.
+    canvas_id: the student's number in Canvas. section: from a roster.
     """
 
     student: str
@@ -71,6 +72,10 @@ class Submission:
     group: str = ""
     late: bool = False
     name: str = ""
+    school: str = ""
+    sis_id: str = ""
+    canvas_id: str = ""
+    section: str = ""
 
     @property
     def sha256(self) -> str:
@@ -98,18 +103,27 @@ class Submission:
 
 @dataclass
 class Graded:
-    """A submission and its record. `score` is what counts, after any late penalty."""
+    """A submission and its record. `score` is what counts, after any late penalty.
+
+    by_hand: a line for each number of points that the instructor gave.
+    """
 
     submission: Submission
     record: Record
     days_late: float = 0.0
     score: float = 0.0
+    by_hand: list[str] = field(default_factory=list)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether `score` is a grade: every test was run, or the instructor gave points."""
+        return self.record.exit_status != GradingError.exit_status or bool(self.by_hand)
 
     @property
     def remarks(self) -> list[str]:
-        """The submission's remarks, and why its file did not load."""
+        """The submission's remarks, why its file did not load, and points given by hand."""
         broken = {test.reason for test in self.record.tests if test.outcome == "import failure"}
-        return [*self.submission.remarks, *sorted(broken)]
+        return [*self.submission.remarks, *sorted(broken), *self.by_hand]
 
     def said_on_top(self, test: TestRecord) -> bool:
         """Whether the remarks say why `test` failed, so that it need not say it again."""
@@ -287,7 +301,8 @@ def is_older(one: Entry, chosen: Entry, lab: Lab) -> bool:
 def of_person(person: Person, submission: Submission, number: str = "") -> Submission:
     return replace(
         submission, student=person.name, name=person.name, id=person.id or number or person.name,
-        login=person.login, email=person.email,
+        login=person.login, email=person.email, school=person.school,
+        sis_id=person.sis_id, canvas_id=person.id if person.school == "canvas" else "",
     )  # fmt: skip
 
 
