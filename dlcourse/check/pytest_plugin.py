@@ -276,6 +276,9 @@ def run_session(
         f"--rootdir={root}",
         *("-c", os.devnull, "--noconftest", "--import-mode=importlib", "--capture=no"),
         *("--tb=native", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
+        # What the garbage collector finds fails no test: it may be an earlier submission's.
+        *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+        *("-W", "ignore::pytest.PytestUnhandledThreadExceptionWarning"),
     ]
     try:
         with (

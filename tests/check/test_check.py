@@ -145,6 +145,19 @@ def test_code_that_leaves_prints_or_asks_fails_its_task_alone(check, new, outcom
         assert record.tests[2].reason == reason
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        "type('Late', (), {'__del__': lambda self: 1 / 0})()",
+        "import threading; t = threading.Thread(target=exit); t.start(); t.join()",
+        "import threading; t = threading.Thread(target=int, args=('x',)); t.start(); t.join()",
+    ],
+)
+def test_error_in_a_destructor_or_thread_costs_no_points(check, capfd, act):
+    assert check("return a + b", f"{act}\n    return a + b").score == 6
+    assert capfd.readouterr().err == ""
+
+
 def test_ctrl_c_stops_one_test_and_the_others_go_on(check):
     record = check("self.count = function(self.count)", "raise KeyboardInterrupt")
     assert record.score == 5

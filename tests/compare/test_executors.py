@@ -78,7 +78,7 @@ def test_processes_and_a_dask_cluster_give_the_rows_of_one_process_in_order(grid
     alone = grid(tmp_path / "alone", **axes)
     assert plain(grid(tmp_path / "jobs", **axes, jobs=2)) == plain(alone)
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         pool = executors.connect(f"dask:{cluster.scheduler_address}")
         assert plain(grid(tmp_path / "dask", **axes, executor=pool)) == plain(alone)

@@ -131,7 +131,7 @@ def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path):
     with (
         dask.config.set(patient),
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, dashboard_address=None, local_directory=str(tmp_path)
+            n_workers=1, threads_per_worker=2, dashboard_address=":0", local_directory=str(tmp_path)
         ) as cluster,
     ):
         executor = executors.connect(f"dask:{cluster.scheduler_address}")

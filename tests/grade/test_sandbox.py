@@ -26,6 +26,7 @@ if not sys.platform.startswith("linux"):
 
 from dlcourse.check.record import Record
 from dlcourse.check.student import KINDS, StudentError
+from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox.confinement import Limits, missing
 from dlcourse.grade.sandbox.process import SIZE, SandboxProcess
 from dlcourse.grade.worker import BatchSettings, Job, Worker
@@ -286,6 +287,7 @@ def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
     with process.on_the_clock(), pytest.raises(StudentError, match="longer than 0 s"):
         process.receive()
     theirs.close()
+    ours.close()
 
 
 def test_request_within_a_request_stays_under_its_deadline():
@@ -300,6 +302,7 @@ def test_request_within_a_request_stays_under_its_deadline():
     with process.on_the_clock():
         assert process.deadline != deadline
     theirs.close()
+    ours.close()
 
 
 def test_failure_of_the_grader_itself_costs_one_submission_alone(warm, monkeypatch):
@@ -317,4 +320,6 @@ def test_failure_of_the_grader_itself_costs_one_submission_alone(warm, monkeypat
 def test_fork_server_ends_with_its_control(warm):
     warm.fork_server.control.close()
     assert warm.fork_server.process.wait(120) == 0
+    with pytest.raises(GradingError, match="cannot be told"):
+        warm.fork_server.open(b"", "", "", Limits())
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6

@@ -41,6 +41,7 @@ def main(descriptor: int) -> None:
         ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]], setup["hidden"]
     )
     control.send(json.dumps({"namespaces": problem}).encode())
+    server = os.getpid()
     while True:
         line, descriptors, _, _ = socket.recv_fds(control, 2**16, 1)
         if not line:
@@ -49,7 +50,7 @@ def main(descriptor: int) -> None:
         pid = os.fork()
         if pid == 0:
             control.close()
-            middle(descriptors[0], order)
+            middle(descriptors[0], order, server)
         for inherited in descriptors:
             os.close(inherited)
         # The next message says whether the fork has ended ("reap") or must be killed.
@@ -87,13 +88,15 @@ def reap(pid: int, patience_s: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def middle(descriptor: int, order: dict) -> None:
+def middle(descriptor: int, order: dict, server: int) -> None:
     """Run between server and submission, as the parent of the first process in a pid namespace."""
     from dlcourse.check.protocol import Buffers, pack
 
     status = COULD_NOT_LOCK_IN
     try:
         linux.die_with_parent()
+        if os.getppid() != server:  # it died before the kernel was asked
+            return
         with contextlib.suppress(OSError):
             linux.unshare(linux.CLONE_NEWPID)
         told, tell = os.pipe()

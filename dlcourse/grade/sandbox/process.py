@@ -107,8 +107,12 @@ class ForkServer:
             self.current.close()
         ours, theirs = socket.socketpair()
         order = {"filename": filename, "name": name, "limits": asdict(limits), "probing": probing}
-        self.say(json.dumps(order).encode(), [theirs.fileno()])
-        theirs.close()
+        with theirs:
+            try:
+                self.say(json.dumps(order).encode(), [theirs.fileno()])
+            except GradingError:
+                ours.close()
+                raise
         self.current = SandboxProcess(self, ours)
         self.current.begin(source)
         return self.current
