@@ -196,18 +196,29 @@ def similar(parser: argparse.ArgumentParser) -> Call:
         metavar="SHARE",
         help="smallest share to list, 0 to 1 (default: %(default)s)",
     )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write a page for each pair, with both texts",
+    )
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import course
-        from dlcourse.grade import similar, student_version
+        from dlcourse.grade import school_zip, similar, student_version
         from dlcourse.grade.submissions import find_submissions
 
         lab = course.find_lab(args.lab)
-        intake = find_submissions(args.folder, lab)
+        with school_zip.opened(args.folder) as folder:
+            intake = find_submissions(folder, lab)
         for line in intake.lines():
             print(line, file=sys.stderr)
-        pairs = similar.similar(intake.submissions, student_version.starter(lab), args.least)
+        starter = student_version.starter(lab)
+        pairs = similar.similar(intake.submissions, starter, args.least)
         print(similar.as_text(pairs))
+        if args.out:
+            similar.write_pages(pairs, intake.submissions, lab, starter, args.out)
+            print(f"pages: {args.out / 'index.html'}")
         return 0
 
     return call

@@ -19,11 +19,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
+from markupsafe import Markup
+
+from dlcourse import page
+from dlcourse.check.protocol import clean_text
+from dlcourse.course import Lab
 from dlcourse.errors import UsageError
+from dlcourse.files import claimed_folder, write_text
 from dlcourse.grade.submissions import Submission
 
-__all__ = ["Pair", "as_text", "fingerprints", "similar"]
+__all__ = ["Pair", "as_text", "fingerprints", "shared_lines", "similar", "write_pages"]
 
 GRAM = 12  # tokens: shorter matches are noise
 WINDOW = 8  # a match of GRAM + WINDOW - 1 tokens is always found
@@ -50,19 +57,19 @@ class Pair:
     fingerprints: int
 
 
-def tokens(source: bytes) -> list[str]:
-    """The normalized tokens of `source`, up to the place where it cannot be read further."""
-    found = []
+def tokens(source: bytes) -> list[tuple[str, int]]:
+    """The normalized tokens of `source` and their lines, as far as it can be read."""
+    found: list[tuple[str, int]] = []
     try:
         for part in tokenize.tokenize(io.BytesIO(source).readline):
             if part.type in SILENT:
                 continue
+            word = part.string
             if part.type == token.NAME:
-                found.append(part.string if keyword.iskeyword(part.string) else "n")
+                word = word if keyword.iskeyword(word) else "n"
             elif part.type in (token.NUMBER, token.STRING):
-                found.append("0" if part.type == token.NUMBER else "s")
-            else:
-                found.append(part.string)
+                word = "0" if part.type == token.NUMBER else "s"
+            found.append((word, part.start[0]))
     except (tokenize.TokenError, SyntaxError, ValueError):
         pass
     return found
@@ -70,12 +77,24 @@ def tokens(source: bytes) -> list[str]:
 
 def gram_hashes(source: bytes) -> list[int]:
     """The hashes of all runs of GRAM tokens in `source`."""
-    words = tokens(source)
+    words = [word for word, _ in tokens(source)]
     grams = (" ".join(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1))
     return [
         int.from_bytes(hashlib.blake2b(gram.encode(), digest_size=8).digest(), "big")
         for gram in grams
     ]
+
+
+def shared_lines(source: bytes, other: bytes, starter: bytes = b"") -> set[int]:
+    """The lines of `source` (from 1) with tokens of runs that `other` has and `starter` lacks."""
+    lines = [line for _, line in tokens(source)]
+    hashes, given = gram_hashes(source), set(gram_hashes(starter))
+
+    def covered(by: set[int]) -> set[int]:
+        runs = (range(at, at + GRAM) for at, gram in enumerate(hashes) if gram in by)
+        return {at for run in runs for at in run}
+
+    return {lines[at] for at in covered(set(gram_hashes(other)) - given) - covered(given)}
 
 
 def fingerprints(source: bytes) -> set[int]:
@@ -113,6 +132,45 @@ def similar(
             names = first[0].student, second[0].student
             pairs.append(Pair(*names, round(min(share, 1.0), 3), len(both)))
     return sorted(pairs, key=lambda pair: (-pair.share, -pair.fingerprints, pair.first))
+
+
+def write_pages(
+    pairs: Sequence[Pair], submissions: Sequence[Submission], lab: Lab, starter: bytes, out: Path
+) -> None:
+    """Write a page for each pair, both texts side by side, and index.html, which links them.
+
+    Raises UsageError if `out` holds other files or cannot be written.
+    """
+    texts = {one.student: one.source for one in submissions}
+    with claimed_folder(out, "similar.json", {"lab": lab.name}, label="--out"):
+        for old in out.glob("pair_*.html"):
+            old.unlink()
+        rows = []
+        for number, pair in enumerate(pairs, start=1):
+            name = f"pair_{number:03}.html"
+            both = [(pair.first, pair.second), (pair.second, pair.first)]
+            text = page.render(
+                "grade/pair.html.jinja",
+                title=f"{lab.short}: {pair.first} and {pair.second}",
+                share=f"{pair.share:.0%}",
+                sides=[
+                    (one, marked_lines(texts[one], shared_lines(texts[one], texts[other], starter)))
+                    for one, other in both
+                ],
+            )
+            write_text(out / name, text)
+            link = Markup('<a href="{}">{:.0%}</a>').format(name, pair.share)
+            rows.append([link, pair.first, pair.second])
+        write_text(
+            out / "index.html",
+            page.render("grade/similar.html.jinja", title=f"{lab.short}: similar work", rows=rows),
+        )
+
+
+def marked_lines(source: bytes, shared: set[int]) -> list[tuple[str, bool]]:
+    """The lines of `source`, and whether each is shared."""
+    lines = source.decode("utf-8", "replace").splitlines()
+    return [(clean_text(line, 500), at in shared) for at, line in enumerate(lines, start=1)]
 
 
 def as_text(pairs: Sequence[Pair]) -> str:

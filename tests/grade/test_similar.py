@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from dlcourse.errors import UsageError
-from dlcourse.grade.similar import as_text, similar
+from dlcourse.grade.similar import as_text, shared_lines, similar, write_pages
 from dlcourse.grade.student_version import starter
 from dlcourse.grade.submissions import Submission, find_submissions
 
@@ -83,3 +83,38 @@ def test_a_notebook_is_compared_as_a_script_and_a_group_is_not_compared(lab, tmp
 def test_share_outside_of_0_to_1_is_refused(least):
     with pytest.raises(UsageError, match="--least must be a share from 0 to 1"):
         similar([], b"", least)
+
+
+def test_shared_lines_are_those_that_were_not_handed_out(lab):
+    given = b"GIVEN = [1, 2, 3, 4, 5, 6, 7, 8]\n"
+    first = given + tiny.SOLUTION.encode()
+    other = given + tiny.SOLUTION.replace("result", "x").encode()
+    lines = first.decode().splitlines()
+    shared = {lines[at - 1].strip() for at in shared_lines(first, other, given + starter(lab))}
+    assert {"result = 0", "for value in values:", "result = add(result, value)"} <= shared
+    assert lines[0] not in shared
+    assert shared_lines(first, RECURSIVE.encode(), first) == set()
+
+
+def test_each_pair_has_a_page_with_both_texts(lab, tmp_path):
+    submissions = [
+        Submission("<ada>", "1", tiny.SOLUTION.encode()),
+        Submission("bob", "2", f"# <mine>\n{tiny.SOLUTION.replace('result', 'x')}".encode()),
+        Submission("cyd", "3", RECURSIVE.encode()),
+    ]
+    pairs = similar(submissions, starter(lab))[:1]
+    out = tmp_path / "pages"
+    write_pages(pairs, submissions, lab, starter(lab), out)
+    write_pages(pairs, submissions, lab, starter(lab), out)
+    assert sorted(path.name for path in out.glob("*.html")) == ["index.html", "pair_001.html"]
+    assert '<a href="pair_001.html">100%</a>' in (out / "index.html").read_text()
+    text = (out / "pair_001.html").read_text()
+    assert '<i class="same">        x = add(x, value)</i>' in text
+    assert '<i class="same">        result = add(result, value)</i>' in text
+    assert "<i># &lt;mine&gt;</i>" in text
+    assert "&lt;ada&gt;" in text
+    assert "<ada>" not in text
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="holds other files; name an empty or a new folder"):
+        write_pages(pairs, submissions, lab, starter(lab), tmp_path / "full")
