@@ -165,6 +165,49 @@ def notebook(parser: Parser) -> Call:
     return call
 
 
+def quiz(parser: Parser) -> Call:
+    """answer a lab's questions, or make an exam of them"""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("lab", metavar="LAB", nargs="?", help=LAB_HELP)
+    what.add_argument(
+        "--exam", metavar="LABS", help="for instructors: write an exam; lab01-lab06 or 1,3,5"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="shuffle in the same way each time (default of --exam: 0)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the exam")
+    parser.add_argument("--questions", type=int, metavar="N", help="of the exam (default: all)")
+    parser.add_argument("--sheets", type=int, metavar="N", help="versions of the exam (default: 2)")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course, quiz
+
+        if args.lab is not None:
+            for flag in ("out", "questions", "sheets"):
+                if getattr(args, flag) is not None:
+                    raise UsageError(f"--{flag} belongs to --exam; leave it out")
+            quiz.ask(course.find_lab(args.lab), seed=args.seed)
+            return 0
+        from dlcourse.grade import exam
+
+        if args.out is None:
+            raise UsageError("--exam needs --out DIR")
+        for path in exam.write(
+            exam.labs_named(args.exam),
+            args.out,
+            seed=args.seed or 0,
+            questions=args.questions,
+            sheets=2 if args.sheets is None else args.sheets,
+        ):
+            print(path)
+        return 0
+
+    return call
+
+
 def data(parser: Parser) -> Call:
     """list, get, verify and import data sets"""
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
@@ -300,7 +343,7 @@ def show_help(parser: Parser, missing: str, rest: Sequence[str]) -> int:
     parser.error(f"the following arguments are required: {missing}")
 
 
-COMMANDS = (labs, run, train, check, notebook, data, models, doctor)
+COMMANDS = (labs, run, train, check, notebook, quiz, data, models, doctor)
 # The commands that a student bundle lacks, and the module without which it does.
 INSTRUCTOR = dict.fromkeys(("compare", "new", "grade", "release", "similar"), "instructor")
 INSTRUCTOR["train"] = "recipes"

@@ -80,6 +80,11 @@ class Lab:
         return self.root / "tests" / "labs" / f"test_{self.name}.py"
 
     @property
+    def quiz(self) -> Path:
+        """The packed questions that a student bundle has instead of the solution's."""
+        return self.root / "labs" / "quiz" / f"{self.name}.txt"
+
+    @property
     def title(self) -> str:
         """The first line of the lab's docstring, without "Lab 05: "; else the lab's name."""
         try:

@@ -12,6 +12,7 @@ import re
 import tokenize
 from pathlib import Path
 
+from dlcourse import quiz
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 
@@ -55,7 +56,8 @@ def as_notebook(source: str, short: str) -> str:
     if SCRIPT_END not in source:
         raise UsageError(f"{short}: the script does not end in {SCRIPT_END!r}; restore these lines")
     end = NOTEBOOK_END.format(short=short)
-    notebook = jupytext.reads(source.replace(SCRIPT_END, end), fmt="py:percent")
+    script = quiz.without_quiz(source).replace(SCRIPT_END, end)
+    notebook = jupytext.reads(script, fmt="py:percent")
     notebook.metadata["kernelspec"] = {
         "name": "python3",
         "display_name": "Python 3",

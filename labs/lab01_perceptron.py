@@ -293,3 +293,7 @@ if __name__ == "__main__":
 # 1. Why can no single neuron answer XOR, whatever its weights?
 # 2. The loss fell quickly in the first 250 steps and then slowly for thousands of steps. Which two
 #    properties of the data determine this speed? What would change if x were standardized?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab01` asks seven questions with four choices each, and explains the answers.

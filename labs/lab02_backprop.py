@@ -394,3 +394,7 @@ if __name__ == "__main__":
 # 1. Start the training with all weights equal to 0. What does the network learn, and why?
 # 2. The folding networks have as many ReLUs as the shallow ones, but more regions. What is the
 #    price?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab02` asks seven questions with four choices each, and explains the answers.

@@ -458,3 +458,7 @@ if __name__ == "__main__":
 #    with both?
 # 2. The ravine is parallel to one of the axes. If it were rotated by 45 degrees, for which
 #    optimizers would the result change, and for which not?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab03` asks seven questions with four choices each, and explains the answers.

@@ -397,3 +397,7 @@ if __name__ == "__main__":
 # 1. With ReLU, the signal fades under Xavier's weights. By which factor in each layer, and why?
 # 2. A network with batch normalization receives a single image in training mode. What is its
 #    output?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab04` asks seven questions with four choices each, and explains the answers.

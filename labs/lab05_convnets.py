@@ -265,3 +265,7 @@ if __name__ == "__main__":
 # 1. fc1 has 48,120 of the 61,706 parameters. Why so many, and what could replace it?
 # 2. Shuffle the pixels of every image with one fixed permutation. For which of the two networks
 #    does the result change?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab05` asks seven questions with four choices each, and explains the answers.

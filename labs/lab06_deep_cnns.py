@@ -437,3 +437,7 @@ if __name__ == "__main__":
 # 1. The plain network of 44 layers could copy the one of 20 layers and let the other layers compute
 #    the identity. Does it fail in generalization or in optimization, and which number shows it?
 # 2. Most of VGG-16's parameters are in one layer. Which one, and why do ResNets not need it?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab06` asks seven questions with four choices each, and explains the answers.

@@ -520,3 +520,7 @@ if __name__ == "__main__":
 #    information from 100 words ago can the network still use, and what can it not learn?
 # 2. Someone leaves `<unk>` and `<eos>` out of the test text and reports a perplexity. Is it better
 #    or worse than before, and can you compare the two?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab08` asks seven questions with four choices each, and explains the answers.

@@ -431,3 +431,7 @@ if __name__ == "__main__":
 # ## Questions to think about
 # 1. Give the deep autoencoder a code of 784 numbers. What can it do then, and what does it learn?
 # 2. Decode a random code. Why is the result often not a digit, and what would have to change?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab10` asks seven questions with four choices each, and explains the answers.

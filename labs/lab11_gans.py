@@ -428,3 +428,7 @@ if __name__ == "__main__":
 # 2. If the generator is trained alone, against a discriminator that does not change, it loses half
 #    of the digits and draws the same scribble again and again. Why does this lower its loss, and
 #    what prevents it in ordinary training?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab11` asks seven questions with four choices each, and explains the answers.

@@ -332,3 +332,64 @@ if __name__ == "__main__":
 # the other. If x is standardized, the Hessian is 2 times the identity. Then all directions are
 # equally fast, and one step with lr 0.5 reaches the minimum.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab01` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: A neuron computes step(w1 x1 + w2 x2 + b) with w1 = w2 = 1, and step(0) = 1. Which bias makes
+#     it answer AND for inputs 0 and 1?
+# + -1.5 | Only 1 + 1 - 1.5 is positive; 0 + 1 - 1.5 is negative.
+# - -0.5 | Then one input alone is enough: 0 + 1 - 0.5 is positive. This is OR.
+# - -2.5 | Then even both inputs together give 2 - 2.5, which is negative: the answer is always 0.
+# - 0 | Then every input gives at least 0, and step(0) is 1: the answer is always 1.
+# Q: Why can no single neuron answer XOR?
+# + Its two answers are separated by a straight line, and no line separates {(0,1), (1,0)} from
+#     {(0,0), (1,1)}. | A neuron cuts the plane by the line w1 x1 + w2 x2 + b = 0.
+# - The step function has no derivative. | The derivative matters for learning, not for what a
+#     choice of weights can compute. A sigmoid neuron fails as well.
+# - It has too few samples to learn from: XOR has only four. | No weights exist, so no number of
+#     samples helps.
+# - The perceptron rule stops in a local minimum. | The rule does not minimize a smooth function;
+#     and there is no solution that it could miss.
+# Q: The XOR network has two inputs, two hidden neurons and one output neuron, all with a bias. How
+#     many parameters does it have?
+# + 9 | Each of the three neurons has two weights and one bias: 3 x 3.
+# - 6 | These are the weights alone. Each neuron also has a bias.
+# - 12 | The two inputs are numbers, not neurons; they have no parameters.
+# - 5 | This is the number of nodes in the drawing.
+# Q: What happens when the perceptron rule runs on samples that no line separates?
+# + It goes on changing the weights and never converges. | Some sample is always wrong, and each
+#     wrong sample changes the weights.
+# - It converges to the line with the fewest mistakes. | The rule never compares lines. It only
+#     corrects the sample that it looks at.
+# - It stops after as many epochs as there are samples. | There is such a bound only for separable
+#     samples, and it depends on their margin.
+# - Its weights go to 0. | Corrections by samples of the two classes do not cancel exactly; the
+#     weights keep moving.
+# Q: Why is the step function replaced by the sigmoid when a network learns by gradient descent?
+# + The derivative of the step is 0 wherever it exists, so the gradient tells nothing. | A small
+#     change of a weight does not change the output of a step at all.
+# - The sigmoid makes the loss of a deep network convex. | The loss of a network with hidden layers
+#     is not convex with either of them.
+# - The sigmoid is faster to compute. | It needs an exponential and is slower.
+# - The step function cannot answer OR. | With the right weights, a step neuron answers OR.
+# Q: The mean squared error of a line a x + b is descended with both parameters updated in each
+#     step. What goes wrong if a is changed first, and the new a is used in the derivative by b?
+# + The step no longer follows the gradient at one point, so the path differs from gradient descent.
+#     | Both derivatives belong to the same point (a, b); compute both before you change anything.
+# - Nothing: the two derivatives do not depend on each other. | The derivative by b, the mean of 2
+#     (a x + b - y), contains a.
+# - The loss always diverges. | The method often converges; it is only another method.
+# - b is never changed. | It is changed, with the derivative at another point.
+# Q: In logistic regression, what is the gradient of the mean cross-entropy with respect to the
+#     weight, for inputs x_n, targets t_n and predictions p_n = sigmoid(w x_n + b)?
+# + The mean of (p_n - t_n) x_n. | The derivative of the cross-entropy by the logit is p_n - t_n,
+#     and the logit's derivative by w is x_n.
+# - The mean of (p_n - t_n) p_n (1 - p_n) x_n. | The factor p (1 - p) belongs to the squared error.
+#     The cross-entropy cancels it.
+# - The mean of (t_n - p_n) x_n. | The sign is wrong: descent with this gradient would increase the
+#     loss.
+# - The sum of (p_n - t_n) x_n. | This is the gradient of the summed loss. For the mean, divide by
+#     the number of samples.
+# END QUIZ

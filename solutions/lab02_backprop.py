@@ -442,3 +442,65 @@ if __name__ == "__main__":
 # folding repeats them, mirrored, 4 or 16 times. If you change one line, all its copies change. So
 # depth helps most when the function repeats itself, as parity or the textures of an image do.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab02` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: A network computes logits = W2 relu(W1 x + b1) + b2. In which order does backpropagation
+#     compute the gradients?
+# + From the loss to W2, then through the ReLU to W1. | The chain rule reuses the gradient of the
+#     hidden units, which needs the gradient of the logits first.
+# - From W1 to W2, in the order of the forward pass. | The gradient of W1 needs the gradient that
+#     arrives from above; it does not exist yet.
+# - In any order, because the gradients are independent. | The gradient of W1 contains W2 and the
+#     gradient of the logits.
+# - All at once, by a small change of every weight. | This describes finite differences, which need
+#     two passes for each weight.
+# Q: Why is the largest logit subtracted before the exponential in the cross-entropy?
+# + exp of a large number overflows; subtracting the same number from all logits does not change the
+#     result. | Numerator and denominator of the softmax shrink by the same factor.
+# - The result becomes a probability only then. | The softmax sums to 1 in either case.
+# - It makes the gradient larger. | The gradient, softmax minus one-hot, stays exactly the same.
+# - It removes the bias of the last layer. | A bias changes each logit by another number. Only a
+#     number common to all logits cancels.
+# Q: What is the gradient of the mean cross-entropy over N samples with respect to the logits?
+# + (softmax - one-hot) / N | The mean divides by the number of samples.
+# - softmax - one-hot | The division by N is missing; the gradient would grow with the batch.
+# - (softmax - one-hot) / K, for K classes | The loss is a mean over samples, not over classes.
+# - softmax x (1 - softmax) / N | This is the derivative of one probability by its own logit.
+# Q: A gradient check compares the analytic gradient with (f(w + eps) - f(w - eps)) / (2 eps). Why
+#     not use (f(w + eps) - f(w)) / eps?
+# + The error of the central difference is of order eps squared, of the one-sided difference of
+#     order eps. | The terms with the second derivative cancel.
+# - The one-sided difference needs more evaluations. | It needs fewer: f(w) is shared by all
+#     weights.
+# - The one-sided difference is wrong for linear functions. | For a linear function both are exact.
+# - The central difference works in float32, too. | Rounding limits both; that is why a check uses
+#     float64.
+# Q: A network starts with all weights and biases equal to 0, with ReLU units. What can it learn?
+# + Only the bias of the last layer, which means the frequency of the classes. | All hidden units
+#     are 0 and so are all gradients of the weights.
+# - Everything; it only takes longer. | The gradients of both weights are exactly 0 and stay 0.
+# - The last layer, but not the first. | The gradient of the last weight is a product with the
+#     hidden units, which are 0.
+# - Nothing, not even a bias. | The last bias gets the gradient softmax minus one-hot.
+# Q: A network with one hidden layer of ReLUs approximates a function on an interval. What does the
+#     universal approximation theorem promise?
+# + For each precision there is a finite number of units that reaches it. | It says that such
+#     weights exist, not how many units are needed or how to find them.
+# - Gradient descent finds the best weights. | The theorem says nothing about learning.
+# - Ten units are enough for a smooth function. | The number grows with the precision and with the
+#     function.
+# - The network is also right outside the interval. | The promise holds on a compact set; outside,
+#     ReLU networks continue as straight lines.
+# Q: Two inputs, ReLU. A network with one layer of 12 units divides the plane into at most 79
+#     regions. Three layers of 4 units can reach at least 176. Why?
+# + A deeper layer cuts each region again: layers fold the plane, and a later cut appears in all
+#     copies. | The number of regions multiplies from layer to layer.
+# - The deep network has more parameters. | It has 52 parameters in these layers, the shallow one
+#     36. But regions grow exponentially with depth, not with parameters.
+# - The deep network has more units. | Both have 12.
+# - Regions of a shallow network overlap. | Regions never overlap; each point belongs to one of
+#     them.
+# END QUIZ

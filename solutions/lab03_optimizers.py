@@ -513,3 +513,58 @@ if __name__ == "__main__":
 # is parallel to an axis, this removes it. After the rotation, both coordinates have gradients of
 # about the same size, and scaling helps little.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab03` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: For a quadratic loss, gradient descent with a constant learning rate diverges as soon as the
+#     rate is above
+# + 2 / (largest eigenvalue of the Hessian) | In that direction the error is multiplied by 1 - lr x
+#     lambda, whose size is then above 1.
+# - 1 / (largest eigenvalue of the Hessian) | At this rate that direction is solved in a single
+#     step.
+# - 2 / (smallest eigenvalue of the Hessian) | The steepest direction diverges much earlier.
+# - 1, for each loss | The limit depends on the scale of the loss.
+# Q: Why does momentum help in a ravine?
+# + Across the ravine successive gradients have opposite signs and cancel; along it they add up. |
+#     With mu = 0.9, the velocity along the ravine grows to ten times the gradient.
+# - It divides each gradient by its size. | Adagrad, RMSprop and Adam do this.
+# - It lowers the learning rate over time. | Schedules do this.
+# - It computes the second derivatives. | It uses gradients only.
+# Q: What is the difference between Adagrad and RMSprop?
+# + Adagrad sums all squared gradients; RMSprop takes a moving average, so its steps do not have to
+#     shrink. | After a long time, a sum has grown so much that Adagrad hardly moves.
+# - RMSprop has momentum, Adagrad has none. | Neither needs momentum.
+# - Adagrad divides by the squared gradient, RMSprop by its root. | Both divide by a root.
+# - RMSprop uses one number for all weights. | Both keep a number for each weight.
+# Q: Adam divides its averages m and s by 1 - beta to the power t. What for?
+# + Both averages start at 0 and would be too small in the first steps. | With beta = 0.999, s after
+#     one step is a thousandth of the squared gradient.
+# - To make the learning rate smaller over time. | The correction tends to 1, and no schedule
+#     remains.
+# - To avoid a division by zero. | eps does this.
+# - To make the gradient unbiased in a mini-batch. | The mean over a mini-batch is unbiased already.
+# Q: A mini-batch of K samples replaces all N samples in a step. What changes?
+# + The gradient is right on average, but has a variance; one pass over the data makes N / K steps.
+#     | A larger K lowers the variance and costs more for each step.
+# - The gradient is biased towards the frequent classes. | Samples are drawn uniformly, so the mean
+#     is the full gradient.
+# - The loss falls in each step. | A step may increase the full loss; this is what the variance
+#     does.
+# - The minimum moves. | The function that is minimized stays the same.
+# Q: Which learning rate would the rule of thumb from the lecture pick?
+# + One just below the rate at which training diverges. | Too small a rate wastes steps; too large a
+#     rate diverges.
+# - The smallest one, to be safe. | Training would then hardly move.
+# - The one that gives the lowest loss after one step. | One step says little: in a ravine the best
+#     first step is a bad rate later.
+# - 0.001, for each optimizer. | The right size differs by orders of magnitude between SGD, Adagrad
+#     and Adam.
+# Q: A schedule lets the learning rate fall to 0 at the last step. What is this good for, with SGD?
+# + The noise of the mini-batches moves the weights around the minimum by an amount that is
+#     proportional to the rate. | A smaller rate at the end lets the weights settle.
+# - It finds the global minimum. | No schedule promises that.
+# - It replaces the gradient by the Hessian. | No second derivative is computed.
+# - The first steps become larger. | They are as large as without a schedule.
+# END QUIZ

@@ -442,3 +442,61 @@ if __name__ == "__main__":
 # output is the same for all images. During training a batch must have several images. After it,
 # model.eval() makes the network use the running values. Forgetting this call is a common mistake.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab04` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: Inputs are standardized with a mean and a standard deviation. From which data?
+# + From the training data, for all splits. | The network must see validation and test images as it
+#     will see new images.
+# - From each split by itself. | Then the same image would have another input in another split.
+# - From all data together. | The test split would take part in training.
+# - From each image by itself. | This is another method; it removes the brightness of an image,
+#     which may matter.
+# Q: Ten tanh layers of 500 units start with normal weights of standard deviation 0.01. What
+#     happens?
+# + The activations shrink from layer to layer to almost 0, and so do the gradients. | Each layer
+#     multiplies the size by about 0.01 x sqrt(500) = 0.22.
+# - All units saturate at -1 or 1. | This happens with a standard deviation of 1.
+# - Nothing: a small start is the safe choice. | A network whose last layers see almost 0 hardly
+#     learns.
+# - The loss becomes NaN. | The numbers shrink; they do not overflow.
+# Q: Why does Kaiming's initialization use twice Xavier's variance, if all layers have the same
+#     width?
+# + A ReLU sets half of its inputs to 0 and halves the mean square. | The factor 2 restores it in
+#     each layer.
+# - A ReLU has twice the slope of tanh at 0. | Both have slope 1 there (the ReLU on its positive
+#     side).
+# - Deeper networks need larger weights. | The variance depends on the width, not on the depth.
+# - The bias needs its own variance. | Biases start at 0.
+# Q: A network with batch normalization is evaluated in training mode by mistake. What is wrong with
+#     its outputs?
+# + They depend on the other images in the batch. | In training mode, mean and variance come from
+#     the batch; after model.eval() from running values.
+# - They are all 0. | This is so only for a batch of one image.
+# - They are scaled by gamma twice. | gamma and beta act once in both modes.
+# - Nothing: only dropout has two modes. | Batch normalization has two modes, too.
+# Q: With inverted dropout of probability p, what is done to the units that are kept during
+#     training?
+# + They are divided by 1 - p. | So their expectation stays the same, and nothing has to be scaled
+#     when the network is used.
+# - They are multiplied by 1 - p. | The sum of the units would shrink twice.
+# - They are divided by p. | For p = 0.1 this would make them ten times as large.
+# - Nothing. | Then the outputs at test time would be larger than in training, by 1 / (1 - p).
+# Q: Weight decay adds weight_decay / 2 x (sum of squared weights) to the loss. What does a step of
+#     SGD do in addition?
+# + It subtracts lr x weight_decay x weight from each weight. | This is the gradient of the extra
+#     term.
+# - It subtracts lr x weight_decay from each weight. | This is what the absolute value (L1) does, up
+#     to the sign.
+# - It multiplies the gradient by 1 - weight_decay. | The weights shrink, not the gradients.
+# - It subtracts lr x weight_decay x weight squared. | The derivative of w squared / 2 is w.
+# Q: Early stopping with patience 3 watches the validation error. Which network does it return?
+# + The one of the epoch with the lowest validation error. | The three later epochs only showed that
+#     no improvement came.
+# - The one of the last epoch. | This network had three epochs more to overfit.
+# - The one with the lowest test error. | The test split is never used to choose anything.
+# - The one with the lowest training error. | The training error goes on falling while the network
+#     overfits.
+# END QUIZ

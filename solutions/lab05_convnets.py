@@ -313,3 +313,56 @@ if __name__ == "__main__":
 # they are not. Its accuracy falls to about that of the MLP, or below. For the MLP, a permutation of
 # the inputs only permutes the columns of its first weight, so it trains as before.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab05` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: How many positions has a 5 x 5 filter along a side of 28 pixels, with stride 1 and no padding?
+# + 24 | The filter can start at the first 28 - 5 + 1 pixels.
+# - 23 | One position is missing: the filter can also start at the first pixel.
+# - 28 | This needs a padding of 2 at each end.
+# - 6 | This is about 28 / 5, the number of filters side by side that do not overlap.
+# Q: A convolution has 6 input channels, 16 output channels and 5 x 5 filters with a bias. How many
+#     parameters does it have?
+# + 2,416 | Each of the 16 filters has 6 x 5 x 5 weights and one bias: 16 x 151.
+# - 2,400 | The 16 biases are missing.
+# - 416 | A filter covers all 6 input channels, so it has 6 x 25 weights, not 25.
+# - 2,406 | There is one bias for each output channel, not for each input channel.
+# Q: Why does a convolution need so few parameters compared with a linear layer on the same image?
+# + Each output looks only at a small patch, and all positions share the same weights. | Local
+#     connections and shared parameters are the two ideas.
+# - Its weights are smaller numbers. | The size of a number does not change how many there are.
+# - Most of its outputs are 0. | A ReLU may set outputs to 0; this does not change the number of
+#     weights.
+# - It works on gray images only. | With several channels each filter has weights for all of them.
+# Q: What does the Sobel filter ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1)) answer to a constant gray area?
+# + 0 | Its weights sum to 0, so only changes from left to right count.
+# - The gray value itself | The weights would have to sum to 1, as in a mean.
+# - Four times the gray value | The positive weights sum to 4, and the negative ones to -4.
+# - The largest number in the area | This is max-pooling.
+# Q: Max-pooling of 2 x 2 with stride 2 follows a convolution. Which statement is right?
+# + It halves both sides and has no parameters. | It takes the largest of four numbers in each
+#     channel.
+# - It halves the number of channels. | Each channel is pooled by itself, and their number stays the
+#     same.
+# - It averages four numbers. | This is average pooling; LeNet's original used it with learned
+#     factors.
+# - It passes the same gradient to all four numbers. | Only the largest number gets the gradient.
+# Q: Most of LeNet-5's 61,706 parameters are in
+# + the first linear layer, because it connects all 400 numbers to 120 units. | 400 x 120 + 120 =
+#     48,120.
+# - the first convolution, because it sees the largest image. | It has 6 x 25 + 6 = 156: the size of
+#     the image does not matter.
+# - the second convolution, because it has the most filters. | It has 2,416.
+# - the last layer, because it makes the decision. | It has 84 x 10 + 10 = 850.
+# Q: All images, training and test, get their pixels shuffled by one fixed permutation, and both
+#     networks are trained anew. Whose accuracy falls?
+# + LeNet-5's, but not the MLP's. | A convolution needs neighboring pixels that belong together. A
+#     linear layer has no idea of neighbors.
+# - The MLP's, but not LeNet-5's. | For the MLP the permutation only reorders the columns of its
+#     first weight.
+# - Both fall to chance. | The images still differ between classes, and both can learn from that.
+# - Neither. | A patch of shuffled pixels holds unrelated pixels, and shared filters no longer make
+#     sense.
+# END QUIZ

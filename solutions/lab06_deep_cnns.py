@@ -501,3 +501,55 @@ if __name__ == "__main__":
 # Answer: the first linear layer, with 512 * 7 * 7 inputs and 4096 units: 103 of 138 million. A
 # ResNet averages each map over its positions, so the classifier gets one number for each channel.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab06` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: Two 3 x 3 convolutions in a row see as many pixels as one 5 x 5 convolution. With C channels
+#     everywhere and without biases, what do they save?
+# + 7 of 25 parts of the weights, and they add a nonlinearity. | 2 x 9 C^2 = 18 C^2 against 25 C^2.
+# - Nothing: 2 x 3 x 3 is more than 5 x 5. | 18 is less than 25.
+# - Half of the weights. | 18 / 25 is 72 %.
+# - They save weights, but see fewer pixels. | The second convolution sees 3 x 3 outputs of the
+#     first one, which together see 5 x 5 pixels.
+# Q: Where are most of VGG-16's 138 million parameters?
+# + In its first linear layer, from 512 x 7 x 7 numbers to 4,096 units. | It has 103 million.
+# - In its last convolutions, with 512 channels each. | Each has 512 x 512 x 9, about 2.4 million.
+# - In its first convolution. | It has 64 x 27 + 64 = 1,792.
+# - Evenly in all 16 layers. | The layers differ by a factor of more than 50,000.
+# Q: A plain network of 44 layers has a higher training loss than one of 20 layers. What does this
+#     show?
+# + A problem of optimization: the deeper network could represent the same function, but training
+#     does not find it. | The additional layers could compute the identity.
+# - Overfitting. | Overfitting would be a low training loss with a bad test accuracy.
+# - Too few parameters. | The deeper network has more.
+# - A bad test split. | The training loss does not depend on the test split.
+# Q: In a residual block, outputs = relu(x + F(x)). What must F learn so that the block changes
+#     nothing (for x >= 0)?
+# + 0 | The shortcut carries x by itself; weights near 0 give the identity.
+# - The identity | This is what a plain block must learn. With the shortcut the result would be 2 x.
+# - -x | The result would be 0.
+# - 1 | The result would be x + 1.
+# Q: How do the gradients profit from the shortcut?
+# + The derivative of x + F(x) is 1 + F'(x): a part of the gradient reaches the early layers
+#     unchanged. | It does not have to pass through the weights of each block.
+# - The shortcut makes the gradients larger by a factor of 2 in each block. | The factor is 1 + F',
+#     and F' can be of any sign.
+# - The gradients skip the loss. | They start at the loss in each network.
+# - The weights of F get no gradient. | They get theirs, as in a plain block.
+# Q: An Inception block joins four branches along the channels. What must be equal in all branches?
+# + The height and the width of their outputs. | That is why the branches have padding and the same
+#     stride.
+# - The number of channels. | The joined channels add up; they may differ.
+# - The size of the filters. | Different filters are the idea of the block.
+# - The number of parameters. | It differs from branch to branch.
+# Q: GoogLeNet has a second classifier at half depth. When is it used?
+# + During training only: its loss, with a smaller weight, brings gradient to the early layers. |
+#     Later it is left out.
+# - Always: the two answers are averaged. | The paper uses the last classifier alone for its
+#     answers.
+# - Only for images that the last classifier is unsure of. | Networks that exit early do this,
+#     GoogLeNet does not.
+# - Only in the first epoch. | Its loss is part of the sum throughout training.
+# END QUIZ

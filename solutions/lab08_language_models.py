@@ -583,3 +583,56 @@ if __name__ == "__main__":
 # model can predict are missing. Perplexities are comparable only over the same tokens and the same
 # vocabulary.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab08` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: A model gives each of V words the same probability. What is its perplexity?
+# + V | The cross-entropy is log V, and exp(log V) = V.
+# - 1 | This is the perplexity of a model that is always sure and right.
+# - log V | This is the cross-entropy.
+# - 1 / V | This is the probability of each word; the perplexity is its inverse.
+# Q: The mean cross-entropy of two batches is known, of 100 and of 300 tokens. How is their
+#     perplexity computed?
+# + Weight the two means by 100 and 300, divide by 400, then take the exponential. | The perplexity
+#     is the exponential of the mean over all tokens.
+# - Take the exponential of each and average the two. | The mean of exponentials is larger than the
+#     exponential of the mean.
+# - Average the two means and take the exponential. | This counts a token of the small batch three
+#     times as much.
+# - Multiply the two perplexities. | A product of perplexities has no meaning here.
+# Q: Why is a trigram estimate mixed with bigram and unigram estimates?
+# + Most triples of words never occur in the training text, and would get probability 0. | One word
+#     with probability 0 makes the perplexity infinite.
+# - To save memory. | The mixture needs more tables, not fewer.
+# - To make the probabilities sum to 1. | Relative frequencies of trigrams sum to 1 by themselves.
+# - Because a bigram sees more context. | It sees less context, but has more counts.
+# Q: Why does the LSTM keep a gradient over more steps than the Elman network?
+# + Its cell is changed by addition: c' = f c + i g, so a gradient passes through a factor f, which
+#     can stay near 1. | In the Elman network each step multiplies by the weight and the slope of
+#     the sigmoid.
+# - It has more parameters. | Parameters alone do not stop a product of factors from shrinking.
+# - It has no nonlinearity. | It has five in each step.
+# - Its gates are either 0 or 1. | They are sigmoids and lie between 0 and 1.
+# Q: In truncated backpropagation through time the state is kept from batch to batch, but detached.
+#     What does detach do?
+# + The numbers of the state go on, but the gradient stops at the border of the batch. | Without it,
+#     the graph would grow until the beginning of the text.
+# - The state is set to 0. | Then the network would forget what came before.
+# - The weights are frozen. | They are trained as before.
+# - The gradient is clipped. | Clipping is another step, after the backward pass.
+# Q: Gradients are clipped to a norm of at most 5. A gradient has norm 10. What happens?
+# + It is multiplied by 1/2: same direction, norm 5. | One factor for all parameters keeps the
+#     direction.
+# - Each entry above 5 is set to 5. | This is clipping by value; it changes the direction.
+# - It is set to 0. | A step would be lost.
+# - The step is repeated with a smaller learning rate. | No step is repeated.
+# Q: A sample is drawn at temperature 0.5 instead of 1. What changes?
+# + The logits are divided by 0.5, so frequent words become more probable. | Odds of 4 to 1 become
+#     16 to 1.
+# - The logits are multiplied by 0.5, so the distribution becomes flatter. | Flat distributions come
+#     from temperatures above 1.
+# - Half of the words are left out. | Top-k sampling leaves words out.
+# - Nothing: the softmax removes a common factor. | It removes a common summand, not a factor.
+# END QUIZ

@@ -475,3 +475,53 @@ if __name__ == "__main__":
 # term that pulls the codes toward one known distribution. A GAN (lab 11) starts from a known
 # distribution.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab10` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: Which code of k numbers can be decoded linearly with the smallest squared error?
+# + The coordinates along the k directions of largest variance, after subtracting the mean. | This
+#     is principal component analysis.
+# - The k brightest pixels. | Other pixels may vary more, and directions may combine many pixels.
+# - The class probabilities of a classifier. | They help to tell classes apart, not to restore
+#     pixels.
+# - k random projections. | They keep a share of the variance, but not the largest one.
+# Q: An autoencoder has only linear layers and a code of 30 numbers. What can it reach at best?
+# + The error of PCA with 30 components. | A composition of linear maps is linear, and PCA is the
+#     best linear code.
+# - A lower error than PCA, because it has more parameters. | More parameters of a linear map do not
+#     leave the linear maps.
+# - Error 0. | This needs as many numbers as the images have independent directions.
+# - A higher error than PCA in each case. | Training can come as close to PCA as one likes.
+# Q: Why is an autoencoder useless if its code is as wide as the image and nothing else is required?
+# + It can copy each pixel: the error is 0 and nothing about the images is learned. | A narrow code,
+#     noise, or a penalty prevents copying.
+# - It cannot be trained. | It can, and reaches a small error easily.
+# - Its loss is not differentiable. | The width of the code does not change the loss.
+# - Its code is always random. | It may be the image itself.
+# Q: What is the target when a denoising autoencoder sees an image with missing pixels?
+# + The whole image, without the noise. | The network has to learn how pixels depend on each other.
+# - The image with the missing pixels. | Then copying would be the best answer.
+# - The noise alone. | This is another method; here the output is the image.
+# - The class of the digit. | No labels are used.
+# Q: Trained on the squared error, an autoencoder with 4 numbers draws blurred digits. Why?
+# + Where several images are possible, the mean of their pixels has the smallest squared error. |
+#     The mean of sharp edges at different places is a gray area.
+# - The convolutions smooth the image. | The blur also appears with linear layers only.
+# - The learning rate is too large. | A smaller rate does not remove it.
+# - The squared error prefers dark images. | It prefers the mean, bright or dark.
+# Q: A network is trained to tell by which angle, 0, 90, 180 or 270 degrees, an image was turned.
+#     Why can this help to classify digits?
+# + To tell the angle, its features must respond to strokes and shapes, and labels are not needed. |
+#     The targets come from the images themselves.
+# - Digits are rotated in the test set. | They are not; the angles are only a task for learning.
+# - It has seen the labels during rotation. | No label is used.
+# - It makes the images smaller. | Turning keeps the number of pixels.
+# Q: Why is it not enough to decode a random code if you want a new digit?
+# + The decoder was trained only near the codes of real images, and these do not fill the space. | A
+#     variational autoencoder or a GAN uses a known distribution of codes.
+# - A decoder works only together with its encoder. | It is a function of the code alone.
+# - Random codes always give the mean image. | They may give anything.
+# - Random numbers are not differentiable. | Decoding needs no gradient.
+# END QUIZ

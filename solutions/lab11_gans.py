@@ -482,3 +482,57 @@ if __name__ == "__main__":
 # step, learns that this image is always fake, and the generator must draw something else. If the
 # generator only jumps from digit to digit, the game goes in circles, like x * y.
 # END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab11` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: What does the discriminator of a GAN minimize?
+# + The mean of -log D(real) plus the mean of -log(1 - D(fake)). | It should answer 1 for real
+#     images and 0 for generated ones.
+# - The mean of -log D(fake). | This is the non-saturating loss of the generator.
+# - The squared distance between real and fake images. | Nothing pairs a generated image with a real
+#     one.
+# - The mean of log D(real) plus the mean of log(1 - D(fake)). | The sign is wrong: this is what it
+#     maximizes.
+# Q: Early in training D rejects each fake: D(G(z)) is almost 0. Why does the generator then use
+#     -log D(G(z)) instead of log(1 - D(G(z)))?
+# + Its gradient is large exactly there; that of the minimax loss is almost 0. | With a logit far
+#     below 0, the derivative by the logit is about -1 against about 0.
+# - It has another equilibrium. | Both losses have the same equilibrium.
+# - It needs no discriminator. | Both need D.
+# - It makes D stronger. | It changes only the loss of the generator.
+# Q: In the discriminator's step the fake images are detached. Why?
+# + This step must change D only; without a gradient to G, the work of a backward pass through G is
+#     saved too. | G is trained in its own step, where the gradient must pass through D.
+# - So that D cannot see them. | D sees their numbers as before.
+# - Because G has no parameters. | It has, but they are not the concern of this step.
+# - So that the loss becomes convex. | detach does not change the loss.
+# Q: A perfect equilibrium is reached: fakes cannot be told from real images. What is the loss of
+#     the discriminator?
+# + 2 log 2, about 1.39 | D answers 1/2 for each image: -log(1/2) twice.
+# - 0 | This means that D is always right.
+# - log 2, about 0.69 | The loss has two parts, one for real and one for fake images.
+# - Infinity | This would be a D that is sure and wrong.
+# Q: What is mode collapse?
+# + The generator draws only a few kinds of images, although each of them may look real. | Nothing
+#     in its loss asks for variety.
+# - The discriminator forgets the real images. | It sees them in each step.
+# - The loss becomes NaN. | This is a failure of arithmetic.
+# - All images become gray. | Gray means are the fault of a squared error.
+# Q: Two players play x y: one descends in x, the other ascends in y, both at once with a constant
+#     learning rate. What happens?
+# + The point moves away from (0, 0) in a spiral. | Each step multiplies the distance by sqrt(1 +
+#     lr^2).
+# - It converges to (0, 0). | The steps are at right angles to the direction of (0, 0) and lead
+#     outward.
+# - It stays on a circle. | This is so only in the limit of infinitely small steps.
+# - Both go to infinity along a straight line. | The direction turns all the time.
+# Q: What does generative latent optimization (GLO) learn, without a discriminator?
+# + A latent vector for each training image, together with the generator that draws the image from
+#     it. | The loss compares each image with its own reconstruction.
+# - An encoder that maps images to latent vectors. | There is no encoder; the vectors themselves are
+#     parameters.
+# - A classifier of real and fake images. | This would be a discriminator.
+# - Only the latent vectors, with a fixed generator. | The generator is trained at the same time.
+# END QUIZ

@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "extensions": {"errors"},
     "page": set(),
     "course": {"errors", "files"},
-    "notebook": {"course", "errors", "files"},
+    "quiz": {"course", "errors"},
+    "notebook": {"course", "errors", "files", "quiz"},
     "lab": {"course", "errors", "runtime"},
     "doctor": {"data", "errors", "grade", "runtime"},  # data.folder, without torch
     "data": BASE,
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "recipes": {*BASE, *LEARNING, "lab"},
     "compare": {*BASE, *LEARNING, "executors", "extensions", "page"},
     "check": {*BASE, "course", "notebook"},  # a submission may be a notebook
-    "grade": {*BASE, "course", "executors", "check", "page"},
+    "grade": {*BASE, "course", "executors", "check", "page", "quiz"},
 }
 # The command line may import everything, and the package itself names its parts for type checkers.
 FREE = {"", "__main__", "cli", "instructor"}

@@ -18,7 +18,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from dlcourse import course
+from dlcourse import course, quiz
 from dlcourse.course import TASK, Lab
 from dlcourse.errors import UsageError
 from dlcourse.files import atomic_path
@@ -131,6 +131,8 @@ def release(root: Path, out: Path) -> list[Path]:
     for lab in labs:
         solution = lab.solution.read_text(encoding="utf-8")
         bundle[f"labs/{lab.name}.py"] = generate(solution, lab.solution.name)
+        if questions := quiz.read(solution, lab.solution.name):
+            bundle[lab.quiz.relative_to(root).as_posix()] = quiz.pack(questions)
         if lab.tests.is_file():
             bundle[f"tests/labs/{lab.tests.name}"] = visible_tests(lab)
     bundle[".github/workflows/check.yml"] = WORKFLOW.format(

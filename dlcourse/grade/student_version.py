@@ -2,7 +2,7 @@
 
 The lines between `# BEGIN SOLUTION` and `# END SOLUTION` become one line,
 `raise NotImplementedError("task 5.2: conv2d")`; everything else stays as it is. A block that holds
-only comments answers a question, not a task; it is removed completely.
+only comments answers a question, not a task; it is removed completely. So is the quiz.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterable
 from pathlib import Path
 
+from dlcourse import quiz
 from dlcourse.course import TASK, Lab, enclosing_names
 from dlcourse.errors import UsageError
 
@@ -25,6 +26,9 @@ def generate(source: str, filename: str = "solution") -> str:
     Raises UsageError for markers that do not form pairs, for a block outside of a function or
     without a task comment above it, and if the result does not parse.
     """
+    source = quiz.without_quiz(source)
+    if quiz.BEGIN in source or quiz.END in source:
+        raise UsageError(f"{filename}: {quiz.BEGIN!r} and {quiz.END!r} do not form a pair")
     try:
         names = enclosing_names(source)
     except SyntaxError as error:

@@ -1,5 +1,6 @@
 """What is handed out: the same bundle twice, without answers or hidden tests."""
 
+import io
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from dlcourse.grade.release import RUN, release, visible_tests
 
 from support import tiny
 
-QUICK = ("labs", "check", "notebook")  # the commands that take less than a few seconds
+QUICK = ("labs", "check", "quiz", "notebook")  # the commands that take less than a few seconds
 
 
 @pytest.fixture
@@ -240,7 +241,7 @@ def test_bundle_holds_nothing_of_the_instructors(bundle):
 
 def test_bundle_is_small_enough_to_read(bundle):
     sources = list((bundle / "dlcourse").rglob("*.py"))
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 11_500
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 11_700
 
 
 def test_bundle_lists_and_builds_the_models_that_it_holds(bundle):
@@ -305,13 +306,17 @@ def test_the_students_readme_is_true_in_the_bundle(bundle, monkeypatch, capsys):
     lines = re.findall(r"^    dlcourse (.+?)(?:  +#.*)?$", readme, re.MULTILINE)
     assert lines == [
         "doctor", "labs", "check lab05", "check lab05 --task 5.2", "run lab05 --tiny", "run lab05",
-        "notebook lab05",
+        "quiz lab05", "notebook lab05",
     ]  # fmt: skip
+    monkeypatch.setattr("sys.stdin", io.StringIO("a\nq\n"))
     statuses = {line: main(line.split()) for line in lines if line.split()[0] in QUICK}
     assert statuses == {
-        "labs": 0, "check lab05": 1, "check lab05 --task 5.2": 1, "notebook lab05": 0,
+        "labs": 0, "check lab05": 1, "check lab05 --task 5.2": 1, "quiz lab05": 0,
+        "notebook lab05": 0,
     }  # fmt: skip
-    assert "not written" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not written" in said
+    assert "of 1 answers are right" in said
     paths = re.findall(r"`(\w+/\w+\.py)`", readme)
     assert paths
     assert all(Path(path).is_file() for path in paths)
