@@ -1,22 +1,29 @@
-"""Run the labs' solutions on real data, record their output, and write their handouts.
+"""Run the labs' solutions on real data, record what they show, and write their handouts.
 
-    DLCOURSE_DATA=DIR python benchmarks/labs.py lab05 [--full]
+    DLCOURSE_DATA=DIR python benchmarks/labs.py lab05 [--seeds 3] [--full]
 
-The output replaces the lines below "A recorded run" in the solution's docstring. The figures are
-reduced in size and saved in handouts/, with a page that shows them together with the question and
-the tasks. Output and seconds are recorded in results/labs/. `--full` records the long run and
-changes neither docstring nor handout. `--page` writes only the page and runs nothing.
+Each lab is run with the seeds 0, 1, 2, ... What the run with seed 0 prints replaces the lines below
+"A recorded run" in the solution's docstring; the lab's claims over all seeds replace the lines
+below "Over N seeds". The figures are reduced in size and saved in handouts/, with a page that shows
+them together with the question and the tasks. Everything is recorded in results/labs/. `--full`
+records one long run and changes neither docstring nor handout. `--page` runs nothing: it writes
+docstring and page from what is recorded.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
+import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from common import RESULTS, parser, record
@@ -24,36 +31,61 @@ from PIL import Image
 
 from dlcourse import course
 from dlcourse.data.folder import data_folder
+from dlcourse.findings import Claim
 from dlcourse.grade import student_version
 
-HEADING = re.compile(r'^(A recorded run.*:\n)(?:\n(?:    .*\n)*)*(?="""|^\S)', re.MULTILINE)
+BLOCK = r"(?:\n(?:    .*\n)*)*(?=\"\"\"|^\S)"
+RUN = re.compile(rf"^(A recorded run.*:\n){BLOCK}", re.MULTILINE)
+CLAIMS = re.compile(rf"^Over \d+ seeds.*:\n{BLOCK}", re.MULTILINE)
 FIGURE_WIDTH = 700  # pixels, as wide as a page of text
 
 
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("labs", nargs="+", metavar="LAB")
+    made.add_argument("--seeds", type=int, default=3, metavar="N", help="default: %(default)s")
     made.add_argument("--full", action="store_true", help="the long run")
-    made.add_argument("--page", action="store_true", help="write only the page of the handout")
+    made.add_argument("--page", action="store_true", help="run nothing, write from the record")
     args = made.parse_args()
     for name in args.labs:
         lab = course.find_lab(name)
-        if args.page:
+        path = args.out or RESULTS / "labs" / f"{lab.short}{'_full' if args.full else ''}.json"
+        if not args.page:
+            record(lab.name, measure(lab, 1 if args.full else args.seeds, args.full), path)
+        if not args.full:
+            write_docstring(lab, json.loads(path.read_text(encoding="utf-8"))["result"])
             write_page(lab)
-            continue
+
+
+def measure(lab: course.Lab, seeds: int, full: bool) -> dict:
+    """Run `lab` with each seed; return what seed 0 prints, all claims, and the seconds."""
+    runs = []
+    for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
-            stdout, seconds = run(lab, ["--full"] if args.full else [], folder)
-            if not args.full:
-                write_recorded_run(lab, stdout)
+            flags = ["--seed", str(seed), *["--full"] * full, *["--no-plot"] * (seed > 0)]
+            runs.append((*run(lab, flags, folder), read_claims(lab, Path(folder))))
+            print(f"{lab.short}, seed {seed}: {runs[-1][1]:.0f} s", file=sys.stderr)
+            if seed == 0 and not full:
                 shrink_figures(lab, Path(folder) / "results" / lab.short)
-                write_page(lab)
-        result = {
-            "flags": "--full" if args.full else "",
-            "seconds": round(seconds),
-            "stdout": stdout,
-        }
-        file = f"{lab.short}_full.json" if args.full else f"{lab.short}.json"
-        record(lab.name, result, args.out or RESULTS / "labs" / file)
+    stdout, seconds, claims = zip(*runs, strict=True)
+    return {
+        "flags": "--full" if full else "",
+        "seconds": [round(value) for value in seconds],
+        "stdout": stdout[0],
+        "claims": [asdict(over_seeds(same)) for same in zip(*claims, strict=True)],
+    }
+
+
+def over_seeds(same: Sequence[Claim]) -> Claim:
+    """One claim with the numbers of all runs."""
+    left, right = [[v for c in same for v in getattr(c, side)] for side in ("left", "right")]
+    return replace(same[0], left=left, right=right)
+
+
+def read_claims(lab: course.Lab, folder: Path) -> list[Claim]:
+    """The claims of the run in `folder`."""
+    path = folder / "results" / lab.short / "findings.json"
+    return [Claim(**claim) for claim in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def run(lab: course.Lab, flags: list[str], folder: str) -> tuple[list[str], float]:
@@ -73,15 +105,42 @@ def run(lab: course.Lab, flags: list[str], folder: str) -> tuple[list[str], floa
     return done.stdout.splitlines(), time.perf_counter() - start
 
 
-def write_recorded_run(lab: course.Lab, stdout: list[str]) -> None:
-    """Put `stdout` below "A recorded run" in the docstring and generate the student version."""
-    source = lab.solution.read_text(encoding="utf-8")
-    block = "".join(f"    {line}".rstrip() + "\n" for line in stdout)
-    text, count = HEADING.subn(lambda match: f"{match[1]}\n{block}", source, count=1)
-    if not count:
-        raise SystemExit(f"{lab.solution.name}: the docstring has no line 'A recorded run ...:'")
+def write_docstring(lab: course.Lab, result: dict) -> None:
+    """Put the recorded run and the claims into the docstring; generate the student version."""
+    text = lab.solution.read_text(encoding="utf-8")
+    for heading, block in ((RUN, run_block(result)), (CLAIMS, claims_block(result))):
+        text, count = heading.subn(
+            lambda match, block=block: (match[1] if match.re is RUN else "") + block, text, count=1
+        )
+        if not count:
+            raise SystemExit(f"{lab.solution.name}: the docstring has no line {heading.pattern!r}")
     lab.solution.write_text(text, encoding="utf-8", newline="\n")
     student_version.write([lab])
+
+
+def run_block(result: dict) -> str:
+    """What the recorded run prints, as the docstring shows it; the claims follow over all seeds."""
+    lines = itertools.takewhile(lambda line: line != "what this run shows", result["stdout"])
+    return "\n" + "".join(f"    {line}".rstrip() + "\n" for line in lines)
+
+
+def claims_block(result: dict) -> str:
+    """The claims over all seeds, as the docstring shows them: means and standard deviations."""
+    claims = [Claim(**claim) for claim in result["claims"]]
+    seeds = max(len(claim.left) for claim in claims)
+    lines = [f"Over {seeds} seeds (mean, standard deviation, how many seeds agree):", ""]
+    for claim in claims:
+        left, right = (average(side, claim.form) for side in (claim.left, claim.right))
+        agree = "exact" if claim.exact else f"{claim.agreeing} of {len(claim.left)}"
+        lines.append(f"    {claim.text:<50}{left:>16} {claim.relation} {right:<16}{agree}")
+    return "\n".join(lines) + "\n"
+
+
+def average(values: list[float], form: str) -> str:
+    """The mean, and in brackets the standard deviation, if the values differ."""
+    if len(set(values)) == 1:
+        return format(values[0], form)
+    return f"{statistics.mean(values):{form}} ({statistics.stdev(values):{form}})"
 
 
 def shrink_figures(lab: course.Lab, results: Path) -> None:

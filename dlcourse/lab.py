@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from dlcourse import course, runtime
 from dlcourse.errors import DlcourseError, UsageError
+from dlcourse.findings import Findings
 
 __all__ = ["parse_flags", "script"]
 
@@ -27,17 +28,20 @@ def parse_flags(
     *,
     epochs: int,
     full_epochs: int,
+    tiny_epochs: int = 2,
     long: bool = False,
 ) -> argparse.Namespace:
     """Parse the flags common to all labs, seed everything, and make the output folder.
 
-    name, doc: of the lab, for --help. epochs, full_epochs: the default, and that of --full.
+    name, doc: of the lab, for --help. epochs, full_epochs, tiny_epochs: the default, and those of
+        --full and --tiny.
     long: whether the run also takes --resume and --deterministic.
 
     Returns a namespace with `data_dir`, `offline`, `device` (torch.device), `seed`, `threads`,
     `epochs`, `tiny`, `full`, `limit` (the number of training images: 2000 with --tiny, else
-    None), `out` (Path) and `plot`; a long run also has `resume` and `deterministic`. If torchrun
-    started several processes, only the first one prints, and the others get a temporary `out`.
+    None), `out` (Path), `plot` and `findings` (Findings); a long run also has `resume` and
+    `deterministic`. If torchrun started several processes, only the first one prints, and the
+    others get a temporary `out`.
 
     Raises UsageError for an invalid value, and SystemExit after --help.
     """
@@ -52,18 +56,20 @@ def parse_flags(
     add("--threads", type=int, metavar="N", help="threads to compute with (default: torch's)")
     add("--epochs", type=int, metavar="N", help=f"default: {epochs}")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--tiny", action="store_true", help=f"{TINY_LIMIT} images, 1 epoch: a test")
+    size.add_argument("--tiny", action="store_true", help=f"{TINY_LIMIT} images: only a test")
     size.add_argument("--full", action="store_true", help=f"a long run: {full_epochs} epochs")
-    add("--out", type=Path, default=Path("results") / name, metavar="DIR", help="%(default)s")
+    folder = Path("results") / name
+    add("--out", type=Path, metavar="DIR", help=f"{folder}, with --tiny {folder / 'tiny'}")
     add("--no-plot", dest="plot", action="store_false", help="write no figures")
     if long:
         add("--resume", action="store_true", help="continue from the checkpoint in --out")
         add("--deterministic", action="store_true", help="bitwise the same numbers, slower")
     args = parser.parse_args(argv)
+    args.out = args.out or (folder / "tiny" if args.tiny else folder)
     if int(os.environ.get("RANK", "0")) > 0:
         silence(args)
     if args.epochs is None:
-        args.epochs = 1 if args.tiny else full_epochs if args.full else epochs
+        args.epochs = tiny_epochs if args.tiny else full_epochs if args.full else epochs
     if args.epochs < 1:
         raise UsageError(f"--epochs must be at least 1, got {args.epochs}")
     args.limit = TINY_LIMIT if args.tiny else None
@@ -71,6 +77,7 @@ def parse_flags(
     runtime.set_threads(args.threads)
     runtime.seed_everything(args.seed)
     make_writable(args.out)
+    args.findings = Findings(args.out, args.tiny)
     return args
 
 

@@ -29,13 +29,14 @@ from pathlib import Path
 
 from IPython.display import Image, display
 
-for figure in sorted(Path("results/{short}").glob("*.png")):
+folder = "results/{short}/tiny"  # after main([]): "results/{short}"
+for figure in sorted(Path(folder).glob("*.png")):
     display(Image(figure))
 """
 # The cells that NOTEBOOK_END adds, also with other arguments; `as_script` leaves them out.
 EXPERIMENT = re.compile(
     r"main\(.*\)\s*(?:#.*)?"
-    r"|from pathlib import Path\s+from IPython\.display import Image, display\s+"
+    r"|from pathlib import Path\s+from IPython\.display import Image, display\s+(?:folder = .*\s+)?"
     r"for figure in sorted\(.*\):\s+display\(Image\(figure\)\)"
 )
 # Lines that only IPython understands: `%magic`, `!shell`, `x = !shell`, `?help`, `help?`.

@@ -154,19 +154,25 @@ def lr_range(result: LRRange, path: Path = None) -> Figure:
     return finish(figure, path)
 
 
-def mosaic(images: Tensor, columns: int, path: Path = None, title: str = "") -> Figure:
+def mosaic(
+    images: Tensor, columns: int, path: Path = None, title: str = "", rows: Sequence[str] = ()
+) -> Figure:
     """Draw gray images in rows of `columns` without gaps between them; 0 is black, 1 is white.
 
+    rows: the names of the rows.
     Shape: images (N, H, W) or (N, 1, H, W), N a multiple of `columns`.
     """
     H, W = images.shape[-2:]
     tiles = images.detach().float().cpu().reshape(-1, columns, H, W)
-    rows = len(tiles)
-    figure = new_figure(0.45 * columns, 0.45 * rows * H / W + 0.4 * bool(title))
+    height = 0.45 * len(tiles) * H / W + 0.4 * bool(title)
+    figure = new_figure(0.45 * columns + 2.2 * bool(rows), height)
     ax = figure.subplots()
-    picture = tiles.permute(0, 2, 1, 3).reshape(rows * H, columns * W)
+    picture = tiles.permute(0, 2, 1, 3).reshape(-1, columns * W)
     ax.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    ax.axis("off")
+    ax.set_xticks([])
+    ax.set_yticks([H * (row + 0.5) for row in range(len(rows))], rows, fontsize=9)
+    ax.tick_params(length=0)
+    ax.set_frame_on(False)
     ax.set_title(title, fontsize=11)
     return finish(figure, path)
 
@@ -258,13 +264,18 @@ def curves(
     ylabel: str = "",
     **axes: Any,
 ) -> Figure:
-    """Draw series of numbers as lines, by name.
+    """Draw series of numbers as lines, by name; as bars, if each is only one number.
 
     x: the same for all series; None counts from 1.
     axes: further arguments for matplotlib's Axes.set, such as yscale="log" or ylim=(0, 1).
     """
     figure = new_figure(5, 3.4)
     ax = figure.subplots()
+    if all(len(values) == 1 for values in series.values()):
+        ax.barh(list(series), [values[0] for values in series.values()])
+        ax.invert_yaxis()
+        ax.set(title=title, xlabel=ylabel, xscale=axes.get("yscale", "linear"))
+        return finish(figure, path)
     for name, values in series.items():
         places = range(1, len(values) + 1) if x is None else x
         ax.plot(places, values, label=name, lw=1.2, marker="." if len(values) < 20 else "")

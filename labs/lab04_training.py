@@ -6,19 +6,20 @@ well?
 
 You write the methods that turn a correct network into a good one: standardized inputs, weights of
 the right size, batch normalization, dropout, weight decay and early stopping. The experiment first
-looks at the outputs of ten layers before any training. Then it trains a multilayer perceptron
-with and without these methods.
+looks at the outputs of ten layers before any training. Then it trains networks with and without
+these methods, on few images with some wrong labels, where the difference is easy to see.
 
-Lectures: A and K (initialization, batch normalization), J (dropout), T and K (early stopping).
+Lecture sections: Activity propagation in deep nets; Tuning weights initialization; Smarter
+initialization; Batch normalization; Dropout; Weight decay; Early stopping.
 
     dlcourse check lab04              check your answers (takes seconds)
     dlcourse check lab04 --task 4.2   check one task
-    dlcourse run lab04 --tiny         run the whole experiment on 2,000 images (takes seconds)
-    dlcourse run lab04                run the whole experiment (a few minutes on a laptop)
+    dlcourse run lab04 --tiny         run the whole experiment for 3 epochs (takes seconds)
+    dlcourse run lab04                run the whole experiment (a minute or two on a laptop)
 
-A recorded run of the solution (`dlcourse run lab04`, real MNIST):
+A recorded run of the solution (`dlcourse run lab04`, real MNIST, on a processor):
 
-    data: MNIST from datasets/MNIST/raw; 54,000 training images
+    data: MNIST from datasets/MNIST/raw; 1,800 training images
 
     ten layers of 500    std of the outputs of layer   saturated
                                1         5        10  |h| > 0.99
@@ -28,13 +29,35 @@ A recorded run of the solution (`dlcourse run lab04`, real MNIST):
     ReLU, Xavier            0.34     0.082     0.015           -
     ReLU, Kaiming           0.43      0.41      0.34           -
 
-    784-512-512-10      best epoch    train      val     test
-    bare                         7   99.97%   97.83%   97.96%
-    batch norm                   6   99.97%   98.02%   98.04%
-    dropout                      8   99.53%   97.83%   98.00%
-    weight decay                 8   99.95%   97.80%   98.08%
-    all three                    8   99.40%   97.88%   98.31%
+    ten hidden layers of 100, 3 seeds           test   spread
+    Kaiming's weights                          90.4%     0.3%
+    weights of std 0.01                        10.6%     0.6%
+    weights of std 0.01, batch norm            86.3%     0.7%
+
+    784-256-256-10, 3 seeds     epochs    train     test   spread
+    no method at all                30    99.8%   84.88%    0.32%
+    early stopping                   9    85.3%   87.63%    0.21%
+    + batch norm                     9    90.6%   86.73%    0.54%
+    + dropout                       15    81.2%   88.70%    0.07%
+    + weight decay                   9    84.4%   87.95%    0.24%
+    + all three                     14    79.8%   89.64%    0.16%
+    + all three, eval() forgotten                 78.80%
     figures: results/lab04
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    tanh, std 0.01: signal of layer 10                         1.9e-07 < 0.0001          exact
+    tanh, std 1.0: share of saturated units                        0.9 > 0.8             exact
+    tanh, Xavier: signal of layer 10                              0.21 > 0.1             exact
+    ReLU, signal of layer 10: Xavier, Kaiming                    0.015 < 0.34            exact
+    ten layers, weights of std 0.01: chance               10.6% (0.6%) < 20.0%           3 of 3
+    the same with batch norm                              86.3% (0.7%) > 10.6% (0.6%)    3 of 3
+    ten layers, Kaiming's weights                         90.4% (0.3%) > 10.6% (0.6%)    3 of 3
+    epochs until early stopping                                      9 < 30              3 of 3
+    test: early stopping against no method              87.63% (0.21%) > 84.88% (0.32%)  3 of 3
+    test: + dropout against only early stopping         88.70% (0.07%) > 87.63% (0.21%)  3 of 3
+    test: + all three against only early stopping       89.64% (0.16%) > 87.63% (0.21%)  3 of 3
+    all three, eval() forgotten                         78.80% (0.78%) < 89.64% (0.16%)  3 of 3
 """
 
 # %%
@@ -42,6 +65,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,6 +74,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, plots
+from dlcourse.findings import Findings
+
+# Images (N, 784) and their classes (N,).
+Split = tuple[Tensor, Tensor]
 
 # %% [markdown]
 # ## 1. Inputs of the same size
@@ -240,8 +268,16 @@ class EarlyStopping:
 
 # %% [markdown]
 # ## 5. The experiment
-# First, ten layers of 500 units before any training: does the signal reach the last layer? Then a
-# multilayer perceptron without any of the methods, with each of them, and with three together.
+# First, ten layers of 500 units before any training: does the signal reach the last layer? Then
+# networks of ten layers are trained from weights that are too small, with and without batch
+# normalization. Then a multilayer perceptron learns from 1,800 images, a fifth of which have a
+# random label, as in data that people labeled in a hurry: without any of the methods, with each of
+# them, and with all. Three seeds show how much chance matters; "spread" is the standard deviation.
+#
+# **Predict before you run it.** Without early stopping, is the network better or worse after 30
+# epochs than after 5? Which method helps most against the wrong labels?
+#
+# *Your prediction:*
 
 
 # %%
@@ -265,6 +301,12 @@ class MLP(nn.Module):
         return self.linears[-1](inputs)
 
 
+def spoil(labels: Tensor, share: float) -> Tensor:
+    """Replace a share of the labels by random ones; a tenth of these are right by chance."""
+    wrong = torch.rand(labels.shape, device=labels.device) < share
+    return torch.where(wrong, torch.randint_like(labels, 10), labels)
+
+
 @torch.no_grad()
 def error_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """Return the fraction of wrongly classified images."""
@@ -280,10 +322,14 @@ def train(
     epochs: int,
     lr: float,
     weight_decay: float = 0.0,
-    patience: int = 3,
-    batch_size: int = 128,
+    patience: int = 5,
+    keep_last: bool = False,
+    batch_size: int = 50,
 ) -> list[float]:
-    """Train with early stopping and keep the best weights; return the validation errors."""
+    """Train with early stopping; return the validation errors.
+
+    keep_last: whether to keep the weights of the last epoch instead of those of the best one.
+    """
     stopping, errors = EarlyStopping(patience), []
     for _ in range(epochs):
         model.train()
@@ -301,11 +347,12 @@ def train(
             best = copy.deepcopy(model.state_dict())
         if stopping.stop:
             break
-    model.load_state_dict(best)
+    if not keep_last:
+        model.load_state_dict(best)
     return errors
 
 
-def look_into_ten_layers(inputs: Tensor) -> dict[str, list[Tensor]]:
+def look_into_ten_layers(inputs: Tensor, findings: Findings) -> dict[str, list[Tensor]]:
     """Print the standard deviation of the layers' outputs for each rule; return the outputs."""
     sizes = [inputs.shape[1]] + [500] * 10
     rules = {
@@ -324,28 +371,97 @@ def look_into_ten_layers(inputs: Tensor) -> dict[str, list[Tensor]]:
         stds = "".join(f"{outputs[layer - 1].std():>10.2g}" for layer in (1, 5, 10))
         saturated = f"{(outputs[-1].abs() > 0.99).float().mean():.0%}"
         print(f"{name:<18}{stds}{saturated if activation is torch.tanh else '-':>12}")
+    last = {name: layers[-1].std().item() for name, layers in found.items()}
+    saturation = (found["tanh, std 1.0"][-1].abs() > 0.99).float().mean().item()
+    for text, left, relation, right in (
+        ("tanh, std 0.01: signal of layer 10", last["tanh, std 0.01"], "<", 1e-4),
+        ("tanh, std 1.0: share of saturated units", saturation, ">", 0.8),
+        ("tanh, Xavier: signal of layer 10", last["tanh, Xavier"], ">", 0.1),
+        (
+            "ReLU, signal of layer 10: Xavier, Kaiming",
+            last["ReLU, Xavier"],
+            "<",
+            last["ReLU, Kaiming"],
+        ),
+    ):
+        findings.claim(text, left, relation, right, ".2g", task="4.2", exact=True)
     return found
 
 
-def try_the_tricks(splits: Sequence[tuple[Tensor, Tensor]], epochs: int) -> dict[str, list[float]]:
-    """Train the network with each method, print accuracies; return the validation errors."""
-    (inputs, targets), val, _ = splits
-    tricks = {
-        "bare": {},
-        "batch norm": {"batch_norm": True},
-        "dropout": {"p": 0.3},
-        "weight decay": {"weight_decay": 3e-4},
-        "all three": {"batch_norm": True, "p": 0.3, "weight_decay": 3e-4},
-    }
-    print(f"\n{'784-512-512-10':<18}{'best epoch':>12}{'train':>9}{'val':>9}{'test':>9}")
-    curves = {}
-    for name, settings in tricks.items():
-        weight_decay = settings.pop("weight_decay", 0.0)
-        model = MLP((784, 512, 512, 10), **settings).to(inputs.device)
-        curves[name] = errors = train(model, inputs, targets, val, epochs, 0.2, weight_decay)
-        best = errors.index(min(errors)) + 1
-        accuracies = [1 - error_of(model, *split) for split in splits]
-        print(f"{name:<18}{best:>12}" + "".join(f"{accuracy:>9.2%}" for accuracy in accuracies))
+def rescue(splits: Sequence[Split], epochs: int, seeds: Sequence[int], findings: Findings) -> None:
+    """Train ten layers whose weights are too small, with and without batch normalization."""
+    (inputs, targets), val, test = splits
+    print(f"\n{'ten hidden layers of 100, 3 seeds':<38}{'test':>10}{'spread':>9}")
+    found = {}
+    for name, small, batch_norm in (
+        ("Kaiming's weights", False, False),
+        ("weights of std 0.01", True, False),
+        ("weights of std 0.01, batch norm", True, True),
+    ):
+        found[name] = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            model = MLP((784, *[100] * 10, 10), batch_norm=batch_norm).to(inputs.device)
+            for linear in model.linears if small else ():
+                nn.init.normal_(linear.weight, 0.0, 0.01)
+            train(model, inputs, targets, val, epochs, lr=0.1)
+            found[name].append(1 - error_of(model, *test))
+        mean, spread = statistics.mean(found[name]), statistics.stdev(found[name])
+        print(f"{name:<38}{mean:>10.1%}{spread:>9.1%}", flush=True)
+    good_start, alone, rescued = found.values()
+    findings.claim("ten layers, weights of std 0.01: chance", alone, "<", 0.2, ".1%")
+    findings.claim("the same with batch norm", rescued, ">", alone, ".1%", task="4.4")
+    findings.claim("ten layers, Kaiming's weights", good_start, ">", alone, ".1%", task="4.2")
+
+
+TRICKS = {
+    "early stopping": {},
+    "+ batch norm": {"batch_norm": True},
+    "+ dropout": {"p": 0.5},
+    "+ weight decay": {"weight_decay": 3e-3},
+    "+ all three": {"batch_norm": True, "p": 0.5, "weight_decay": 3e-3},
+}
+
+
+def try_the_tricks(
+    splits: Sequence[Split], epochs: int, seeds: Sequence[int], findings: Findings
+) -> dict[str, list[float]]:
+    """Train with each method and each seed; return the validation errors of the last seed."""
+    (inputs, targets), val, test = splits
+    runs = {"no method at all": {"patience": epochs, "keep_last": True}} | TRICKS
+    print(f"\n{'784-256-256-10, 3 seeds':<26}{'epochs':>8}{'train':>9}{'test':>9}{'spread':>9}")
+    curves, tests, lengths, forgotten = {}, {}, {}, []
+    for name, settings in runs.items():
+        settings = dict(settings)
+        layers = {key: settings.pop(key) for key in ("batch_norm", "p") if key in settings}
+        trained, tests[name], lengths[name] = [], [], []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            model = MLP((784, 256, 256, 10), **layers).to(inputs.device)
+            curves[name] = train(model, inputs, targets, val, epochs, lr=0.1, **settings)
+            trained.append(1 - error_of(model, inputs, targets))
+            tests[name].append(1 - error_of(model, *test))
+            if name == "+ all three":
+                # Break it: forget model.eval(), so that dropout also removes units from new images.
+                with torch.no_grad():
+                    right = model.train()(test[0]).argmax(1) == test[1]
+                forgotten.append(right.float().mean().item())
+            lengths[name].append(len(curves[name]))
+        print(
+            f"{name:<26}{statistics.mean(lengths[name]):>8.0f}{statistics.mean(trained):>9.1%}"
+            f"{statistics.mean(tests[name]):>9.2%}{statistics.stdev(tests[name]):>9.2%}",
+            flush=True,
+        )
+    print(f"{'+ all three, eval() forgotten':<43}{statistics.mean(forgotten):>9.2%}")
+    text = "epochs until early stopping"
+    findings.claim(text, lengths["early stopping"], "<", epochs, "g", task="4.7")
+    alone = tests["early stopping"]
+    text = "test: early stopping against no method"
+    findings.claim(text, alone, ">", tests["no method at all"], ".2%", task="4.7")
+    for name in ("+ dropout", "+ all three"):
+        text = f"test: {name} against only early stopping"
+        findings.claim(text, tests[name], ">", alone, ".2%", task="4.5")
+    findings.claim("all three, eval() forgotten", forgotten, "<", tests["+ all three"], ".2%")
     return curves
 
 
@@ -366,14 +482,14 @@ def draw(outputs: dict[str, list[Tensor]], curves: dict[str, list[float]], out: 
     plots.curves(
         {name: [100 * error for error in errors] for name, errors in curves.items()},
         out / "errors.png",
-        title="784-512-512-10 on digits",
+        title="784-256-256-10, a fifth of the labels random",
         xlabel="epoch",
         ylabel="validation error, %",
     )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab04", __doc__, argv, epochs=8, full_epochs=60)
+    args = lab.parse_flags("lab04", __doc__, argv, epochs=30, full_epochs=60, tiny_epochs=3)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
     batches = mnist.batches(
         batch_size=500, seed=args.seed, device=args.device, limit=args.limit, normalize="none"
@@ -381,12 +497,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts = [[torch.cat(column) for column in zip(*split, strict=True)] for split in batches]
     inputs = standardize(*(images.flatten(1) for images, _ in parts), eps=0.1)
     splits = [(images, targets) for images, (_, targets) in zip(inputs, parts, strict=True)]
-    print(f"data: {mnist.source}; {len(inputs[0]):,} training images")
-    outputs = look_into_ten_layers(inputs[0][:1000])
-    curves = try_the_tricks(splits, args.epochs)
+    (images, labels), val, test = splits
+    images, labels, val = images[:1800], labels[:1800], (val[0][:2000], val[1][:2000])
+    print(f"data: {mnist.source}; {len(images):,} training images")
+    findings, seeds = args.findings, range(3 * args.seed, 3 * args.seed + 3)
+    outputs = look_into_ten_layers(images[:1000], findings)
+    rescue([(images, labels), val, test], min(args.epochs, 10), seeds, findings)
+    curves = try_the_tricks([(images, spoil(labels, 0.2)), val, test], args.epochs, seeds, findings)
+    if args.full:
+        model = MLP((784, 512, 512, 10), batch_norm=True, p=0.3).to(args.device)
+        train(model, *splits[0], val, epochs=20, lr=0.2, weight_decay=3e-4, batch_size=128)
+        accuracy = 1 - error_of(model, *test)
+        print(
+            f"{f'784-512-512-10, {len(splits[0][0]):,} images, right labels':<43}{accuracy:>9.2%}"
+        )
+        findings.claim("all images: more than 98% right", accuracy, ">", 0.98, ".2%")
     if args.plot:
         draw(outputs, curves, args.out)
         print(f"figures: {args.out}")
+    findings.report()
 
 
 if __name__ == "__main__":
@@ -394,9 +523,48 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. With ReLU, the signal fades under Xavier's weights. By which factor in each layer, and why?
-# 2. A network with batch normalization receives a single image in training mode. What is its
-#    output?
+# **1.** With ReLU, the signal fades under Xavier's weights. By which factor in each layer, and why?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# A ReLU sets half of the numbers to 0, which halves the mean square. With 500 inputs and 500
+# outputs Xavier's variance is 1 / 500, so the product with the weights keeps the mean square.
+# Together the size of the signal falls by the factor sqrt(1/2) in each layer, and to about 1/23
+# after nine more layers. Kaiming's variance, 2 / 500, corrects exactly this half.
+# </details>
+#
+# **2.** A network with batch normalization receives a single image in training mode. What is its
+# output?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The mean of a batch of one image is the image itself, so every unit becomes 0, and the output is
+# the same for all images. During training a batch must have several images. After it, model.eval()
+# makes the network use the running values. Forgetting this call is a common mistake.
+# </details>
+#
+# **3.** With a fifth of the labels wrong, the training accuracy goes on rising after the validation
+# accuracy has begun to fall. What does the network learn in these epochs?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# It learns the wrong labels by heart, image by image. What the images of a class have in common
+# lowers the loss of many images at once, so it is learned in the first epochs. A wrong label helps
+# only its own image, so it comes later, and it changes what the network says of similar images.
+# </details>
+#
+# ## What you have seen
+# The size of the first weights decides whether ten layers learn at all. Batch normalization makes
+# them learn even from weights that are far too small; where the start is good already, it brings
+# nothing here, and alone it only learns the wrong labels faster. Against wrong labels, dropout and
+# early stopping help by far more than chance explains; weight decay alone helps hardly more than
+# the spread. And a network with dropout must be told when the training is over.
 
 # %% [markdown]
 # ## Quiz

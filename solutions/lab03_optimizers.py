@@ -7,16 +7,18 @@ You write the common optimizers, each in a few lines, so that they give exactly 
 torch.optim, and the schedules that lower the learning rate. You also compute the largest learning
 rate that does not diverge. The experiment runs all optimizers in a ravine and on digits.
 
-Lectures: A (best step, momentum, Nesterov, Adagrad), J (schedules), K (RMSprop, Adam, NAdam).
+Lecture sections: Optimal learning rate and convergence speed; Stochastic gradient descent; Using
+momentum; Nesterov accelerated gradient; Adagrad; RMSprop, Adam and NAdam; Setting the learning
+rate.
 
     dlcourse check lab03              check your answers (takes seconds)
     dlcourse check lab03 --task 3.2   check one task
-    dlcourse run lab03 --tiny         run the whole experiment on 2,000 images (takes seconds)
-    dlcourse run lab03                run the whole experiment (about a minute on a laptop)
+    dlcourse run lab03 --tiny         run the whole experiment on 1,800 images (takes seconds)
+    dlcourse run lab03                run the whole experiment (a minute or two on a laptop)
 
-A recorded run of the solution (`dlcourse run lab03`, real MNIST, 2 cores):
+A recorded run of the solution (`dlcourse run lab03`, real MNIST, on a processor):
 
-    data: MNIST from datasets/MNIST/raw; 10,800 training images
+    data: MNIST from datasets/MNIST/raw; 3,000 training images
     ravine: gradient descent is fastest at lr 0.01980, diverges above 0.02000
       lr 0.01980: loss 1.9e-16 after 1000 steps
       lr 0.02020: loss 9.6e+18 after 1000 steps
@@ -31,40 +33,62 @@ A recorded run of the solution (`dlcourse run lab03`, real MNIST, 2 cores):
     adam                   0.125                  73
     nadam                   0.25                  38
 
-    optimizer         lr    train loss       val
-    sgd              0.1        0.0714    96.00%
-    momentum        0.02        0.0270    96.25%
-    nesterov        0.02        0.0277    96.25%
-    adagrad         0.02        0.0958    95.83%
-    rmsprop        0.002        0.0573    95.00%
-    adadelta         1.0        0.0337    96.00%
-    adam           0.002        0.0442    95.33%
-    nadam          0.002        0.0363    96.17%
+    optimizer         lr    train loss    spread    rank with each seed
+    sgd              0.1        0.1756    0.0025           8  8  8
+    momentum        0.02        0.0919    0.0029           2  2  1
+    nesterov        0.02        0.0902    0.0005           1  1  2
+    adagrad         0.02        0.1323    0.0055           7  7  7
+    rmsprop        0.002        0.1074    0.0067           5  5  4
+    adadelta         1.0        0.0987    0.0041           3  3  3
+    adam           0.002        0.1230    0.0020           6  6  6
+    nadam          0.002        0.1069    0.0030           4  4  5
+    4 of the 8 change their rank with the seed
 
-    schedule of sgd from lr 0.3       train loss       val
-    constant                              0.0235    96.58%
-    a/(b+t)                               0.0545    95.92%
-    linear to 0                           0.0317    96.08%
-    halved on plateau                     0.0211    96.17%
+    sgd, batch 8, from lr 0.2         train loss    spread       val
+    constant                              0.4533    0.0457    86.30%
+    a/(b+t)                               0.0280    0.0065    92.77%
+    linear to 0                           0.0416    0.0079    91.93%
+    halved on plateau                     0.1270    0.0920    90.20%
+    linear, not shuffled                  0.4987    0.1125    40.45%
 
     batch of 1,000 images       lr   steps    train loss       val
-    1000                       0.1       8        1.2601    74.17%
-    64                         0.1     128        0.1807    86.92%
-    1                         0.01    8000        0.0075    90.67%
+    1000                       0.1       6        1.6098    67.75%
+    64                         0.1      96        0.2521    87.85%
+    1                         0.01    6000        0.0182    90.15%
     figures: results/lab03
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    loss with 0.99 times the largest lr                        1.9e-16 < 1.0e+00         exact
+    loss with 1.01 times the largest lr                        9.6e+18 > 1.0e+00         exact
+    steps of sgd down the ravine                                   220 = 220             exact
+    steps of momentum down the ravine                               83 = 83              exact
+    steps of nesterov down the ravine                               58 = 58              exact
+    steps of adagrad down the ravine                                 6 = 6               exact
+    steps of rmsprop down the ravine                                27 = 27              exact
+    steps of adam down the ravine                                   73 = 73              exact
+    steps of nadam down the ravine                                  38 = 38              exact
+    training loss: a/(b+t) against constant              0.028 (0.006) < 0.453 (0.046)   3 of 3
+    training loss: linear to 0 against constant          0.042 (0.008) < 0.453 (0.046)   3 of 3
+    training loss: halved on plateau against constant    0.127 (0.092) < 0.453 (0.046)   3 of 3
+    validation accuracy without shuffling                 40.4% (2.9%) < 91.9% (0.8%)    3 of 3
+    validation accuracy: batches of 64 against 1,000      87.9% (0.4%) > 67.7% (0.8%)    3 of 3
 """
 
 # %%
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, plots
+from dlcourse.findings import Findings
 
 # What an optimizer keeps from step to step, under names that you choose. It is empty before the
 # first step.
@@ -336,7 +360,14 @@ def best_lr(hessian: Tensor) -> tuple[float, float]:
 # %% [markdown]
 # ## 5. The experiment
 # First, a ravine whose walls are a hundred times as steep as its floor. Then digits: each optimizer
-# on the same network, each schedule with SGD, and three batch sizes.
+# on the same network, each schedule with SGD, and three batch sizes. Where a table says "3 seeds",
+# the numbers are means over three trainings, and "spread" is their standard deviation.
+#
+# **Predict before you run it.** Down the ravine, gradient descent needs 220 steps. How many does
+# momentum need? On the digits, which optimizer will end with the lowest training loss, and will it
+# be the same one with another seed?
+#
+# *Your prediction:*
 
 
 # %%
@@ -357,6 +388,16 @@ OPTIMIZERS: dict[str, tuple[Step, float]] = {
 }
 RAVINE = torch.diag(torch.tensor([1.0, 100.0], dtype=torch.float64))
 RAVINE_STEPS = 400
+# The steps that each optimizer needs with its best learning rate, and the task that decides it.
+EXPECTED_STEPS = {
+    "sgd": (220, "3.8"),
+    "momentum": (83, "3.2"),
+    "nesterov": (58, "3.2"),
+    "adagrad": (6, "3.3"),
+    "rmsprop": (27, "3.3"),
+    "adam": (73, "3.5"),
+    "nadam": (38, "3.6"),
+}
 
 
 def descend(step: Step, lr: float, steps: int) -> tuple[Tensor, Tensor]:
@@ -373,12 +414,15 @@ def descend(step: Step, lr: float, steps: int) -> tuple[Tensor, Tensor]:
     return way, (way @ RAVINE * way).sum(dim=1) / 2
 
 
-def run_ravine(path: str | None) -> None:
+def run_ravine(findings: Findings, path: Path | None) -> None:
     """Print the loss of gradient descent near the largest lr, and the speed of each optimizer."""
     best, largest = best_lr(RAVINE)
     print(f"ravine: gradient descent is fastest at lr {best:.5f}, diverges above {largest:.5f}")
-    for lr in (0.99 * largest, 1.01 * largest):
-        print(f"  lr {lr:.5f}: loss {descend(sgd, lr, 1000)[1][-1]:.1e} after 1000 steps")
+    for factor, relation in ((0.99, "<"), (1.01, ">")):
+        loss = descend(sgd, factor * largest, 1000)[1][-1].item()
+        print(f"  lr {factor * largest:.5f}: loss {loss:.1e} after 1000 steps")
+        text = f"loss with {factor:g} times the largest lr"
+        findings.claim(text, loss, relation, 1.0, ".1e", task="3.8", exact=True)
 
     print(f"\n{'optimizer':<12}{'best lr of 12':>16}{'steps to loss 0.01':>20}")
     ways = {}
@@ -392,6 +436,10 @@ def run_ravine(path: str | None) -> None:
         needed, _, lr, ways[name] = min(found, key=lambda run: run[:2])
         steps = needed if needed <= RAVINE_STEPS else f"over {RAVINE_STEPS}"
         print(f"{name:<12}{lr:>16.4g}{steps:>20}")
+        if name in EXPECTED_STEPS:
+            expected, task = EXPECTED_STEPS[name]
+            text = f"steps of {name} down the ravine"
+            findings.claim(text, needed, "=", expected, "g", task=task, exact=True)
     if path is not None:
         shown = {name: ways[name][:150] for name in ("sgd", "momentum", "adagrad", "adam")}
         plots.trajectories(shown, path, title="150 steps down a ravine")
@@ -413,8 +461,12 @@ def train(
     batch_size: int = 64,
     schedule: Schedule = lambda lr, t: lr,
     plateau: bool = False,
+    shuffle: bool = True,
 ) -> tuple[list[float], float]:
-    """Train a new 784-64-10; return the training loss of each epoch and the validation accuracy."""
+    """Train a new 784-64-10; return the training loss of each epoch and the validation accuracy.
+
+    shuffle: whether the batches are random; otherwise all images of class 0 come first, and so on.
+    """
     inputs, targets = split
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
@@ -424,7 +476,8 @@ def train(
     losses, val_losses, count = [], [], itertools.count()
     for _ in range(epochs):
         total = 0.0
-        for batch in minibatches(len(inputs), batch_size, generator):
+        batches = minibatches(len(inputs), batch_size, generator)
+        for batch in batches if shuffle else targets.argsort().split(batch_size):
             batch = batch.to(inputs.device)
             loss = F.cross_entropy(model(inputs[batch]), targets[batch])
             gradients = torch.autograd.grad(loss, params)
@@ -446,51 +499,103 @@ def whole(batches: data.Batches) -> Split:
     return torch.cat(inputs), torch.cat(targets)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab03", __doc__, argv, epochs=8, full_epochs=30)
-    mnist = data.load("mnist", args.data_dir, offline=args.offline)
-    limit = args.limit or (None if args.full else 12_000)
-    batches = mnist.batches(500, seed=args.seed, device=args.device, limit=limit)
-    split, val = whole(batches[0]), whole(batches[1])
-    print(f"data: {mnist.source}; {len(split[0]):,} training images")
-    run_ravine(args.out / "ravine.png" if args.plot else None)
-
-    print(f"\n{'optimizer':<12}{'lr':>8}{'train loss':>14}{'val':>10}")
-    curves, settings = {}, {"epochs": args.epochs, "seed": args.seed}
+def compare_optimizers(
+    split: Split, val: Split, epochs: int, seeds: Sequence[int], findings: Findings
+) -> dict[str, list[float]]:
+    """Train with each optimizer and seed; return the training losses of the last seed."""
+    curves, last = {}, {}
     for name, (step, lr) in OPTIMIZERS.items():
-        curves[name], accuracy = train(step, lr, split, val, **settings)
-        print(f"{name:<12}{lr:>8}{curves[name][-1]:>14.4f}{accuracy:>10.2%}")
+        runs = [train(step, lr, split, val, epochs=epochs, seed=seed) for seed in seeds]
+        curves[name] = runs[-1][0]
+        last[name] = [losses[-1] for losses, _ in runs]
+    ranks = {name: [] for name in last}
+    for number in range(len(seeds)):
+        for rank, name in enumerate(sorted(last, key=lambda name: last[name][number]), start=1):
+            ranks[name].append(rank)
+    print(
+        f"\n{'optimizer':<12}{'lr':>8}{'train loss':>14}{'spread':>10}{'rank with each seed':>23}"
+    )
+    for name, losses in last.items():
+        mean, spread = statistics.mean(losses), statistics.stdev(losses)
+        order = "  ".join(map(str, ranks[name]))
+        print(f"{name:<12}{OPTIMIZERS[name][1]:>8}{mean:>14.4f}{spread:>10.4f}{order:>18}")
+    moved = sum(len(set(places)) > 1 for places in ranks.values())
+    print(f"{moved} of the {len(ranks)} change their rank with the seed")
+    return curves
 
-    steps = args.epochs * -(-len(split[0]) // 64)
-    schedules: dict[str, tuple[Schedule, bool]] = {
-        "constant": (lambda lr, t: lr, False),
-        "a/(b+t)": (lambda lr, t: inverse(lr, t, steps / 5), False),
-        "linear to 0": (lambda lr, t: linear(lr, t, steps), False),
-        "halved on plateau": (lambda lr, t: lr, True),
+
+def compare_schedules(
+    split: Split, val: Split, epochs: int, seeds: Sequence[int], findings: Findings
+) -> None:
+    """Train by SGD with small batches and a large lr, with each schedule; break the shuffling."""
+    batch_size, lr = 8, 0.2
+    steps = epochs * -(-len(split[0]) // batch_size)
+    runs = {
+        "constant": {},
+        "a/(b+t)": {"schedule": lambda lr, t: inverse(lr, t, steps / 5)},
+        "linear to 0": {"schedule": lambda lr, t: linear(lr, t, steps)},
+        "halved on plateau": {"plateau": True},
+        "linear, not shuffled": {"schedule": lambda lr, t: linear(lr, t, steps), "shuffle": False},
     }
-    print(f"\n{'schedule of sgd from lr 0.3':<30}{'train loss':>14}{'val':>10}")
-    for name, (schedule, plateau) in schedules.items():
-        losses, accuracy = train(
-            sgd, 0.3, split, val, schedule=schedule, plateau=plateau, **settings
-        )
-        print(f"{name:<30}{losses[-1]:>14.4f}{accuracy:>10.2%}")
+    print(f"\n{'sgd, batch 8, from lr 0.2':<30}{'train loss':>14}{'spread':>10}{'val':>10}")
+    found: dict[str, list[list[float]]] = {}  # for each schedule, the losses and the accuracies
+    for name, settings in runs.items():
+        settings |= {"epochs": epochs, "batch_size": batch_size}
+        trained = [train(sgd, lr, split, val, seed=seed, **settings) for seed in seeds]
+        losses, accuracies = [run[0][-1] for run in trained], [run[1] for run in trained]
+        found[name] = [losses, accuracies]
+        mean, spread = statistics.mean(losses), statistics.stdev(losses)
+        accuracy = statistics.mean(accuracies)
+        print(f"{name:<30}{mean:>14.4f}{spread:>10.4f}{accuracy:>10.2%}", flush=True)
+    constant = found["constant"][0]
+    for name in ("a/(b+t)", "linear to 0", "halved on plateau"):
+        text = f"training loss: {name} against constant"
+        findings.claim(text, found[name][0], "<", constant, ".3f", task="3.7")
+    shuffled, sorted_by_class = found["linear to 0"][1], found["linear, not shuffled"][1]
+    findings.claim("validation accuracy without shuffling", sorted_by_class, "<", shuffled, ".1%")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab03", __doc__, argv, epochs=6, full_epochs=30)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    batches = mnist.batches(500, seed=args.seed, device=args.device, limit=args.limit or 20_000)
+    split, val = whole(batches[0]), whole(batches[1])
+    split = (split[0][:3000], split[1][:3000])
+    print(f"data: {mnist.source}; {len(split[0]):,} training images")
+    findings, seeds = args.findings, range(3 * args.seed, 3 * args.seed + 3)
+    run_ravine(findings, args.out / "ravine.png" if args.plot else None)
+    curves = compare_optimizers(split, val, args.epochs, seeds, findings)
+    if args.tiny:
+        split = (split[0][:400], split[1][:400])
+    compare_schedules(split, val, args.epochs, seeds, findings)
 
     few = (split[0][:1000], split[1][:1000])
     print(f"\n{'batch of 1,000 images':<24}{'lr':>6}{'steps':>8}{'train loss':>14}{'val':>10}")
+    found = {}
     for batch_size, lr in ((1000, 0.1), (64, 0.1), (1, 0.01)):
-        losses, accuracy = train(sgd, lr, few, val, batch_size=batch_size, **settings)
-        count = args.epochs * -(-1000 // batch_size)
-        print(f"{batch_size:<24}{lr:>6}{count:>8}{losses[-1]:>14.4f}{accuracy:>10.2%}")
+        runs = [
+            train(sgd, lr, few, val, batch_size=batch_size, epochs=args.epochs, seed=seed)
+            for seed in seeds
+        ]
+        found[batch_size] = [accuracy for _, accuracy in runs]
+        count = args.epochs * -(-len(few[0]) // batch_size)
+        loss = statistics.mean(losses[-1] for losses, _ in runs)
+        accuracy = statistics.mean(found[batch_size])
+        print(f"{batch_size:<24}{lr:>6}{count:>8}{loss:>14.4f}{accuracy:>10.2%}")
+    text = "validation accuracy: batches of 64 against 1,000"
+    findings.claim(text, found[64], ">", found[1000], ".1%", task="3.1")
 
     if args.plot:
         plots.curves(
             curves,
             args.out / "optimizers.png",
+            title="One seed: the order changes with the next",
             xlabel="epoch",
             ylabel="training loss",
             yscale="log",
         )
         print(f"figures: {args.out}")
+    findings.report()
 
 
 if __name__ == "__main__":
@@ -498,21 +603,49 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Gradient descent zigzags across the ravine and moves slowly along it. Why does momentum help
-#    with both?
-# BEGIN SOLUTION
-# Answer: across the ravine, the gradient changes its sign at each step, so the terms of v cancel.
-# Along the ravine, all gradients point in the same direction, and v grows to 1 / (1 - mu) = 10
-# times the gradient.
-# END SOLUTION
-# 2. The ravine is parallel to one of the axes. If it were rotated by 45 degrees, for which
-#    optimizers would the result change, and for which not?
-# BEGIN SOLUTION
-# Answer: not for SGD and momentum. They only add and scale vectors, so their paths rotate with the
-# ravine. Adagrad, RMSprop, Adadelta, Adam and NAdam scale each coordinate separately. If the ravine
-# is parallel to an axis, this removes it. After the rotation, both coordinates have gradients of
-# about the same size, and scaling helps little.
-# END SOLUTION
+# **1.** Gradient descent zigzags across the ravine and moves slowly along it. Why does momentum
+# help with both?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Across the ravine, the gradient changes its sign at each step, so the terms of v cancel. Along the
+# ravine, all gradients point in the same direction, and v grows to 1 / (1 - mu) = 10 times the
+# gradient.
+# </details>
+#
+# **2.** The ravine is parallel to one of the axes. If it were rotated by 45 degrees, for which
+# optimizers would the result change, and for which not?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# It would not change for SGD and momentum. They only add and scale vectors, so their paths rotate
+# with the ravine. Adagrad, RMSprop, Adadelta, Adam and NAdam scale each coordinate separately. If
+# the ravine is parallel to an axis, this removes it. After the rotation, both coordinates have
+# gradients of about the same size, and scaling helps little.
+# </details>
+#
+# **3.** With a constant learning rate of 0.2 and batches of 8, the training loss stops falling far
+# from 0. Why do the schedules get below it, although they start with the same learning rate?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The gradient of 8 images is noisy. Near the minimum this noise is larger than the gradient itself,
+# so the weights jump around the minimum at a distance that grows with the learning rate. A large
+# rate is good at the start, where the gradient is large. When the rate falls, so does the distance.
+# </details>
+#
+# ## What you have seen
+# The curvature decides how large a step can be: a percent above the limit, gradient descent
+# diverges. In a ravine, momentum and the optimizers that scale each coordinate need far fewer
+# steps. On the digits, which are no such ravine, the optimizers end so close to each other that
+# another seed changes their order, so one training proves nothing about them. What does matter
+# there: a learning rate that falls when the steps are noisy, and batches that are shuffled.
 
 # %% [markdown]
 # ## Quiz

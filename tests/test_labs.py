@@ -1,14 +1,18 @@
 """Every lab runs as a notebook from top to bottom, and prints what its docstring says it prints."""
 
 import ast
+import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from dlcourse import course, notebook
 from dlcourse.errors import UsageError
+from dlcourse.findings import Claim
 
+ROOT = Path(__file__).parents[1]
 LABS = [lab for lab in course.labs() if lab.solution.is_file()]
 
 
@@ -20,9 +24,18 @@ def recorded_run(lab):
     return [line.removeprefix("    ") for line in block[1].splitlines()]
 
 
+def recorded(lab):
+    """What benchmarks/labs.py recorded of the lab."""
+    path = ROOT / "benchmarks" / "results" / "labs" / f"{lab.short}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["result"]
+
+
 def without_numbers(lines):
-    """What a run prints whatever its size: no numbers, no widths, and not which data it had."""
+    """What a run prints whatever its size: no numbers, no widths, not which data and folder."""
+    # A tiny run shows only some of the claims; the next test compares these.
+    lines = itertools.takewhile(lambda line: line != "what this run shows", lines)
     masked = (re.sub(r"[-+]?\d[\d,.e%+-]*|\binf\b|\bnan\b", "#", line) for line in lines)
+    masked = (line.replace("/tiny", "") for line in masked if line)
     return [" ".join(line.split()) for line in masked if not line.startswith("data:")]
 
 
@@ -45,7 +58,39 @@ def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path):
     printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout").splitlines()
     assert without_numbers(printed) == without_numbers(recorded_run(lab))
     figures = sum("image/png" in output.get("data", {}) for output in outputs)
-    assert figures == len(list((tmp_path / "results" / lab.short).glob("*.png"))) >= 2
+    folder = tmp_path / "results" / lab.short / "tiny"
+    assert figures == len(list(folder.glob("*.png"))) >= 2
+    assert not list(folder.parent.glob("*.png")), "a tiny run overwrote the whole run's figures"
+    if (folder / "findings.json").exists():
+        claims = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
+        assert [claim["text"] for claim in claims] == [
+            claim["text"] for claim in recorded(lab)["claims"]
+        ]
+        assert all(Claim(**claim).holds for claim in claims if claim["exact"])
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short)
+def test_docstring_and_handout_show_the_recorded_numbers(lab, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = course.load_script(ROOT / "benchmarks" / "labs.py")
+    if "claims" not in recorded(lab):
+        pytest.skip("not recorded yet")
+    doc = ast.get_docstring(ast.parse(lab.solution.read_text(encoding="utf-8")))
+    for block in (benchmark.run_block(recorded(lab)), benchmark.claims_block(recorded(lab))):
+        assert block.strip("\n") in doc, f"python benchmarks/labs.py {lab.short} --page"
+        assert block.strip("\n") in (ROOT / "handouts" / f"{lab.short}.md").read_text(
+            encoding="utf-8"
+        )
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short)
+def test_every_claim_holds_over_three_seeds(lab):
+    claims = [Claim(**claim) for claim in recorded(lab).get("claims", [])]
+    short = [claim.text for claim in claims if len(claim.left) < 3 and not claim.exact]
+    wrong = [
+        claim.text for claim in claims if not claim.holds or 2 * claim.agreeing < len(claim.left)
+    ]
+    assert (short, wrong) == ([], [])
 
 
 def test_notebook_is_the_same_twice_and_is_not_overwritten(tmp_path):
