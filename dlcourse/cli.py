@@ -98,9 +98,10 @@ def run(parser: Parser) -> Call:
         if args.lab is None:
             return show_help(parser, "LAB", args.rest)
         lab = course.find_lab(args.lab)
-        script = course.load_script(lab.solution if args.solution else lab.student)
-        with course.unwritten_task_named(lab.short):
-            return script.main(args.rest) or 0
+        if args.solution:
+            return course.load_script(lab.solution).main(args.rest) or 0
+        with course.task_named(lab):
+            return course.load_script(lab.student).main(args.rest) or 0
 
     return call
 
@@ -136,12 +137,28 @@ def check(parser: Parser) -> Call:
         from dlcourse import course
 
         lab = course.find_lab(args.lab)
-        from dlcourse.check import table
+        from dlcourse.check import hints, table
         from dlcourse.check.run import check
 
         record = check(lab, lab.solution if args.solution else args.file, args.task)
+        if not args.solution:
+            hints.unfold(record, lab)
         print(json.dumps(record.as_dict(), indent=2) if args.json else table.as_text(record, lab))
         return record.exit_status
+
+    return call
+
+
+def hint(parser: Parser) -> Call:
+    """get the next hint for a task"""
+    parser.add_argument("task", metavar="TASK", help="the number of the task, such as 5.2")
+
+    def call(args: argparse.Namespace) -> int:
+        from dlcourse import course
+        from dlcourse.check import hints
+
+        print(hints.next_hint(course.find_lab(args.task.partition(".")[0]), args.task))
+        return 0
 
     return call
 
@@ -343,7 +360,7 @@ def show_help(parser: Parser, missing: str, rest: Sequence[str]) -> int:
     parser.error(f"the following arguments are required: {missing}")
 
 
-COMMANDS = (labs, run, train, check, notebook, quiz, data, models, doctor)
+COMMANDS = (labs, run, train, check, hint, notebook, quiz, data, models, doctor)
 # The commands that a student bundle lacks, and the module without which it does.
 INSTRUCTOR = dict.fromkeys(("compare", "new", "grade", "release", "similar"), "instructor")
 INSTRUCTOR["train"] = "recipes"

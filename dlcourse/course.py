@@ -1,7 +1,7 @@
 """The course on disk: where it is, which labs it has, and their tasks and points.
 
 This is the only file that knows the form of a lab file. It imports no torch. A task is read from
-the comment above its block, `# Task 5.2 (3 points). Hint: ...`.
+the comment above its block, `# Task 5.2 (3 points). Hint: ... Hint: ...`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.util
+import itertools
 import json
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
 __all__ = [
     "TASK",
@@ -30,7 +32,7 @@ __all__ = [
     "find_lab",
     "labs",
     "load_script",
-    "unwritten_task_named",
+    "task_named",
 ]
 
 TASK = re.compile(
@@ -38,6 +40,16 @@ TASK = re.compile(
 )
 # What stands in a student version where the solution has an answer.
 STUB = re.compile(r"task (?P<id>\d+\.\d+): (?P<name>[\w.]+)")
+# What Python and PyTorch raise for values of a wrong type, shape or size.
+WRONG = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 LAB_NUMBER = re.compile(r"(?:lab)?(\d+)", re.IGNORECASE | re.ASCII)
 
 
@@ -46,14 +58,14 @@ class Task:
     """A numbered task of a lab.
 
     id: the lab's number and the task's, "5.2". points: what the task is worth. name: the function
-        or class to write. hint: what the comment says after the points. `name` and `hint` are ""
-        where they are unknown.
+        or class to write, "" where it is unknown. hints: those of the task's comments, in order;
+        each takes one step further.
     """
 
     id: str
     points: float
     name: str
-    hint: str
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class Lab:
     def title(self) -> str:
         """The first line of the lab's docstring, without "Lab 05: "; else the lab's name."""
         try:
-            doc = ast.get_docstring(ast.parse(self._source()))
+            doc = ast.get_docstring(ast.parse(self.source))
         except SyntaxError:
             doc = None
         return re.sub(r"^Lab \d+: ", "", (doc or self.name).splitlines()[0])
@@ -99,7 +111,7 @@ class Lab:
 
         A student who deletes a task's comment together with its stub does not lose the task.
         """
-        tasks = {task.id: task for task in read_tasks(self._source())}
+        tasks = {task.id: task for task in read_tasks(self.source)}
         if self.tests.is_file():
             for task in read_tested_tasks(self.tests.read_text(encoding="utf-8")):
                 tasks.setdefault(task.id, task)
@@ -108,7 +120,7 @@ class Lab:
     @property
     def functions(self) -> dict[str, list[str]]:
         """The functions of each task, by its id: "conv2d", "LeNet5.__init__"."""
-        return read_functions(self._source())
+        return read_functions(self.source)
 
     def unwritten(self) -> set[str]:
         """The ids of the tasks that the student has not written yet; all without a file."""
@@ -118,9 +130,16 @@ class Lab:
         stubs = re.finditer(rf'NotImplementedError\("{STUB.pattern}', text)
         return {stub["id"] for stub in stubs}
 
-    def _source(self) -> str:
-        path = self.solution if self.solution.is_file() else self.student
-        return path.read_text(encoding="utf-8", errors="replace")
+    @property
+    def handed_out(self) -> Path:
+        """A copy of the student version, with all hints, that only the student bundle holds."""
+        return self.root / "tests" / "labs" / f"{self.name}.py"
+
+    @property
+    def source(self) -> str:
+        """The text that defines the lab: its solution, or else the lab as it was handed out."""
+        paths = [path for path in (self.solution, self.handed_out) if path.is_file()]
+        return [*paths, self.student][0].read_text(encoding="utf-8", errors="replace")
 
 
 def enclosing_names(source: str) -> dict[int, str]:
@@ -146,28 +165,39 @@ def enclosing_names(source: str) -> dict[int, str]:
 def read_tasks(source: str) -> list[Task]:
     """The tasks that the comments of `source` announce, in order.
 
-    They have no names if `source` does not parse.
+    A comment can hold several hints, each after "Hint:". Those of "Task 3.3, continued." follow,
+    with the function that they belong to. Tasks have no names if `source` does not parse.
     """
     try:
         names = enclosing_names(source)
     except SyntaxError:
         names = {}
     lines = source.splitlines()
-    tasks = []
+    tasks: dict[str, Task] = {}
     for number, line in enumerate(lines, start=1):
-        match = TASK.match(line)
-        if not match or match["points"] is None:
+        if not (match := TASK.match(line)):
             continue
-        words = [match["rest"]]
-        for follower in lines[number:]:
-            comment = follower.strip()
-            if not comment.startswith("#") or comment.startswith(("# BEGIN", "# Task", "# %%")):
-                break
-            words.append(comment.lstrip("# "))
-        hint = " ".join(words).strip().removeprefix("Hint:").strip()
+        words = [match["rest"], *map(bare, itertools.takewhile(is_text, lines[number:]))]
+        _, *hints = map(str.strip, " ".join(words).split("Hint:"))
         name = names.get(number, "").removesuffix(".__init__")
-        tasks.append(Task(match["id"], float(match["points"]), name, hint))
-    return tasks
+        task = tasks.get(match["id"])
+        if match["points"] is not None:
+            tasks[match["id"]] = Task(match["id"], float(match["points"]), name, tuple(hints))
+        elif task is not None:
+            own = f"{name.rpartition('.')[2]}: " if name != task.name else ""
+            hints = [own + hint for hint in hints]
+            tasks[match["id"]] = replace(task, hints=(*task.hints, *hints))
+    return list(tasks.values())
+
+
+def is_text(line: str) -> bool:
+    """Whether `line` continues the comment of a task."""
+    comment = line.strip()
+    return comment.startswith("#") and not comment.startswith(("# BEGIN", "# Task", "# %%"))
+
+
+def bare(line: str) -> str:
+    return line.strip().lstrip("# ")
 
 
 def read_tested_tasks(tests: str) -> list[Task]:
@@ -179,7 +209,7 @@ def read_tested_tasks(tests: str) -> list[Task]:
             if isinstance(task, ast.Constant):
                 points.setdefault(str(task.value), 0.0)
                 points[str(task.value)] += ast.literal_eval(node.args[0])
-    return [Task(task, worth, "", "") for task, worth in points.items()]
+    return [Task(task, worth, "") for task, worth in points.items()]
 
 
 def read_functions(source: str) -> dict[str, list[str]]:
@@ -252,7 +282,11 @@ def as_json(labs: Iterable[Lab]) -> str:
     found = []
     for lab in labs:
         unwritten = lab.unwritten()
-        tasks = [{**asdict(task), "written": task.id not in unwritten} for task in lab.tasks]
+        tasks = [
+            {"id": task.id, "points": task.points, "name": task.name,
+             "written": task.id not in unwritten}
+            for task in lab.tasks
+        ]  # fmt: skip
         found.append({"name": lab.name, "title": lab.title, "tasks": tasks})
     return json.dumps(found, indent=2)
 
@@ -275,15 +309,43 @@ def load_script(path: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def unwritten_task_named(lab: str) -> Iterator[None]:
-    """Raise UsageError instead of a stub's NotImplementedError; `lab` is "lab05"."""
+def task_named(lab: Lab) -> Iterator[None]:
+    """Raise UsageError, which names the task, where a task of the student's script fails.
+
+    A stub that is left is named in one line. For another error the traceback is printed first.
+    """
     try:
         yield
-    except NotImplementedError as error:
-        stub = STUB.fullmatch(str(error))
-        if stub is None:
+    except DlcourseError:
+        raise
+    except Exception as error:
+        stub = STUB.fullmatch(str(error)) if isinstance(error, NotImplementedError) else None
+        if stub is not None:
+            raise UsageError(
+                f"task {stub['id']} {stub['name']} is not written yet; "
+                f"`dlcourse check {lab.short}` shows what is left"
+            ) from None
+        where = innermost(error, lab.student)
+        if where is None or isinstance(error, NotImplementedError) or not isinstance(error, WRONG):
             raise
+        traceback.print_exception(error)
+        for task, functions in lab.functions.items():
+            if any(f"{where}.".startswith(f"{name}.") for name in functions):
+                raise UsageError(
+                    f"this {type(error).__name__} comes from task {task} ({where}); "
+                    f"`dlcourse check {lab.short} --task {task}` tries this task alone"
+                ) from None
         raise UsageError(
-            f"task {stub['id']} {stub['name']} is not written yet; "
-            f"`dlcourse check {lab}` shows what is left"
+            f"this {type(error).__name__} comes from {where or lab.student.name}, which uses your "
+            f"answers; `dlcourse check {lab.short}` shows which of them is wrong"
         ) from None
+
+
+def innermost(error: Exception, script: Path) -> str | None:
+    """The function of `script` in which `error` was raised; "" for none, None outside of it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if Path(frame.filename) == script]  # fmt: skip
+    if not frames or frames[-1].lineno is None:
+        return None
+    names = enclosing_names(script.read_text(encoding="utf-8", errors="replace"))
+    return names.get(frames[-1].lineno, "")

@@ -110,8 +110,9 @@ def make_writable(folder: Path) -> None:
 
 def script(main: Callable[[], int | None]) -> None:
     """Run `main` as a script: a user error is one line on stderr and exit status 2."""
+    path = Path(sys.argv[0]).resolve()
     try:
-        with course.unwritten_task_named(Path(sys.argv[0]).stem.partition("_")[0]):
+        with course.task_named(course.Lab(path.stem, path.parent.parent)):
             sys.exit(main())
     except DlcourseError as error:
         print(error, file=sys.stderr)

@@ -66,8 +66,7 @@ def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
     >>> neuron(inputs, weight=torch.tensor([1.0, -2.0]), bias=1.0)  # the sums are -1, 0 and 2
     tensor([0., 1., 1.])
     """
-    # Task 1.1 (1 point). Hint: `inputs @ weight` sums over the D inputs of each sample; a
-    # comparison gives True and False, and .float() turns these into 1.0 and 0.0.
+    # Task 1.1 (1 point). For a hint: dlcourse hint 1.1
     raise NotImplementedError("task 1.1: neuron")
 
 
@@ -80,8 +79,7 @@ def and_gate() -> tuple[Tensor, float]:
     >>> neuron(GATE_INPUTS, *and_gate())
     tensor([0., 0., 0., 1.])
     """
-    # Task 1.2 (1 point). Hint: give both inputs the same weight. If only one of them is 1, the
-    # sum must stay clearly below 0.
+    # Task 1.2 (1 point). For a hint: dlcourse hint 1.2
     raise NotImplementedError("task 1.2: and_gate")
 
 
@@ -96,8 +94,7 @@ def xor_network() -> tuple[Tensor, Tensor, Tensor, float]:
     >>> run_network(GATE_INPUTS, *xor_network())
     tensor([0., 1., 1., 0.])
     """
-    # Task 1.3 (2 points). Hint: let one hidden neuron answer OR and the other AND. The output
-    # neuron must answer 1 where OR is 1 and AND is 0.
+    # Task 1.3 (2 points). For a hint: dlcourse hint 1.3
     raise NotImplementedError("task 1.3: xor_network")
 
 
@@ -130,8 +127,7 @@ def perceptron_epoch(
     >>> perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
     (tensor([1., 1.]), tensor(0.), 2)
     """
-    # Task 1.4 (2 points). Hint: zip(inputs, targets) gives x (D,) and t (). `neuron` needs
-    # x[None], which has the shape (1, D).
+    # Task 1.4 (2 points). For a hint: dlcourse hint 1.4
     raise NotImplementedError("task 1.4: perceptron_epoch")
 
 
@@ -152,8 +148,7 @@ def line_gradient(a: float, b: float, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
     >>> line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]))
     (tensor(5.), tensor(3.))
     """
-    # Task 1.5 (1 point). Hint: for one point the derivatives are 2 x (a x + b - y) and
-    # 2 (a x + b - y).
+    # Task 1.5 (1 point). For a hint: dlcourse hint 1.5
     raise NotImplementedError("task 1.5: line_gradient")
 
 
@@ -168,7 +163,7 @@ def fit_line(x: Tensor, y: Tensor, a: float, b: float, lr: float, steps: int) ->
     tensor([[ 1.0000,  0.0000],
             [ 0.5000, -0.3000]])
     """
-    # Task 1.6 (2 points). Hint: compute both derivatives before you change a or b.
+    # Task 1.6 (2 points). For a hint: dlcourse hint 1.6
     raise NotImplementedError("task 1.6: fit_line")
 
 
@@ -193,8 +188,7 @@ def logistic_gradient(
     >>> logistic_gradient(torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0]))
     (tensor([-0.5000,  1.0000]), tensor(0.))
     """
-    # Task 1.7 (2 points). Hint: use torch.sigmoid. The sum of error_n x_n over the samples is
-    # error @ inputs; divide it by the number of samples to get the mean.
+    # Task 1.7 (2 points). For a hint: dlcourse hint 1.7
     raise NotImplementedError("task 1.7: logistic_gradient")
 
 

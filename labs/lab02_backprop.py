@@ -74,7 +74,7 @@ def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
     >>> forward(params, torch.tensor([[3.0, 4.0]]))
     (tensor([[3., 0.]]), tensor([[6.5000]]))
     """
-    # Task 2.1 (1 point). Hint: inputs @ weight.T computes all units for all samples at once.
+    # Task 2.1 (1 point). For a hint: dlcourse hint 2.1
     raise NotImplementedError("task 2.1: forward")
 
 
@@ -95,8 +95,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     >>> cross_entropy(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]), torch.tensor([1, 0]))
     tensor(0.3466)
     """
-    # Task 2.2 (2 points). Hint: -log p_t = log(sum_j exp(z_j)) - z_t. First subtract the largest
-    # logit of each row. logits[torch.arange(N), targets] picks z_t of each sample.
+    # Task 2.2 (2 points). For a hint: dlcourse hint 2.2
     raise NotImplementedError("task 2.2: cross_entropy")
 
 
@@ -110,8 +109,7 @@ def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     >>> cross_entropy_gradient(torch.zeros(1, 4), torch.tensor([2]))
     tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]])
     """
-    # Task 2.3 (1 point). Hint: you may call torch.softmax here. Then subtract 1 at the true class
-    # of each sample.
+    # Task 2.3 (1 point). For a hint: dlcourse hint 2.3
     raise NotImplementedError("task 2.3: cross_entropy_gradient")
 
 
@@ -137,10 +135,7 @@ def backward(params: Params, inputs: Tensor, hidden: Tensor, dlogits: Tensor) ->
     tensor([[6., 8.],
             [0., 0.]])
     """
-    # Task 2.4 (3 points). Hint: for outputs = x @ weight.T + bias the derivatives are
-    # doutputs.T @ x with respect to the weight, doutputs summed over the samples with respect to
-    # the bias, and doutputs @ weight with respect to x. The derivative passes unchanged through a
-    # ReLU whose output was above 0, and becomes 0 at the other ReLUs.
+    # Task 2.4 (3 points). For a hint: dlcourse hint 2.4
     raise NotImplementedError("task 2.4: backward")
 
 
@@ -157,8 +152,7 @@ def numerical_gradient(
     >>> numerical_gradient(lambda x: x[0] ** 2 * x[1], torch.tensor([3.0, 2.0]).double())
     tensor([12.0000,  9.0000], dtype=torch.float64)
     """
-    # Task 2.5 (2 points). Hint: make a step that is eps at one entry and 0 elsewhere:
-    # torch.zeros_like(x), then step.view(-1)[i] = eps, for each i in range(x.numel()).
+    # Task 2.5 (2 points). For a hint: dlcourse hint 2.5
     raise NotImplementedError("task 2.5: numerical_gradient")
 
 
@@ -179,9 +173,7 @@ def relu_weights(knots: Tensor, values: Tensor) -> Tensor:
     >>> relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
     tensor([ 2., -2.])
     """
-    # Task 2.6 (2 points). Hint: torch.diff gives the differences of values and of knots; their
-    # quotients are the slopes. The weights are the differences of the slopes. The slope before the
-    # first knot is 0: use the argument `prepend`.
+    # Task 2.6 (2 points). For a hint: dlcourse hint 2.6
     raise NotImplementedError("task 2.6: relu_weights")
 
 
@@ -213,7 +205,7 @@ def region_bound(num_inputs: int, width: int, layers: int = 1) -> int:
     >>> region_bound(1, 3, layers=2)
     12
     """
-    # Task 2.7 (1 point). Hint: use math.comb.
+    # Task 2.7 (1 point). For a hint: dlcourse hint 2.7
     raise NotImplementedError("task 2.7: region_bound")
 
 
@@ -230,8 +222,7 @@ def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
     >>> count_regions([(torch.eye(2), torch.zeros(2))], points)
     3
     """
-    # Task 2.8 (2 points). Hint: collect `outputs > 0` of each layer, join them with torch.cat
-    # (dim=1), and count the different rows with unique(dim=0).
+    # Task 2.8 (2 points). For a hint: dlcourse hint 2.8
     raise NotImplementedError("task 2.8: count_regions")
 
 

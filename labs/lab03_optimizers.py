@@ -114,7 +114,7 @@ def minibatches(num_samples: int, batch_size: int, generator: torch.Generator) -
     >>> [len(batch) for batch in minibatches(10, 4, torch.Generator())]
     [4, 4, 2]
     """
-    # Task 3.1 (1 point). Hint: torch.randperm takes a generator; tensors have a method `split`.
+    # Task 3.1 (1 point). For a hint: dlcourse hint 3.1
     raise NotImplementedError("task 3.1: minibatches")
 
 
@@ -151,8 +151,7 @@ def momentum(
     >>> w  # v was 3 and is now 0.9 * 3 + 2 = 4.7
     tensor([0.2300])
     """
-    # Task 3.2 (2 points). Hint: state.get("v", 0.0) is the v of the step before, or 0 in the first
-    # step. Return the new v in a dictionary.
+    # Task 3.2 (2 points). For a hint: dlcourse hint 3.2
     raise NotImplementedError("task 3.2: momentum")
 
 
@@ -167,7 +166,7 @@ def adagrad(
     >>> adagrad(torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 0.9000])
     """
-    # Task 3.3 (2 points). Hint: eps is outside the root.
+    # Task 3.3 (2 points). For a hint: dlcourse hint 3.3
     raise NotImplementedError("task 3.3: adagrad")
 
 
@@ -181,7 +180,7 @@ def rmsprop(
     >>> rmsprop(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.05)[0]
     tensor([0.5000])
     """
-    # Task 3.3, continued. Hint: only s differs from Adagrad.
+    # Task 3.3, continued.
     raise NotImplementedError("task 3.3: rmsprop")
 
 
@@ -200,8 +199,7 @@ def adadelta(
     >>> adadelta(torch.tensor([1.0]), torch.tensor([3.0]), {})[0]
     tensor([0.9968])
     """
-    # Task 3.4 (2 points). Hint: keep two numbers for each weight. d uses the new s and the old u.
-    # torch.sqrt takes tensors, not the number 0.0: use state.get("u", torch.zeros_like(g)).
+    # Task 3.4 (2 points). For a hint: dlcourse hint 3.4
     raise NotImplementedError("task 3.4: adadelta")
 
 
@@ -223,7 +221,7 @@ def adam(
     >>> adam(torch.tensor([1.0, 1.0]), torch.tensor([3.0, -0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 1.1000])
     """
-    # Task 3.5 (2 points). Hint: keep t in the state too. M and S use the new m and s.
+    # Task 3.5 (2 points). For a hint: dlcourse hint 3.5
     raise NotImplementedError("task 3.5: adam")
 
 
@@ -246,7 +244,7 @@ def nadam(
     >>> nadam(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)[0]
     tensor([0.8944])
     """
-    # Task 3.6 (2 points). Hint: keep the product P_t in the state; P_{t+1} = P_t mu_{t+1}.
+    # Task 3.6 (2 points). For a hint: dlcourse hint 3.6
     raise NotImplementedError("task 3.6: nadam")
 
 
@@ -263,7 +261,7 @@ def inverse(lr: float, t: int, b: float) -> float:
     >>> inverse(0.5, t=30, b=10.0)
     0.125
     """
-    # Task 3.7 (2 points). Hint: at t = 0 the learning rate is a / b.
+    # Task 3.7 (2 points). For a hint: dlcourse hint 3.7
     raise NotImplementedError("task 3.7: inverse")
 
 
@@ -287,7 +285,7 @@ def halve(lr: float, val_losses: Sequence[float]) -> float:
     >>> halve(0.5, [2.0, 1.0]), halve(0.5, [2.0, 1.0, 1.5])
     (0.5, 0.25)
     """
-    # Task 3.7, continued. Hint: compare val_losses[-1] with all of val_losses[:-1].
+    # Task 3.7, continued.
     raise NotImplementedError("task 3.7: halve")
 
 
@@ -308,8 +306,7 @@ def best_lr(hessian: Tensor) -> tuple[float, float]:
     >>> best_lr(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
     (0.5, 0.6666666666666666)
     """
-    # Task 3.8 (2 points). Hint: torch.linalg.eigvalsh gives the eigenvalues in increasing order.
-    # At the best lr, the factors of the smallest and of the largest eigenvalue differ only in sign.
+    # Task 3.8 (2 points). For a hint: dlcourse hint 3.8
     raise NotImplementedError("task 3.8: best_lr")
 
 

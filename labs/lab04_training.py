@@ -101,7 +101,7 @@ def standardize(
     (tensor([[-0.6000,  0.0000],
             [ 0.6000,  0.0000]]), tensor([[0., 0.]]), tensor([[1.0000, 0.5000]]))
     """
-    # Task 4.1 (1 point). Hint: use mean(dim=0) and var(dim=0, correction=0), both of train only.
+    # Task 4.1 (1 point). For a hint: dlcourse hint 4.1
     raise NotImplementedError("task 4.1: standardize")
 
 
@@ -122,7 +122,7 @@ def xavier(fan_in: int, fan_out: int) -> Tensor:
     >>> xavier(200, 600).shape, round(xavier(200, 600).std().item(), 2)
     (torch.Size([600, 200]), 0.05)
     """
-    # Task 4.2 (2 points). Hint: torch.randn has variance 1; s * torch.randn has variance s * s.
+    # Task 4.2 (2 points). For a hint: dlcourse hint 4.2
     raise NotImplementedError("task 4.2: xavier")
 
 
@@ -136,7 +136,7 @@ def kaiming(fan_in: int, fan_out: int) -> Tensor:
     >>> kaiming(200, 600).shape, round(kaiming(200, 600).std().item(), 1)
     (torch.Size([600, 200]), 0.1)
     """
-    # Task 4.2, continued. Hint: fan_out is needed only for the shape.
+    # Task 4.2, continued.
     raise NotImplementedError("task 4.2: kaiming")
 
 
@@ -155,7 +155,7 @@ def propagate(
             [0.]]), tensor([[4.],
             [0.]])]
     """
-    # Task 4.3 (2 points). Hint: the outputs of one layer are the inputs of the next.
+    # Task 4.3 (2 points). For a hint: dlcourse hint 4.3
     raise NotImplementedError("task 4.3: propagate")
 
 
@@ -194,8 +194,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(num_features))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 4.4 (3 points). Hint: mean(dim=0) and var(dim=0, correction=0). The running values
-        # need the number, not its gradient graph: mean.detach().
+        # Task 4.4 (3 points). For a hint: dlcourse hint 4.4
         raise NotImplementedError("task 4.4: BatchNorm.forward")
 
 
@@ -218,7 +217,7 @@ def dropout(inputs: Tensor, p: float, training: bool) -> Tensor:
     >>> dropout(torch.ones(1000), 0.5, training=True).unique()  # zeros at random places
     tensor([0., 2.])
     """
-    # Task 4.5 (2 points). Hint: torch.rand_like(inputs) >= p is True with probability 1 - p.
+    # Task 4.5 (2 points). For a hint: dlcourse hint 4.5
     raise NotImplementedError("task 4.5: dropout")
 
 
@@ -232,7 +231,7 @@ def sgd_step(weight: Tensor, gradient: Tensor, lr: float, weight_decay: float) -
     >>> sgd_step(torch.tensor([2.0]), torch.tensor([0.5]), lr=0.1, weight_decay=1.0)
     tensor([1.7500])
     """
-    # Task 4.6 (1 point). Hint: what is the gradient of weight_decay / 2 * weight ** 2?
+    # Task 4.6 (1 point). For a hint: dlcourse hint 4.6
     raise NotImplementedError("task 4.6: sgd_step")
 
 
@@ -256,13 +255,13 @@ class EarlyStopping:
 
     def update(self, error: float) -> bool:
         """Count the epoch. If its error is lower than all before, remember it and return True."""
-        # Task 4.7 (2 points). Hint: an error equal to the best one is not an improvement.
+        # Task 4.7 (2 points). For a hint: dlcourse hint 4.7
         raise NotImplementedError("task 4.7: EarlyStopping.update")
 
     @property
     def stop(self) -> bool:
         """True if the last `patience` epochs brought no improvement."""
-        # Task 4.7, continued. Hint: how many epochs ago was the best one?
+        # Task 4.7, continued.
         raise NotImplementedError("task 4.7: EarlyStopping.stop")
 
 

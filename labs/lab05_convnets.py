@@ -58,7 +58,7 @@ def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: int 
     >>> conv_output_size(7, kernel_size=2, stride=2)
     3
     """
-    # Task 5.1 (1 point). Hint: after the first position, how many whole strides fit?
+    # Task 5.1 (1 point). For a hint: dlcourse hint 5.1
     raise NotImplementedError("task 5.1: conv_output_size")
 
 
@@ -81,8 +81,7 @@ def conv2d(
     tensor([[[[ 8., 12.],
               [20., 24.]]]])
     """
-    # Task 5.2 (3 points). Hint: torch.nn.functional.unfold returns the patches as columns,
-    # (N, C*K*K, positions); then one matrix product is enough. Or loop over the positions i, j.
+    # Task 5.2 (3 points). For a hint: dlcourse hint 5.2
     raise NotImplementedError("task 5.2: conv2d")
 
 
@@ -104,8 +103,7 @@ def max_pool2d(inputs: Tensor, kernel_size: int = 2) -> Tensor:
     tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
-    # Task 5.3 (2 points). Hint: shorten both sides to a multiple of kernel_size, and reshape each
-    # side to (blocks, kernel_size). Then take amax over both kernel_size dimensions.
+    # Task 5.3 (2 points). For a hint: dlcourse hint 5.3
     raise NotImplementedError("task 5.3: max_pool2d")
 
 
@@ -126,8 +124,7 @@ def sobel(images: Tensor) -> Tensor:
     >>> sobel(torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]]))[0, 0, 1]
     tensor([0., 4., 4., 4.])
     """
-    # Task 5.4 (2 points). Hint: stack the two filters to a weight of shape (2, 1, 3, 3). Then the
-    # two output channels are gy and gx.
+    # Task 5.4 (2 points). For a hint: dlcourse hint 5.4
     raise NotImplementedError("task 5.4: sobel")
 
 
@@ -157,11 +154,11 @@ class LeNet5(nn.Module):
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
-        # Task 5.5 (3 points). Hint: five layers, five lines: nn.Conv2d and nn.Linear.
+        # Task 5.5 (3 points). For a hint: dlcourse hint 5.5
         raise NotImplementedError("task 5.5: LeNet5")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 5.5, continued. Hint: use F.relu, F.max_pool2d (faster than yours) and flatten(1).
+        # Task 5.5, continued.
         raise NotImplementedError("task 5.5: LeNet5.forward")
 
 
@@ -172,7 +169,7 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
     >>> count_parameters(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)))
     {'0': 8, '1': 0, '2': 3}
     """
-    # Task 5.6 (1 point). Hint: use model.named_children(), parameters() and numel().
+    # Task 5.6 (1 point). For a hint: dlcourse hint 5.6
     raise NotImplementedError("task 5.6: count_parameters")
 
 

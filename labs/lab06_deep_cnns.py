@@ -76,7 +76,7 @@ def count_parameters(
     >>> count_parameters([], [(10, 2), (2, 1)])
     25
     """
-    # Task 6.1 (1 point). Hint: a filter has in_channels * kernel_size ** 2 weights and one bias.
+    # Task 6.1 (1 point). For a hint: dlcourse hint 6.1
     raise NotImplementedError("task 6.1: count_parameters")
 
 
@@ -91,8 +91,7 @@ def vgg_stage(in_channels: int, widths: Sequence[int]) -> nn.Sequential:
     >>> vgg_stage(3, (64, 64))(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 64, 16, 16])
     """
-    # Task 6.2 (2 points). Hint: collect the layers in a list and return nn.Sequential(*layers).
-    # What is in_channels of the second convolution?
+    # Task 6.2 (2 points). For a hint: dlcourse hint 6.2
     raise NotImplementedError("task 6.2: vgg_stage")
 
 
@@ -140,11 +139,11 @@ class Inception(nn.Module):
         self, in_channels: int, n1: int, reduced3: int, n3: int, reduced5: int, n5: int, pooled: int
     ) -> None:
         super().__init__()
-        # Task 6.3 (3 points). Hint: three of the branches are an nn.Sequential.
+        # Task 6.3 (3 points). For a hint: dlcourse hint 6.3
         raise NotImplementedError("task 6.3: Inception")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 6.3, continued. Hint: use torch.cat. Which dimension holds the channels?
+        # Task 6.3, continued.
         raise NotImplementedError("task 6.3: Inception.forward")
 
 
@@ -176,7 +175,7 @@ class SmallGoogLeNet(nn.Module):
         self.classifier = nn.Linear(96, num_classes)
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        # Task 6.4 (2 points). Hint: x.mean(dim=(2, 3)) is (N, C).
+        # Task 6.4 (2 points). For a hint: dlcourse hint 6.4
         raise NotImplementedError("task 6.4: SmallGoogLeNet.forward")
 
 
@@ -191,7 +190,7 @@ def loss_of(
     >>> loss_of(even, targets), loss_of((even, even), targets)  # log 2, and 1.3 * log 2
     (tensor(0.6931), tensor(0.9011))
     """
-    # Task 6.4, continued. Hint: use isinstance(outputs, tuple).
+    # Task 6.4, continued.
     raise NotImplementedError("task 6.4: loss_of")
 
 
@@ -224,11 +223,11 @@ class ResidualBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels, self.stride, self.residual = out_channels, stride, residual
-        # Task 6.5 (3 points). Hint: four layers; only conv1 has the stride.
+        # Task 6.5 (3 points). For a hint: dlcourse hint 6.5
         raise NotImplementedError("task 6.5: ResidualBlock")
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 6.5, continued. Hint: add the shortcut before the last ReLU.
+        # Task 6.5, continued.
         raise NotImplementedError("task 6.5: ResidualBlock.forward")
 
 
@@ -280,8 +279,7 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
     tensor([[[[0, 0],
               [1, 2]]]])
     """
-    # Task 6.6 (2 points). Hint: F.pad(images, (padding,) * 4). Then loop over the images and use
-    # torch.stack.
+    # Task 6.6 (2 points). For a hint: dlcourse hint 6.6
     raise NotImplementedError("task 6.6: crop")
 
 
@@ -294,8 +292,7 @@ def flip(images: Tensor, chosen: Tensor) -> Tensor:
     >>> flip(torch.tensor([[[[1, 2]]], [[[3, 4]]]]), torch.tensor([False, True])).flatten()
     tensor([1, 2, 4, 3])
     """
-    # Task 6.7 (1 point). Hint: torch.where(condition, a, b) with a condition of shape
-    # (N, 1, 1, 1).
+    # Task 6.7 (1 point). For a hint: dlcourse hint 6.7
     raise NotImplementedError("task 6.7: flip")
 
 

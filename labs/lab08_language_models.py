@@ -65,8 +65,7 @@ def count_ngrams(tokens: Sequence[int], n: int) -> dict[tuple[int, ...], int]:
     >>> count_ngrams([7, 8, 7, 8], 2)
     {(7,): 2, (8,): 2, (7, 8): 2, (8, 7): 1}
     """
-    # Task 8.1 (1 point). Hint: for each length k, go through all i with
-    # tuple(tokens[i : i + k]).
+    # Task 8.1 (1 point). For a hint: dlcourse hint 8.1
     raise NotImplementedError("task 8.1: count_ngrams")
 
 
@@ -92,8 +91,7 @@ def trigram_probability(
     >>> trigram_probability(counts, (7, 8), 9, 6, 10, (0.5, 0.5, 0.5))
     0.4083333333333333
     """
-    # Task 8.2 (2 points). Hint: start with 1 / vocab_size and compute p1, p2 and p3 in turn. A
-    # tuple may be missing: use counts.get(..., 0). In the example p1 is 0.5 * 1/6 + 0.5 / 10.
+    # Task 8.2 (2 points). For a hint: dlcourse hint 8.2
     raise NotImplementedError("task 8.2: trigram_probability")
 
 
@@ -114,8 +112,7 @@ def perplexity(batches: Iterable[tuple[float, int]]) -> float:
     >>> perplexity([(math.log(8), 30), (math.log(2), 10)])  # exp((30 ln 8 + 10 ln 2) / 40)
     5.656854249492381
     """
-    # Task 8.3 (1 point). Hint: add up mean * tokens, divide by the number of all tokens, and call
-    # math.exp at the end.
+    # Task 8.3 (1 point). For a hint: dlcourse hint 8.3
     raise NotImplementedError("task 8.3: perplexity")
 
 
@@ -138,8 +135,7 @@ def feedforward(windows: Tensor, C: Tensor, H: Tensor, d: Tensor) -> Tensor:
     >>> feedforward(torch.tensor([[1, 0]]), C, torch.tensor([[0.1, 0.0, 0.0, 0.2]]), torch.zeros(1))
     tensor([[0.3799]])
     """
-    # Task 8.4 (1 point). Hint: C[windows] has one dimension more than windows; flatten(-2) joins
-    # the last two. The example is tanh(0.1 * 2 + 0.2 * 1).
+    # Task 8.4 (1 point). For a hint: dlcourse hint 8.4
     raise NotImplementedError("task 8.4: feedforward")
 
 
@@ -160,7 +156,7 @@ def elman_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
     >>> elman_step(one, one, 0.5 * one, -0.2 * one, torch.zeros(1))
     tensor([[0.2913]])
     """
-    # Task 8.5 (4 points). Hint: W x for each row x of a batch is x @ W.T.
+    # Task 8.5 (4 points). For a hint: dlcourse hint 8.5
     raise NotImplementedError("task 8.5: elman_step")
 
 
@@ -180,7 +176,7 @@ def lstm_step(
     >>> lstm_step(zero, zero, one, torch.zeros(4, 1), torch.zeros(4, 1), torch.zeros(4))
     (tensor([[0.2311]]), tensor([[0.5000]]))
     """
-    # Task 8.5, continued. Hint: use chunk(4, dim=1).
+    # Task 8.5, continued.
     raise NotImplementedError("task 8.5: lstm_step")
 
 
@@ -198,8 +194,7 @@ def gru_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
     >>> gru_step(one, one, torch.zeros(3, 1), torch.zeros(3, 1), torch.zeros(3))
     tensor([[0.5000]])
     """
-    # Task 8.5, continued. Hint: call chunk on W x + b and on U h separately; in n, r multiplies
-    # only the part of U h.
+    # Task 8.5, continued.
     raise NotImplementedError("task 8.5: gru_step")
 
 
@@ -226,8 +221,7 @@ def scrn_step(
     >>> scrn_step(one, one, 2 * one, one, one, one, one, alpha=0.5)
     (tensor([[0.9707]]), tensor([[1.5000]]))
     """
-    # Task 8.5, continued. Hint: first compute s', then h'. In the example h' is
-    # sigma(1.5 + 1 + 1).
+    # Task 8.5, continued.
     raise NotImplementedError("task 8.5: scrn_step")
 
 
@@ -308,8 +302,7 @@ def clip(gradients: Sequence[Tensor], max_norm: float) -> tuple[list[Tensor], fl
     >>> clip([torch.tensor([3.0]), torch.tensor([[4.0]])], max_norm=1.0)
     ([tensor([0.6000]), tensor([[0.8000]])], 5.0)
     """
-    # Task 8.6 (1 point). Hint: the norm is the root of the sum of all squares. Multiply by
-    # max_norm / norm only if norm is larger than max_norm.
+    # Task 8.6 (1 point). For a hint: dlcourse hint 8.6
     raise NotImplementedError("task 8.6: clip")
 
 
@@ -327,8 +320,7 @@ def train_epoch(
     model.advance(inputs, state): returns logits (B, T, V) and the next state, a list of tensors.
     batches: (inputs int64 (B, T), targets int64 (B, T)); each continues the text of the one before.
     """
-    # Task 8.7 (3 points). Hint: use torch.autograd.grad(loss, parameters). F.cross_entropy needs
-    # (B * T, V) and (B * T,). Update under torch.no_grad(). detach() each tensor of the state.
+    # Task 8.7 (3 points). For a hint: dlcourse hint 8.7
     raise NotImplementedError("task 8.7: train_epoch")
 
 
@@ -347,7 +339,7 @@ def soften(logits: Tensor, temperature: float) -> Tensor:
     >>> soften(torch.tensor([0.0, math.log(4)]), temperature=0.5)
     tensor([0.0588, 0.9412])
     """
-    # Task 8.8 (1 point). Hint: in the example, the odds of 4 to 1 become 16 to 1.
+    # Task 8.8 (1 point). For a hint: dlcourse hint 8.8
     raise NotImplementedError("task 8.8: soften")
 
 

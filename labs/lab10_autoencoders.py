@@ -79,8 +79,7 @@ def pca(images: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
     """
     if latent_dim > min(images.shape):
         raise UsageError(f"latent_dim must be at most {min(images.shape)}, got {latent_dim}")
-    # Task 10.1 (2 points). Hint: subtract the mean. torch.linalg.svd(..., full_matrices=False)
-    # gives U, S, Vh; the rows of Vh are the directions in the right order.
+    # Task 10.1 (2 points). For a hint: dlcourse hint 10.1
     raise NotImplementedError("task 10.1: pca")
 
 
@@ -94,8 +93,7 @@ def pca_reconstruct(images: Tensor, mean: Tensor, components: Tensor) -> tuple[T
     ...                 torch.tensor([[1.0, 0.0]]))
     (tensor([[3.]]), tensor([[5., 1.]]))
     """
-    # Task 10.2 (1 point). Hint: subtract the mean, then multiply by components.T to encode.
-    # Multiply by components to decode, then add the mean.
+    # Task 10.2 (1 point). For a hint: dlcourse hint 10.2
     raise NotImplementedError("task 10.2: pca_reconstruct")
 
 
@@ -130,14 +128,13 @@ class Autoencoder(nn.Module):
 
     def __init__(self, sizes: Sequence[int] = (784, 1000, 500, 250, 30)) -> None:
         super().__init__()
-        # Task 10.3 (3 points). Hint: write a loop over zip(sizes, sizes[1:]) that appends
-        # nn.Linear and nn.SiLU to a list. Remove the last SiLU. Use it for sizes and sizes[::-1].
+        # Task 10.3 (3 points). For a hint: dlcourse hint 10.3
         raise NotImplementedError("task 10.3: Autoencoder")
         self.apply(draw_weights)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Return the codes. Shape: (N, *) -> (N, sizes[-1])."""
-        # Task 10.3, continued. Hint: use flatten(1).
+        # Task 10.3, continued.
         raise NotImplementedError("task 10.3: Autoencoder.encode")
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -167,8 +164,7 @@ def reconstruction_loss(outputs: Tensor, targets: Tensor, kind: str = "squared")
     >>> reconstruction_loss(outputs, targets)  # (0.25 + 0.25 + 0 + 0) / 2 images
     tensor(0.2500)
     """
-    # Task 10.4 (2 points). Hint: F.binary_cross_entropy gives the third one and is finite also if
-    # o is exactly 0 or 1. By default it takes the mean over all pixels, which is not wanted here.
+    # Task 10.4 (2 points). For a hint: dlcourse hint 10.4
     raise NotImplementedError("task 10.4: reconstruction_loss")
 
 
@@ -217,7 +213,7 @@ def interpolate(start: Tensor, end: Tensor, steps: int) -> Tensor:
             [0.5000, 2.0000],
             [1.0000, 0.0000]])
     """
-    # Task 10.5 (1 point). Hint: use torch.linspace(0, 1, steps) as a column.
+    # Task 10.5 (1 point). For a hint: dlcourse hint 10.5
     raise NotImplementedError("task 10.5: interpolate")
 
 
@@ -244,8 +240,7 @@ def denoising_loss(
     >>> denoising_loss(lambda broken: broken, torch.ones(1, 10), fraction=1.0)
     tensor(10.)
     """
-    # Task 10.6 (2 points). Hint: a number of torch.rand(images.shape, generator=generator) is less
-    # than `fraction` with probability `fraction`.
+    # Task 10.6 (2 points). For a hint: dlcourse hint 10.6
     raise NotImplementedError("task 10.6: denoising_loss")
 
 
@@ -268,7 +263,7 @@ def rotations(images: Tensor) -> tuple[Tensor, Tensor]:
     (tensor([[[2., 4.],
              [1., 3.]]]), tensor([0, 1, 2, 3]))
     """
-    # Task 10.7 (2 points). Hint: use torch.rot90(images, k, dims=(2, 3)) and repeat_interleave.
+    # Task 10.7 (2 points). For a hint: dlcourse hint 10.7
     raise NotImplementedError("task 10.7: rotations")
 
 

@@ -72,8 +72,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     >>> discriminator_loss(torch.tensor([0.0]), torch.tensor([0.0, 0.0]))  # 2 log 2
     tensor(1.3863)
     """
-    # Task 11.1 (1 point). Hint: -log sigmoid(x) is F.softplus(-x), and 1 - sigmoid(x) is
-    # sigmoid(-x).
+    # Task 11.1 (1 point). For a hint: dlcourse hint 11.1
     raise NotImplementedError("task 11.1: discriminator_loss")
 
 
@@ -90,7 +89,7 @@ def generator_loss(fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
     >>> generator_loss(torch.tensor([0.0])), generator_loss(torch.tensor([0.0]), "minimax")
     (tensor(0.6931), tensor(-0.6931))
     """
-    # Task 11.2 (2 points). Hint: use softplus again, and check both signs.
+    # Task 11.2 (2 points). For a hint: dlcourse hint 11.2
     raise NotImplementedError("task 11.2: generator_loss")
 
 
@@ -125,8 +124,7 @@ def discriminator_step(
     no effect. The loss is a Python float.
     Shape: images (N, *), latents (N, latent_dim).
     """
-    # Task 11.3 (3 points). Hint: detach() stops the gradient at the generator. Then zero_grad,
-    # backward, step.
+    # Task 11.3 (3 points). For a hint: dlcourse hint 11.3
     raise NotImplementedError("task 11.3: discriminator_step")
 
 
@@ -144,8 +142,7 @@ def generator_step(
     The loss is a Python float.
     Shape: latents (N, latent_dim).
     """
-    # Task 11.4 (2 points). Hint: do not detach here: the gradient must go through the
-    # discriminator. It is stored there too, and the next discriminator_step must not use it.
+    # Task 11.4 (2 points). For a hint: dlcourse hint 11.4
     raise NotImplementedError("task 11.4: generator_step")
 
 
@@ -192,14 +189,12 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim: int = 64, width: int = 32) -> None:
         super().__init__()
-        # Task 11.5 (2 points). Hint: it is the discriminator in reverse order; latent_dim is the
-        # number of input channels of `start`.
+        # Task 11.5 (2 points). For a hint: dlcourse hint 11.5
         raise NotImplementedError("task 11.5: Generator")
         self.apply(draw_weights)
 
     def forward(self, latents: Tensor) -> Tensor:
-        # Task 11.5, continued. Hint: latents[:, :, None, None] has the shape that `start`
-        # needs.
+        # Task 11.5, continued.
         raise NotImplementedError("task 11.5: Generator.forward")
 
 
@@ -225,7 +220,7 @@ def coverage(logits: Tensor) -> tuple[Tensor, Tensor]:
     >>> coverage(torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [9.0, 0.0]]))
     (tensor([0.7500, 0.2500]), tensor(0.9999))
     """
-    # Task 11.6 (1 point). Hint: use softmax, max(dim=1), and bincount with minlength=K.
+    # Task 11.6 (1 point). For a hint: dlcourse hint 11.6
     raise NotImplementedError("task 11.6: coverage")
 
 
@@ -249,8 +244,7 @@ def play(x: float, y: float, lr: float, steps: int, in_turn: bool = False) -> Te
     tensor([[1.0000, 1.0000],
             [0.5000, 1.2500]])
     """
-    # Task 11.7 (2 points). Hint: the derivative with respect to x is y, and with respect to y it
-    # is x.
+    # Task 11.7 (2 points). For a hint: dlcourse hint 11.7
     raise NotImplementedError("task 11.7: play")
 
 
@@ -271,7 +265,7 @@ def project(latents: Tensor) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.3000, 0.4000]])
     """
-    # Task 11.8 (1 point). Hint: divide by the length if it is above 1, otherwise by 1.
+    # Task 11.8 (1 point). For a hint: dlcourse hint 11.8
     raise NotImplementedError("task 11.8: project")
 
 

@@ -49,6 +49,28 @@ def test_running_a_lab_with_an_unwritten_task_names_it_in_one_line(lab, capsys):
     )
 
 
+def test_error_in_a_task_names_the_task_below_the_traceback(lab, capsys):
+    text = tiny.SOLUTION.replace("return a + b", "return a + b[0]")
+    lab.student.write_text(text + "\n\ndef main(argv):\n    print(total([1, 2]))\n")
+    assert cli.main(["run", "90"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback (most recent call last)")
+    assert said.splitlines()[-1] == (
+        "dlcourse: this TypeError comes from task 90.1 (add); "
+        "`dlcourse check lab90 --task 90.1` tries this task alone"
+    )
+
+
+def test_error_where_answers_are_used_points_to_the_check(lab, capsys):
+    text = tiny.SOLUTION.replace("return result", "return str(result)")
+    lab.student.write_text(text + "\n\ndef main(argv):\n    print(total([1, 2]) / 2)\n")
+    assert cli.main(["run", "90"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "dlcourse: this TypeError comes from main, which uses your answers; "
+        "`dlcourse check lab90` shows which of them is wrong"
+    )
+
+
 def test_another_missing_implementation_is_not_taken_for_an_unwritten_task(lab):
     lab.student.write_text("def main(argv):\n    raise NotImplementedError('no such kernel')\n")
     with pytest.raises(NotImplementedError, match="no such kernel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dlcourse.check.expect import expect
 from dlcourse.check.points import award, points
 
-__all__ = ["award", "points"]
+__all__ = ["award", "expect", "points"]

@@ -16,12 +16,15 @@ from pathlib import Path
 import pytest
 import torch.testing._comparison
 
+from dlcourse.check.examples import Examples, read_examples, run_examples
+from dlcourse.check.expect import WrongAnswerError
 from dlcourse.check.explain import explain_assertion
 from dlcourse.check.points import PartialCredit, Points
 from dlcourse.check.process_state import fixed_settings, seed_everything
 from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, TestRecord
 from dlcourse.check.student import Student, StudentError
+from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
 
 __all__ = ["TestSession", "run_session"]
@@ -39,9 +42,10 @@ class TestSession:
     __test__ = False
 
     def __init__(
-        self, tests: Path, work: Callable[[TestSession], None], task: str | None = None
+        self, lab: Lab, work: Callable[[TestSession], None], task: str | None = None
     ) -> None:
-        self.tests, self.work, self.task = tests, work, task
+        self.tests, self.work, self.task = lab.tests, work, task
+        self.examples = read_examples(lab.source)
         self.items: list[pytest.Function] = []
         self.error: BaseException | None = None
         self.unwritten: dict[str, str] = {}
@@ -66,6 +70,10 @@ class TestSession:
             if self.task not in tasks:
                 self.error = UnknownNameError("task", self.task, tasks)
             items[:] = [item for item in items if worth(item).task == self.task]
+        for task in dict.fromkeys(worth(item).task for item in items):
+            if task in self.examples:
+                first = next(i for i, item in enumerate(items) if worth(item).task == task)
+                items.insert(first, example_test(items, task, self.examples[task]))
         # Hidden tests run last: what student code remembers of them then reaches no visible output.
         items.sort(key=lambda item: worth(item).hidden)
 
@@ -142,9 +150,11 @@ class TestSession:
     def judge(self, test: TestRecord, item: pytest.Function, failure: pytest.ExceptionInfo) -> None:
         """Write into `test` why it did not pass."""
         error = failure.value
-        test.score, test.where = 0.0, statement(failure, item.path)
+        test.score, test.where = 0.0, ""
+        call = self.student_now._last_call if self.student_now is not None else ""
         if isinstance(error, StudentError):
             test.outcome, test.reason, test.traceback = error.kind, error.text, error.traceback
+            test.where = call
             if error.kind in ("import failure", "missing"):
                 test.where = ""
             if error.kind == "not written":
@@ -157,13 +167,19 @@ class TestSession:
             or not self.student_now._asked
             or isinstance(error, pytest.skip.Exception | GradingError)
         ):
-            test.outcome = COULD_NOT
+            test.outcome, test.where = COULD_NOT, statement(failure, item.path)
             test.reason = (
                 f"the test itself failed: {type(error).__name__}: {clean_text(error, 500)}"
             )
         else:
             test.outcome = "wrong answer"
             test.reason = explain_assertion(error, failure.tb, self.compared)
+            if isinstance(error, WrongAnswerError):
+                call = error.call or call
+                # A hint for the task could contradict what is known about this answer.
+                test.hint = "" if error.mistake else test.hint
+            if call and call.partition("(")[0] + "(" not in test.reason:
+                test.reason = f"{call}: {test.reason}"
 
     def judge_stub(self, test: TestRecord, task: str | None) -> None:
         """Judge a test that met the stub of `task`, if the file has one.
@@ -185,6 +201,23 @@ def stub_text(task: str, unwritten: dict[str, str]) -> str:
 def worth(item: pytest.Item) -> Points:
     """Return what the decorator `points` stored on a collected test."""
     return item.function.points  # type: ignore[attr-defined]  # only functions with it are kept
+
+
+def example_test(
+    items: list[pytest.Function], task: str, blocks: list[Examples]
+) -> pytest.Function:
+    """Make the test that runs the docstring examples of a task. It gives no points."""
+
+    def run(student: Student) -> None:
+        for block in blocks:
+            run_examples(student, block)
+
+    own = [worth(item) for item in items if worth(item).task == task]
+    needs = tuple(dict.fromkeys(name for one in own for name in one.needs))
+    run.points = Points(0.0, task, "", False, needs)  # type: ignore[attr-defined]  # see `worth`
+    module = next(item for item in items if worth(item).task == task).getparent(pytest.Module)
+    name = f"test_examples_of_task_{task.replace('.', '_')}"
+    return pytest.Function.from_parent(module, name=name, callobj=run)
 
 
 def record_of(item: pytest.Function, outcome: str) -> TestRecord:
@@ -253,14 +286,13 @@ def forget(tests: Path) -> None:
         del sys.modules[name]
 
 
-def run_session(
-    tests: Path, root: Path, work: Callable[[TestSession], None], task: str | None = None
-) -> None:
-    """Collect the file `tests` of the course at `root` and call `work` with the session.
+def run_session(lab: Lab, work: Callable[[TestSession], None], task: str | None = None) -> None:
+    """Collect the tests of `lab` and call `work` with the session.
 
     Raises GradingError if the tests cannot be collected, UnknownNameError if they have no `task`
     of that name, and whatever `work` raises.
     """
+    tests = lab.tests
     if not tests.is_file():
         raise GradingError(f"no tests {tests}; `dlcourse labs` lists the labs")
     said, stdout = io.StringIO(), sys.stdout
@@ -270,10 +302,10 @@ def run_session(
         with contextlib.redirect_stdout(stdout):
             work(session)
 
-    session = TestSession(tests, aloud, task)
+    session = TestSession(lab, aloud, task)
     arguments = [
         str(tests),
-        f"--rootdir={root}",
+        f"--rootdir={lab.root}",
         *("-c", os.devnull, "--noconftest", "--import-mode=importlib", "--capture=no"),
         *("--tb=native", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler"),
         # What the garbage collector finds fails no test: it may be an earlier submission's.

@@ -58,7 +58,7 @@ class TestRecord:
         elif not self.hidden or hidden_too:
             lines += [self.reason, self.traceback, self.where and f"in: {self.where}"]
             lines.append(self.printed and f"printed: {self.printed}")
-        lines.append(self.hint and f"hint: {self.hint}")
+        lines += [f"hint: {hint}" for hint in self.hint.splitlines()]
         return "\n".join(line.rstrip() for line in lines if line)
 
     def as_dict(self, *, hidden_too: bool = True) -> dict:
@@ -126,13 +126,13 @@ class Record:
             score = round(sum(test.score for test in tests), 6)
             worst = next((test for test in tests if not test.passed), None)
             outcome = worst.outcome if worst else "passed"
+            most = round(sum(test.max_score for test in tests), 6)
             if any(test.outcome == BY_HAND for test in tests):
                 outcome = BY_HAND
-            elif worst and score > 0 and outcome != COULD_NOT:
+            # With all points, what failed is an example: it gives none.
+            elif worst and 0 < score < most and outcome != COULD_NOT:
                 outcome = "partial"
-            verdicts.append(
-                Verdict(task, score, round(sum(t.max_score for t in tests), 6), outcome, worst)
-            )
+            verdicts.append(Verdict(task, score, most, outcome, worst))
         return verdicts
 
     def as_dict(self, *, hidden_too: bool = True) -> dict:

@@ -7,9 +7,10 @@ import re
 import time
 from pathlib import Path
 
+from dlcourse.check import student_host
 from dlcourse.check.pytest_plugin import TestSession, run_session
 from dlcourse.check.record import Record
-from dlcourse.check.student import InProcessChannel, Student
+from dlcourse.check.student import InProcessChannel, Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 from dlcourse.runtime import versions
@@ -38,15 +39,24 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
     unwritten = stubs(channel.host.source.decode("utf-8", "replace"))
     tests = []
 
+    failure: list[StudentError] = []  # the file is loaded once, because that can take long
+
     def open_student(item: object) -> Student:
-        Student(channel)._ask("load")
+        channel.left_s = student_host.LIMIT_S
+        if failure:
+            raise failure[0]
+        try:
+            Student(channel)._ask("load")
+        except StudentError as error:
+            failure.append(error)
+            raise
         return Student(channel)
 
     def work(session: TestSession) -> None:
         violations = Student(channel)._violations(session.rules(lab.functions))
         tests.extend(session.grade(open_student, unwritten, violations))
 
-    run_session(lab.tests, lab.root, work, task)
+    run_session(lab, work, task)
     extra = {
         "file": shown(path),
         "sha256": hashlib.sha256(source).hexdigest(),

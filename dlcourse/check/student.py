@@ -7,18 +7,20 @@ object that is not plain data stays on the student's side, and the test gets a H
 
 from __future__ import annotations
 
+import ctypes
 import importlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from dlcourse.check import student_host
+from dlcourse.check.explain import shown_call
 from dlcourse.check.process_state import Separation
 from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
 from dlcourse.check.source import read_source
-from dlcourse.check.student_host import StudentHost
+from dlcourse.check.student_host import StudentHost, TimeLimitError
 
 __all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
 
@@ -27,8 +29,6 @@ KINDS = {
     "not written", "output", "refused", "time",
 }  # fmt: skip
 
-# In `check` a call has no time limit: after this time a message says that Ctrl-C stops it.
-SLOW_S = 10.0
 # Ctrl-C stops one test; a second one within this time stops all.
 AGAIN_S = 1.0
 
@@ -66,17 +66,18 @@ class InProcessChannel:
         self.host = StudentHost(source, shown or str(path), name, self.call_back)
         self.separation = Separation([self.host.filename])
         self.interrupted = -AGAIN_S
+        self.left_s = student_host.LIMIT_S
 
     def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> Answer:
         self.current = call_back
         start = time.monotonic()
-        told = threading.Timer(SLOW_S, tell_slow, [message["do"] == "load"])
-        told.daemon = True
-        told.start()
+        self.limit = TimeLimit(self.left_s)
         try:
-            with self.separation.student():
+            with self.separation.student(), self.limit:
                 return self.host.answer(message, buffers)
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, TimeLimitError) as error:
+            if isinstance(error, TimeLimitError):
+                return {"error": self.host.explain(error)}, Buffers()
             if time.monotonic() - self.interrupted < AGAIN_S:
                 raise
             self.interrupted = time.monotonic()
@@ -84,20 +85,52 @@ class InProcessChannel:
             text = f"stopped by Ctrl-C after {seconds:.0f} s; does a loop never end?"
             return {"error": self.host.explain(error) | {"kind": "time", "text": text}}, Buffers()
         finally:
-            told.cancel()
+            self.left_s -= time.monotonic() - start
 
     def call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
-        with self.separation.tests():
-            return self.current(number, message, buffers)
+        self.limit.paused = True
+        try:
+            with self.separation.tests():
+                return self.current(number, message, buffers)
+        finally:
+            self.limit.paused = False
 
 
-def tell_slow(loading: bool) -> None:
-    what = f"your {'file has been loading' if loading else 'code has been running'}"
-    why = ": code at the top level runs at import" if loading else ""
-    print(
-        f"{what} for {SLOW_S:.0f} s{why}; Ctrl-C stops it and goes on with the next test",
-        file=sys.stderr,
-    )
+class TimeLimit:
+    """Within this block, TimeLimitError is raised in this thread after `seconds`, on every system.
+
+    Python raises it between two of its own steps, so a call that waits outside of Python, such as
+    time.sleep, ends first. Nothing is raised while `paused`.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.paused, self.done = max(seconds, 0.0), False, False
+        self.thread, self.lock = ctypes.c_ulong(threading.get_ident()), threading.Lock()
+
+    def __enter__(self) -> None:
+        self.start(self.seconds)
+
+    def start(self, seconds: float) -> None:
+        self.timer = threading.Timer(seconds, self.stop)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def stop(self) -> None:
+        with self.lock:
+            if not self.done and not self.paused:
+                self.raise_in_thread(ctypes.py_object(TimeLimitError))
+        if not self.done:
+            # Student code may have caught it, or the test's function was running.
+            self.start(0.01 if self.paused else 1.0)
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.done = True
+            self.raise_in_thread(None)  # takes back what has not been raised yet
+        self.timer.cancel()
+
+    def raise_in_thread(self, error: object) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self.thread, error)
 
 
 class Student:
@@ -108,14 +141,23 @@ class Student:
         self._functions: list[Callable] = []
         self._printed = ""
         self._asked = False
+        self._called: tuple[str, tuple, dict] | None = None
+
+    @property
+    def _last_call(self) -> str:
+        """The last call of a student's function, as a student would write it, or ""."""
+        return shown_call(*self._called) if self._called else ""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._ask("get", args=(name,))
+        return labeled(self._ask("get", args=(name,)), name)
 
     def probe(self, name: str, *args: object, **kwargs: object) -> Any:
         """Run the probe called `name` (see `dlcourse.check.probes`) next to student code."""
+        at = next((i for i, arg in enumerate(args) if isinstance(arg, str)), None)
+        if at is not None:  # the name of the function that the probe calls
+            self._called = (str(args[at]), args[at + 1 :], kwargs)
         return self._ask("probe", args=args, kwargs=kwargs, name=name)
 
     def _violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
@@ -165,7 +207,7 @@ class Student:
     def _give(self, value: object) -> dict:
         """Return the node of a value that is not plain data: a handle, a name or a callback."""
         if isinstance(value, Handle):
-            return {"t": "handle", "v": object.__getattribute__(value, "_number")}
+            return {"t": "handle", "v": value._number}
         if callable(value):
             name = public_name(value)
             if name:
@@ -176,7 +218,7 @@ class Student:
 
     def _take(self, node: dict) -> object:
         if node.get("t") == "handle" and type(node.get("v")) is int and node["v"] >= 0:
-            return Handle(self, node["v"])
+            return Handle(self, node["v"], clean_text(node.get("of", "object"), 60))
         raise ProtocolError(f"an unknown kind of value: {clean_text(node.get('t'), 40)}")
 
     def _call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
@@ -198,18 +240,26 @@ class Student:
 
 
 class Handle:
-    """An object on the student's side: it gives attributes, calls, len, items and iteration."""
+    """An object on the student's side: it gives attributes, calls, len, items and iteration.
 
-    def __init__(self, student: Student, number: int) -> None:
-        self._student, self._number = student, number
+    of: the name of its type, as student code says it.
+    """
+
+    def __init__(self, student: Student, number: int, of: str = "object") -> None:
+        self._student, self._number, self._type = student, number, of
+        self._label = f"<{of}>"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._student._ask("get", self._number, (name,))
+        return labeled(self._student._ask("get", self._number, (name,)), f"{self._label}.{name}")
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
-        return self._student._ask("call", self._number, args, kwargs)
+        self._student._called = (self._label, args, kwargs)
+        value = self._student._ask("call", self._number, args, kwargs)
+        if isinstance(value, Handle):
+            labeled(value, shown_call(self._label, args, kwargs))
+        return value
 
     def __len__(self) -> int:
         length = self._student._ask("len", self._number)
@@ -227,7 +277,14 @@ class Handle:
         return iter(items)
 
     def __repr__(self) -> str:
-        return f"<the student's object {self._number}>"
+        return self._label
+
+
+def labeled(value: object, label: str) -> object:
+    """Give a Handle the text that stands for it in messages, and return it."""
+    if isinstance(value, Handle):
+        value._label = label
+    return value
 
 
 def public_name(value: Callable) -> tuple[str, str] | None:

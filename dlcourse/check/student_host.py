@@ -26,9 +26,10 @@ from dlcourse.check.probes import PROBES
 from dlcourse.check.process_state import seed_everything
 from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
 
-__all__ = ["StudentHost"]
+__all__ = ["LIMIT_S", "StudentHost", "TimeLimitError"]
 
 MAX_ITEMS = 100_000
+LIMIT_S = 30.0  # for student code in one test of `dlcourse check`
 MAX_PRINTED = 2**20  # characters
 NOT_WRITTEN = re.compile(r"^task (\d+\.\d+): (.+)$")
 
@@ -42,6 +43,13 @@ Answer = tuple[dict, Buffers]
 
 class OutputLimitError(Exception):
     """Student code printed more than MAX_PRINTED characters."""
+
+
+class TimeLimitError(BaseException):
+    """Student code ran for longer than LIMIT_S in one test of `dlcourse check`."""
+
+    def __str__(self) -> str:
+        return f"stopped after {LIMIT_S:.0f} s; does a loop never end?"
 
 
 class Printed(io.TextIOBase):
@@ -169,7 +177,11 @@ class StudentHost:
                 raise OutputLimitError(f"your code gave out more than {MAX_ITEMS:,} objects")
             number = self.numbers[id(value)] = len(self.objects)
             self.objects.append(value)
-        return {"t": "handle", "v": number}
+        kind = type(value)
+        name = kind.__qualname__
+        if kind.__module__ != self.name:
+            name = f"{kind.__module__}.{name}"
+        return {"t": "handle", "v": number, "of": clean_text(name, 60)}
 
     def find(self, node: dict) -> object:
         """Return the value of a node that only this side can decode."""
@@ -211,6 +223,8 @@ class StudentHost:
             kind = "memory"
         elif isinstance(error, OutputLimitError):
             kind, text = "output", str(error)
+        elif isinstance(error, TimeLimitError):
+            kind, text = "import failure" if loading else "time", str(error)
         elif isinstance(error, PermissionError) and not loading:
             kind, text = "refused", refusal(error, text)
         elif isinstance(error, AttributeError) and error.obj is self.module and self.module:

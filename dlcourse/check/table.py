@@ -29,9 +29,12 @@ def as_text(record: Record, lab: Lab) -> str:
                     test.traceback.rstrip(),
                     test.where and f"in: {test.where}",
                     test.printed and f"printed: {test.printed}",
-                    test.hint and f"hint: {test.hint}",
+                    *(f"hint: {hint}" for hint in test.hint.splitlines()),
                 ]
             lines += [wrapped for part in body if part for wrapped in indent(part, width)]
+    wrong = [v.task for v in record.verdicts() if v.outcome not in ("passed", "not written")]
+    if wrong and not broken:
+        lines += ["", f"for the next hint on a task: dlcourse hint {wrong[0]}"]
     points = f"{record.score:g} / {record.max_score:g}"
     lines += ["", f"{'total':<6}{points:>11}   {record.execution_time:.1f} s"]
     return "\n".join(lines)

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlcourse import files
+from dlcourse import work_folder
 from dlcourse.compare.result import Result, plain
 from dlcourse.errors import DataError
 
 __all__ = ["Journal", "Study", "load"]
 
 
-class Journal(files.Journal):
+class Journal(work_folder.Journal):
     """Results by the key of their settings, as JSON lines and as CSV."""
 
     encode = staticmethod(plain)
@@ -91,7 +91,7 @@ class Study:
                     return f"holds another study: its {name} is {old}, here {new}"
             return None
 
-        return files.claimed_folder(
+        return work_folder.claimed_folder(
             self.folder, "study.json", about, refuse=refuse, label="--out", work="study"
         )
 

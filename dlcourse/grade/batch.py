@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dlcourse import files, runtime
+from dlcourse import files, runtime, work_folder
 from dlcourse.check.record import COULD_NOT, Record, TestRecord
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
@@ -37,7 +37,7 @@ __all__ = ["Journal", "as_text", "grade_folder"]
 ADJUST = "adjust.csv"  # in the folder of reports: the points by hand that are in force
 
 
-class Journal(files.Journal):
+class Journal(work_folder.Journal):
     """Records of submissions by key, so that a batch that was killed continues where it was."""
 
     encode = staticmethod(Record.to_journal)
@@ -95,7 +95,7 @@ def grade_folder(
         def refuse(about: Any) -> str | None:
             return None if about["lab"] == lab.name else f"holds the grades of {about['lab']}"
 
-        with files.claimed_folder(
+        with work_folder.claimed_folder(
             out, "batch.json", {"lab": lab.name}, refuse=refuse, label="--out", work="batch"
         ):
             records = records_of(

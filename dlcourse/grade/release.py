@@ -54,6 +54,7 @@ NOT_IN_BUNDLE = (
     "dlcourse/init.py",
     "dlcourse/instructor.py",
     *(f"dlcourse/models/{name}.py" for name in UNUSED_MODELS),
+    "dlcourse/models/summary.py",
     "dlcourse/page*",
     "dlcourse/recipes/*",
     "dlcourse/train/averaging.py",
@@ -63,6 +64,7 @@ NOT_IN_BUNDLE = (
     "dlcourse/train/loggers.py",
     "dlcourse/train/lr_range.py",
     "dlcourse/train/reconstruction.py",
+    "dlcourse/work_folder.py",
 )
 
 SETUP = """#!/usr/bin/env bash
@@ -133,6 +135,9 @@ def release(root: Path, out: Path) -> list[Path]:
         bundle[f"labs/{lab.name}.py"] = generate(solution, lab.solution.name)
         if questions := quiz.read(solution, lab.solution.name):
             bundle[lab.quiz.relative_to(root).as_posix()] = quiz.pack(questions)
+        # What `check` knows of the tasks, whatever the student does to the file in labs/.
+        handed_out = lab.handed_out.relative_to(root).as_posix()
+        bundle[handed_out] = generate(solution, lab.solution.name, hints=True)
         if lab.tests.is_file():
             bundle[f"tests/labs/{lab.tests.name}"] = visible_tests(lab)
     bundle[".github/workflows/check.yml"] = WORKFLOW.format(
@@ -305,8 +310,9 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
     hidden = [node.name for node in hidden_tests(ast.parse(tests))]
     forbidden = forbidden_in(tests)
     own = f"labs/{lab.name}.py"
-    if lines := surviving_lines(bundle[own], solution):
-        raise UsageError(f"{own} would hand out the answer {lines[0]!r}; nothing was written")
+    for name in (own, lab.handed_out.relative_to(lab.root).as_posix()):
+        if lines := surviving_lines(bundle[name], solution):
+            raise UsageError(f"{name} would hand out the answer {lines[0]!r}; nothing was written")
     for name, text in bundle.items():
         for test in hidden:
             if test in text:

@@ -2,7 +2,8 @@
 
 The lines between `# BEGIN SOLUTION` and `# END SOLUTION` become one line,
 `raise NotImplementedError("task 5.2: conv2d")`; everything else stays as it is. A block that holds
-only comments answers a question, not a task; it is removed completely. So is the quiz.
+only comments answers a question, not a task; it is removed completely. So is the quiz. The hints in
+a task's comment are left out too: `dlcourse hint` unfolds them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dlcourse import quiz
-from dlcourse.course import TASK, Lab, enclosing_names
+from dlcourse.course import TASK, Lab, enclosing_names, is_text
 from dlcourse.errors import UsageError
 
 __all__ = ["BEGIN", "END", "generate", "solution_lines", "starter", "surviving_lines", "write"]
@@ -20,8 +21,10 @@ __all__ = ["BEGIN", "END", "generate", "solution_lines", "starter", "surviving_l
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
 
 
-def generate(source: str, filename: str = "solution") -> str:
+def generate(source: str, filename: str = "solution", *, hints: bool = False) -> str:
     """The student version of a solution's `source`, which errors call `filename`.
+
+    hints: whether the comments of the tasks keep their hints.
 
     Raises UsageError for markers that do not form pairs, for a block outside of a function or
     without a task comment above it, and if the result does not parse.
@@ -39,9 +42,19 @@ def generate(source: str, filename: str = "solution") -> str:
     block: list[str] = []
     task: str | None = None
     opened: int | None = None  # the line of the BEGIN that has no END yet
+    in_comment = first = cut = False  # in a task's comment, in its first one, in a hint of it
     for number, line in enumerate(source.splitlines(), start=1):
         if match := TASK.match(line):
-            task = match["id"]
+            task, first, cut = match["id"], match["points"] is not None, False
+        in_comment = match is not None or (in_comment and is_text(line))
+        if in_comment and not hints:
+            before, found, _ = line.partition("Hint:")
+            if cut or (found and not before.strip("# ") and not first):
+                cut = True
+                continue
+            if found:
+                pointer = f" For a hint: dlcourse hint {task}" if first else ""
+                line, cut = before.rstrip() + pointer, True
         marker = line.strip()
         if marker == BEGIN:
             if opened:

@@ -144,7 +144,7 @@ class Worker:
         try:
             # In this thread: the kernel ends the fork server with the thread that started it.
             self.prepare()
-            run_session(lab.tests, lab.root, work)
+            run_session(lab, work)
         except Exception as error:  # noqa: BLE001 (likewise)
             self.error = error
             self.answers.put(error)

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from dlcourse.errors import DataError, DlcourseError, UsageError
-from dlcourse.files import atomic_path, claimed_folder
+from dlcourse.files import atomic_path
 from dlcourse.train import distributed
 from dlcourse.train.history import History
 from dlcourse.train.run import Callback, Run
+from dlcourse.work_folder import claimed_folder
 
 __all__ = ["NAME", "Checkpoint", "load_model", "read", "save_model", "write"]
 
