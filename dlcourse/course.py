@@ -30,8 +30,10 @@ __all__ = [
     "enclosing_names",
     "find_course",
     "find_lab",
+    "is_text",
     "labs",
     "load_script",
+    "read_functions",
     "task_named",
 ]
 

@@ -15,7 +15,7 @@ from dlcourse.check.protocol import clean_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["difference", "explain_assertion", "matches", "shown_call"]
+__all__ = ["difference", "explain_assertion", "kind", "matches", "shown_call"]
 
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 200

@@ -27,8 +27,9 @@ from dlcourse import page
 from dlcourse.check.protocol import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
-from dlcourse.files import claimed_folder, write_text
+from dlcourse.files import write_text
 from dlcourse.grade.submissions import Submission
+from dlcourse.work_folder import claimed_folder
 
 __all__ = ["Pair", "as_text", "fingerprints", "shared_lines", "similar", "write_pages"]
 

@@ -19,7 +19,13 @@ from dlcourse.grade.release import RUN, release, visible_tests
 
 from support import tiny
 
-QUICK = ("labs", "check", "quiz", "notebook")  # the commands that take less than a few seconds
+QUICK = (
+    "labs",
+    "check",
+    "hint",
+    "quiz",
+    "notebook",
+)  # the commands that take less than a few seconds
 
 
 @pytest.fixture
@@ -305,13 +311,13 @@ def test_the_students_readme_is_true_in_the_bundle(bundle, monkeypatch, capsys):
     assert readme.startswith("# The labs\n")
     lines = re.findall(r"^    dlcourse (.+?)(?:  +#.*)?$", readme, re.MULTILINE)
     assert lines == [
-        "doctor", "labs", "check lab05", "check lab05 --task 5.2", "run lab05 --tiny", "run lab05",
-        "quiz lab05", "notebook lab05",
+        "doctor", "labs", "check lab05", "check lab05 --task 5.2", "hint 5.2",
+        "run lab05 --tiny", "run lab05", "quiz lab05", "notebook lab05",
     ]  # fmt: skip
     monkeypatch.setattr("sys.stdin", io.StringIO("a\nq\n"))
     statuses = {line: main(line.split()) for line in lines if line.split()[0] in QUICK}
     assert statuses == {
-        "labs": 0, "check lab05": 1, "check lab05 --task 5.2": 1, "quiz lab05": 0,
+        "labs": 0, "check lab05": 1, "check lab05 --task 5.2": 1, "hint 5.2": 0, "quiz lab05": 0,
         "notebook lab05": 0,
     }  # fmt: skip
     said = capsys.readouterr().out

@@ -51,5 +51,5 @@ def verdicts(lab, sources, folder):
             channel = InProcessChannel(file, lab.name, "answer.py")
             found[name] = session.grade(lambda item, channel=channel: Student(channel), {}, {})
 
-    run_session(lab.tests, lab.root, work)
+    run_session(lab, work)
     return found
