@@ -56,6 +56,8 @@ from dlcourse.models.cache_lm import Cache
 # A trigram model predicts a word from the two words before it, by counting how often the three
 # words occurred together. Most triples never occur, so the estimate is mixed with estimates from
 # one word before, from no word before, and from the size of the vocabulary alone.
+#
+# None of your functions may change the lists and tensors that it gets.
 
 
 # %%

@@ -64,6 +64,8 @@ from dlcourse.models.conv_autoencoder import ConvAutoencoder
 # An autoencoder has an encoder f from image to code and a decoder g from code to image, such that
 # g(f(x)) is close to x. If both are linear, the best code is known: the coordinates along the
 # directions in which the images vary most.
+#
+# None of your functions may change the tensors that it gets.
 
 
 # %%

@@ -5,7 +5,7 @@ A probe sees no expected value. A test must verify what a probe returns: student
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,20 +17,28 @@ __all__ = ["PROBES"]
 
 def gradients(
     module: ModuleType, function: str | Callable, *args: object, **kwargs: object
-) -> list[Tensor | None]:
+) -> list[Tensor]:
     """Return the gradients of the sum of all outputs of `function(*args)`.
 
     function: a name in the student's file, or an object of it. The gradients are those of the
-    arguments that require one, also inside a tuple, and then those of the parameters of a
-    torch.nn.Module.
+    arguments that require one, also inside a tuple. Raises RuntimeError for an argument that no
+    gradient reaches.
     """
     called = getattr(module, function) if isinstance(function, str) else function
-    outputs = called(*args, **kwargs)
+    outputs = tensors_in(called(*args, **kwargs))
     leaves = [leaf for leaf in tensors_in(args) if leaf.requires_grad]
-    if isinstance(called, torch.nn.Module):
-        leaves += called.parameters()
-    total = torch.stack([output.sum() for output in tensors_in(outputs)]).sum()
-    return list(torch.autograd.grad(total, leaves, allow_unused=True))
+    found: Sequence[Tensor | None] = [None] * len(leaves)
+    outputs = [output.sum() for output in outputs if output.requires_grad]
+    if outputs:
+        found = torch.autograd.grad(torch.stack(outputs).sum(), leaves, allow_unused=True)
+    for number, gradient in enumerate(found, start=1):
+        if gradient is None:
+            which = "the input" if len(leaves) == 1 else f"input {number} of {len(leaves)}"
+            raise RuntimeError(
+                f"no gradient goes from the result back to {which}: is a tensor detached, or "
+                "turned into a number?"
+            )
+    return [gradient for gradient in found if gradient is not None]
 
 
 def tensors_in(value: object) -> list[Tensor]:
