@@ -60,7 +60,7 @@ XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
 def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
     """Return 1.0 for each sample whose weighted sum plus `bias` is at least 0, otherwise 0.0.
 
-    Shape: inputs (N, D), weight (D,), bias a number -> float32 (N,).
+    Shape: inputs (N, D), weight (D,), bias a number -> a floating-point tensor (N,).
 
     >>> inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
     >>> neuron(inputs, weight=torch.tensor([1.0, -2.0]), bias=1.0)  # the sums are -1, 0 and 2
@@ -72,9 +72,10 @@ def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
 
 # %%
 def and_gate() -> tuple[Tensor, float]:
-    """Return the weight (2,) and the bias of an AND neuron: 1 for (1, 1), 0 for the other inputs.
+    """Return the weight and the bias of an AND neuron: 1 for (1, 1), 0 for the other inputs.
 
     The answers must stay right when each input is off by up to 0.1.
+    Shape: weight float32 (2,), bias a number.
 
     >>> neuron(GATE_INPUTS, *and_gate())
     tensor([0., 0., 0., 1.])
@@ -87,9 +88,10 @@ def and_gate() -> tuple[Tensor, float]:
 def xor_network() -> tuple[Tensor, Tensor, Tensor, float]:
     """Return two hidden neurons and an output neuron that together answer XOR: 9 parameters.
 
-    Returns (hidden weight, hidden bias, output weight, output bias), with the shapes (2, 2), (2,),
-    (2,) and a number. Row i of the hidden weight belongs to hidden neuron i. `run_network` (below)
-    runs the network. Again, the answers must stay right when each input is off by up to 0.1.
+    Returns (hidden weight, hidden bias, output weight, output bias): float32 tensors of the shapes
+    (2, 2), (2,) and (2,), and a number. Row i of the hidden weight belongs to hidden neuron i.
+    `run_network` (below) runs the network. Again, the answers must stay right when each input is
+    off by up to 0.1.
 
     >>> run_network(GATE_INPUTS, *xor_network())
     tensor([0., 1., 1., 0.])
@@ -103,7 +105,7 @@ def run_network(
 ) -> Tensor:
     """Run a hidden layer of your neurons and one output neuron. Shape: (N, D) -> (N,)."""
     hidden = [neuron(inputs, w, b) for w, b in zip(hidden_weight, hidden_bias, strict=True)]
-    return neuron(torch.stack(hidden, dim=1), weight, bias)
+    return neuron(torch.stack(hidden, dim=1).to(weight), weight, bias)
 
 
 # %% [markdown]
@@ -122,7 +124,7 @@ def perceptron_epoch(
     For each sample x with target t and output y = neuron(x):
         weight <- weight + lr (t - y) x          bias <- bias + lr (t - y)
     Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,).
-    Returns the new weight, the new bias, and the number of wrong answers during the pass.
+    Returns the new weight (D,), the new bias () and the number of wrong answers during the pass.
 
     >>> perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
     (tensor([1., 1.]), tensor(0.), 2)

@@ -60,13 +60,13 @@ XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
 def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
     """Return 1.0 for each sample whose weighted sum plus `bias` is at least 0, otherwise 0.0.
 
-    Shape: inputs (N, D), weight (D,), bias a number -> float32 (N,).
+    Shape: inputs (N, D), weight (D,), bias a number -> a floating-point tensor (N,).
 
     >>> inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
     >>> neuron(inputs, weight=torch.tensor([1.0, -2.0]), bias=1.0)  # the sums are -1, 0 and 2
     tensor([0., 1., 1.])
     """
-    # Task 1.1 (1 point). Hint: `inputs @ weight` sums over the D inputs of each sample; a
+    # Task 1.1 (1 point). Hint: `inputs @ weight` sums over the D inputs of each sample. Hint: a
     # comparison gives True and False, and .float() turns these into 1.0 and 0.0.
     # BEGIN SOLUTION
     return (inputs @ weight + bias >= 0).float()
@@ -75,15 +75,16 @@ def neuron(inputs: Tensor, weight: Tensor, bias: Tensor | float) -> Tensor:
 
 # %%
 def and_gate() -> tuple[Tensor, float]:
-    """Return the weight (2,) and the bias of an AND neuron: 1 for (1, 1), 0 for the other inputs.
+    """Return the weight and the bias of an AND neuron: 1 for (1, 1), 0 for the other inputs.
 
     The answers must stay right when each input is off by up to 0.1.
+    Shape: weight float32 (2,), bias a number.
 
     >>> neuron(GATE_INPUTS, *and_gate())
     tensor([0., 0., 0., 1.])
     """
-    # Task 1.2 (1 point). Hint: give both inputs the same weight. If only one of them is 1, the
-    # sum must stay clearly below 0.
+    # Task 1.2 (1 point). Hint: give both inputs the same weight. Hint: if only one input is 1, the
+    # sum must stay clearly below 0; if both are 1, it must be clearly above 0.
     # BEGIN SOLUTION
     return torch.tensor([1.0, 1.0]), -1.5
     # END SOLUTION
@@ -93,17 +94,18 @@ def and_gate() -> tuple[Tensor, float]:
 def xor_network() -> tuple[Tensor, Tensor, Tensor, float]:
     """Return two hidden neurons and an output neuron that together answer XOR: 9 parameters.
 
-    Returns (hidden weight, hidden bias, output weight, output bias), with the shapes (2, 2), (2,),
-    (2,) and a number. Row i of the hidden weight belongs to hidden neuron i. `run_network` (below)
-    runs the network. Again, the answers must stay right when each input is off by up to 0.1.
+    Returns (hidden weight, hidden bias, output weight, output bias): float32 tensors of the shapes
+    (2, 2), (2,) and (2,), and a number. Row i of the hidden weight belongs to hidden neuron i.
+    `run_network` (below) runs the network. Again, the answers must stay right when each input is
+    off by up to 0.1.
 
     >>> run_network(GATE_INPUTS, *xor_network())
     tensor([0., 1., 1., 0.])
     """
-    # Task 1.3 (2 points). Hint: let one hidden neuron answer OR and the other AND. The output
-    # neuron must answer 1 where OR is 1 and AND is 0.
+    # Task 1.3 (2 points). Hint: let one hidden neuron answer OR and the other AND. Hint: the output
+    # neuron must answer 1 where OR is 1 and AND is 0, so AND gets a negative weight.
     # BEGIN SOLUTION
-    hidden_weight = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+    hidden_weight = torch.ones(2, 2)
     hidden_bias = torch.tensor([-0.5, -1.5])  # OR, AND
     return hidden_weight, hidden_bias, torch.tensor([1.0, -1.0]), -0.5
     # END SOLUTION
@@ -114,7 +116,7 @@ def run_network(
 ) -> Tensor:
     """Run a hidden layer of your neurons and one output neuron. Shape: (N, D) -> (N,)."""
     hidden = [neuron(inputs, w, b) for w, b in zip(hidden_weight, hidden_bias, strict=True)]
-    return neuron(torch.stack(hidden, dim=1), weight, bias)
+    return neuron(torch.stack(hidden, dim=1).to(weight), weight, bias)
 
 
 # %% [markdown]
@@ -133,17 +135,18 @@ def perceptron_epoch(
     For each sample x with target t and output y = neuron(x):
         weight <- weight + lr (t - y) x          bias <- bias + lr (t - y)
     Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,).
-    Returns the new weight, the new bias, and the number of wrong answers during the pass.
+    Returns the new weight (D,), the new bias () and the number of wrong answers during the pass.
 
     >>> perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
     (tensor([1., 1.]), tensor(0.), 2)
     """
-    # Task 1.4 (2 points). Hint: zip(inputs, targets) gives x (D,) and t (). `neuron` needs
-    # x[None], which has the shape (1, D).
+    # Task 1.4 (2 points). Hint: zip(inputs, targets) gives x (D,) and t () of each sample. Hint:
+    # `neuron` needs x[None], which has the shape (1, D), and returns one answer. Hint: where the
+    # answer is right, t - y is 0, so you can use the formulas for every sample.
     # BEGIN SOLUTION
     mistakes = 0
-    for x, target in zip(inputs, targets, strict=True):
-        error = target - neuron(x[None], weight, bias)[0]
+    for i, x in enumerate(inputs):
+        error = targets[i] - neuron(x[None], weight, bias)[0]
         weight, bias = weight + lr * error * x, bias + lr * error
         mistakes += int(error != 0)
     return weight, bias, mistakes
@@ -167,8 +170,8 @@ def line_gradient(a: float, b: float, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
     >>> line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0]))
     (tensor(5.), tensor(3.))
     """
-    # Task 1.5 (1 point). Hint: for one point the derivatives are 2 x (a x + b - y) and
-    # 2 (a x + b - y).
+    # Task 1.5 (1 point). Hint: write down the derivatives for one point first, by the chain rule.
+    # Hint: they are 2 x (a x + b - y) and 2 (a x + b - y); take the mean of each over the points.
     # BEGIN SOLUTION
     error = a * x + b - y
     return (2 * x * error).mean(), (2 * error).mean()
@@ -186,7 +189,8 @@ def fit_line(x: Tensor, y: Tensor, a: float, b: float, lr: float, steps: int) ->
     tensor([[ 1.0000,  0.0000],
             [ 0.5000, -0.3000]])
     """
-    # Task 1.6 (2 points). Hint: compute both derivatives before you change a or b.
+    # Task 1.6 (2 points). Hint: begin with a list that holds the start, and append to it. Hint:
+    # compute both derivatives before you change a or b.
     # BEGIN SOLUTION
     path = [(a, b)]
     for _ in range(steps):
@@ -218,8 +222,9 @@ def logistic_gradient(
     >>> logistic_gradient(torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0]))
     (tensor([-0.5000,  1.0000]), tensor(0.))
     """
-    # Task 1.7 (2 points). Hint: use torch.sigmoid. The sum of error_n x_n over the samples is
-    # error @ inputs; divide it by the number of samples to get the mean.
+    # Task 1.7 (2 points). Hint: compute p with torch.sigmoid, then the error p - t of each sample.
+    # Hint: the sum of error_n x_n over the samples is error @ inputs; divide it by the number of
+    # samples to get the mean.
     # BEGIN SOLUTION
     error = torch.sigmoid(inputs @ weight + bias) - targets  # (N,)
     return error @ inputs / len(inputs), error.mean()

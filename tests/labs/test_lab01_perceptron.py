@@ -7,10 +7,8 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch.testing import assert_close
 
-from dlcourse.check import points
-from dlcourse.check.explain import difference
+from dlcourse.check import expect, points
 
 GATE_INPUTS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 AND = torch.tensor([0.0, 0.0, 0.0, 1.0])
@@ -22,58 +20,25 @@ def randn(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def close(what, got, expected):
-    """Check that `got` equals `expected` up to rounding, in single or in double precision.
-
-    A number is accepted for a tensor of shape ().
-    """
-    __tracebackhide__ = True
-    if isinstance(got, float | int) and expected.dim() == 0:
-        got = torch.tensor(got)
-    if isinstance(got, torch.Tensor):
-        got = got.to(expected.dtype)
-    assert is_close(got, expected), f"{what}: {difference(got, expected)}"
-
-
-def is_close(got, expected):
-    same = isinstance(got, torch.Tensor) and got.shape == expected.shape
-    return same and torch.allclose(got, expected, rtol=1e-4, atol=1e-5)
-
-
-def has_shape(what, got, shape):
-    """Check that `got` is a tensor of that shape."""
-    __tracebackhide__ = True
-    right = isinstance(got, torch.Tensor) and got.shape == shape
-    assert right, f"{what}: {difference(got, torch.zeros(shape))}"
-
-
-def parts(returned, *names):
-    """Check that the answer has one value for each of the `names`, and return it."""
-    __tracebackhide__ = True
-    expected = f"expected {len(names)} values ({', '.join(names)})"
-    assert isinstance(returned, tuple | list), f"{expected}, got {kind(returned)}"
-    assert len(returned) == len(names), f"{expected}, got {len(returned)}"
-    return returned
-
-
-def kind(value):
-    """Say what a value is: its type, and the shape of a tensor."""
-    if isinstance(value, torch.Tensor):
-        return f"one tensor of shape {tuple(value.shape)}"
-    return f"one {type(value).__name__}"
-
-
 def step(inputs, weight, bias):
     """The test's own neuron. Shape: (N, D), (D,), a number -> (N,)."""
     return torch.ge((inputs * weight).sum(-1), -bias).float()
 
 
+def has_shape(what, got, shape):
+    """Check that `got` is a tensor of that shape, and return it in single precision."""
+    __tracebackhide__ = True
+    right = isinstance(got, torch.Tensor) and got.shape == shape
+    expect(got, ... if right else torch.zeros(shape), f"the {what}")
+    return got.float()
+
+
 def neuron_of(weight, bias, which=""):
     """Check that weight and bias are those of a neuron with two inputs, and return them."""
     __tracebackhide__ = True
-    has_shape(f"the {which}weight", weight, (2,))
-    assert torch.as_tensor(bias).numel() == 1, f"the {which}bias: expected one number, got {bias!r}"
-    return weight.float(), torch.as_tensor(bias).float().reshape(())
+    one = isinstance(bias, int | float) or (isinstance(bias, torch.Tensor) and bias.numel() == 1)
+    expect(bias, ... if one else 0.0, f"the {which}bias")
+    return has_shape(f"{which}weight", weight, (2,)), torch.as_tensor(bias).float().reshape(())
 
 
 def nearby(off=0.099):
@@ -92,11 +57,20 @@ def all_right(answers, gate):
 
 @points(0.5, task="1.1", hint="a sum below 0 gives 0.0; a sum of 0 or more gives 1.0")
 def test_neuron_fires_unless_the_sum_is_below_zero(student):
-    inputs = torch.tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]])
-    assert_close(student.neuron(inputs, torch.tensor([1.0, -2.0]), 1.0), torch.tensor([0.0, 1, 1]))
-    # The sums are 1 - 3 + 1 = -1 and -2 + 5 + 1 = 4.
-    inputs, weight = torch.tensor([[1.0, 1.0, 0.0], [-2.0, 0.0, 5.0]]), torch.tensor([1.0, -3, 1])
-    assert_close(student.neuron(inputs, weight, torch.tensor(1.0)), torch.tensor([0.0, 1.0]))
+    # The sums without the bias are -2, -1, 0 and 3.
+    inputs = torch.tensor([[0.0, 1.0, 5.0], [1.0, 1.0, -3.0], [2.0, 1.0, 0.5], [3.0, 0.0, -1.0]])
+    weight = torch.tensor([1.0, -2.0, 0.0])
+    for bias, right, mistakes in [
+        (2.0, [1, 1, 1, 1], {"`> 0` instead of `>= 0`": [0, 1, 1, 1]}),
+        (torch.tensor(-2.0), [0, 0, 0, 1], {"adding the bias for each input": [0, 0, 0, 0]}),
+    ]:
+        mistakes["leaving out the bias"] = [0, 0, 1, 1]
+        mistakes["subtracting the bias"] = [0, 0, 0, 1] if bias > 0 else [1, 1, 1, 1]
+        expect(
+            student.neuron(inputs, weight, bias),
+            torch.tensor(right).float(),
+            mistakes={name: torch.tensor(value).float() for name, value in mistakes.items()},
+        )
 
 
 @points(0.5, task="1.1", hint="use all D inputs and weights; add the bias once", hidden=True)
@@ -104,34 +78,36 @@ def test_neuron_takes_any_number_of_inputs(student):
     for n, d in [(1, 1), (7, 3), (20, 784)]:
         inputs, weight = randn(n, d, seed=d), randn(d, seed=n)
         for bias in (torch.tensor(0.3), -2.0):
-            assert_close(student.neuron(inputs, weight, bias), step(inputs, weight, bias))
+            expect(student.neuron(inputs, weight, bias), step(inputs, weight, bias))
 
 
 @points(0.5, task="1.2", hint="the sums weight[0] x1 + weight[1] x2 + bias must not be close to 0")
 def test_and_gate_answers_and(student):
-    weight, bias = parts(student.and_gate(), "weight", "bias")
-    close("the four answers", step(GATE_INPUTS, *neuron_of(weight, bias)), AND)
-    all_right(step(nearby(), *neuron_of(weight, bias)), AND)
+    returned = student.and_gate()
+    expect(returned, (..., ...), ("weight", "bias"))
+    neuron = neuron_of(*returned)
+    gates = {"an OR gate": torch.tensor([0.0, 1.0, 1.0, 1.0]), "a NAND gate": 1 - AND}
+    expect(step(GATE_INPUTS, *neuron), AND, "its four answers", mistakes=gates)
+    all_right(step(nearby(), *neuron), AND)
 
 
 @points(0.5, task="1.2", hint="keep the sums for (1, 0) and (1, 1) away from 0", hidden=True)
 def test_and_gate_has_room_to_spare(student):
-    weight, bias = parts(student.and_gate(), "weight", "bias")
-    all_right(step(nearby(0.08), *neuron_of(weight, bias)), AND)
+    all_right(step(nearby(0.08), *neuron_of(*student.and_gate())), AND)
 
 
 def xor_by(student):
     """The student's network as a function of inputs (N, 2)."""
     __tracebackhide__ = True
-    hidden_weight, hidden_bias, weight, bias = parts(
-        student.xor_network(), "hidden weight", "hidden bias", "output weight", "output bias"
-    )
-    has_shape("the hidden weight", hidden_weight, (2, 2))
-    has_shape("the hidden bias", hidden_bias, (2,))
-    weight, bias = neuron_of(weight, bias, "output ")
+    returned = student.xor_network()
+    names = ("hidden weight", "hidden bias", "output weight", "output bias")
+    expect(returned, (..., ..., ..., ...), names)
+    hidden_weight = has_shape("hidden weight", returned[0], (2, 2))
+    hidden_bias = has_shape("hidden bias", returned[1], (2,))
+    weight, bias = neuron_of(*returned[2:], "output ")
 
     def network(inputs):
-        hidden = (inputs @ hidden_weight.float().T + hidden_bias.float() >= 0).float()
+        hidden = (inputs @ hidden_weight.T + hidden_bias >= 0).float()
         return step(hidden, weight, bias)
 
     return network
@@ -141,12 +117,13 @@ def xor_by(student):
 def test_xor_network_has_9_parameters(student):
     xor_by(student)
     count = sum(torch.as_tensor(part).numel() for part in student.xor_network())
-    assert count == 9, f"expected 9 parameters, got {count}"
+    expect(count, 9, "the number of parameters")
 
 
 @points(1, task="1.3", hint="write down the answers of both hidden neurons to the four inputs")
 def test_xor_network_answers_xor(student):
-    close("the four answers", xor_by(student)(GATE_INPUTS), XOR)
+    gates = {"XNOR, the opposite": 1 - XOR, "an AND gate": AND, "an OR gate": (AND + XOR)}
+    expect(xor_by(student)(GATE_INPUTS), XOR, "its four answers", mistakes=gates)
     all_right(xor_by(student)(nearby()), XOR)
 
 
@@ -155,14 +132,17 @@ def test_xor_network_has_room_to_spare(student):
     all_right(xor_by(student)(nearby(0.08)), XOR)
 
 
-def perceptron(weight, bias, inputs, targets, lr):
-    """Compute the rule again, independently, on lists of numbers."""
+PARTS = ("the new weight", "the new bias", "the number of wrong answers")
+
+
+def perceptron(weight, bias, inputs, targets, lr, bias_factor=1.0):
+    """Compute the rule again, independently, on lists of numbers. The bias takes its own factor."""
     weight, bias, mistakes = weight.tolist(), float(bias), 0
     for x, t in zip(inputs.tolist(), targets.tolist(), strict=True):
         y = 1.0 if sum(w * v for w, v in zip(weight, x, strict=True)) + bias >= 0 else 0.0
         mistakes += y != t
         weight = [w + lr * (t - y) * v for w, v in zip(weight, x, strict=True)]
-        bias += lr * (t - y)
+        bias += bias_factor * lr * (t - y)
     return torch.tensor(weight), torch.tensor(bias), mistakes
 
 
@@ -173,41 +153,60 @@ def perceptron(weight, bias, inputs, targets, lr):
     hint="add lr (t - y) x to the weight and lr (t - y) to the bias after each sample",
 )
 def test_perceptron_rule_by_hand(student):
-    # (0, 0) is answered by 1: the bias becomes -1. The next two answers are right. The sum for
-    # (1, 1) is -1: weights and bias go up by 1.
-    returned = student.perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
-    weight, bias, mistakes = parts(returned, "weight", "bias", "mistakes")
-    close("the new weight", weight, torch.tensor([1.0, 1.0]))
-    close("the new bias", bias, torch.tensor(0.0))
-    assert int(mistakes) == 2, f"expected 2 mistakes, got {int(mistakes)}"
-    # lr 0.5; the sums are 1.5 (wrong: w becomes (0.5, -1, -1), b 0), -1 (right), -2 (wrong: w
-    # becomes (-0.5, -1, -0.5), b 0.5) and 0 (right).
-    inputs = torch.tensor([[1.0, 0, 2], [0, 1, 0], [-2, 0, 1], [0, 0, 1]])
-    weight, bias, mistakes = student.perceptron_epoch(
-        torch.tensor([1.0, -1, 0]), torch.tensor(0.5), inputs, torch.tensor([0.0, 0, 1, 1]), lr=0.5
+    # lr 0.25. The sums are -1.5 (wrong: w becomes (0.25, 0, -1), b -0.25), -0.25 (wrong: w becomes
+    # (0.25, -0.25, -1), b 0), 0.75 (right), 0.25 (right) and 1 (wrong).
+    inputs = torch.tensor([[1.0, -2, 0], [0, -1, 0], [1, -2, 0], [-2, 1, -1], [2, 2, -1]])
+    weight, bias, targets = (
+        torch.tensor([0, 0.5, -1]),
+        torch.tensor(-0.5),
+        torch.tensor([1.0, 1, 1, 1, 0]),
     )
-    close("lr 0.5: the new weight", weight, torch.tensor([-0.5, -1, -0.5]))
-    close("lr 0.5: the new bias", bias, torch.tensor(0.5))
-    assert int(mistakes) == 2, f"lr 0.5: expected 2 mistakes, got {int(mistakes)}"
+    got = student.perceptron_epoch(weight, bias, inputs, targets, lr=0.25)
+    new_weight, new_bias = torch.tensor([-0.25, -0.75, -0.75]), torch.tensor(-0.25)
+    old = targets - step(inputs, weight, bias)
+    expect(
+        got,
+        (new_weight, new_bias, 3),
+        PARTS,
+        mistakes={
+            "a bias that never changes": perceptron(weight, bias, inputs, targets, 0.25, 0.0),
+            "leaving out lr": perceptron(weight, bias, inputs, targets, 1.0),
+            "leaving out lr at the bias": perceptron(weight, bias, inputs, targets, 0.25, 4.0),
+            "y - t instead of t - y": perceptron(weight, bias, inputs, targets, -0.25),
+            "the old weights for all samples": (weight + 0.25 * old @ inputs, ..., ...),
+            "adding up t - y": (new_weight, new_bias, 1),
+            "counting the samples": (new_weight, new_bias, 5),
+            "counting the right answers": (new_weight, new_bias, ...),
+        },
+    )
 
 
-def mistakes_by_epoch(student, targets, epochs):
-    weight, bias, mistakes = torch.zeros(2), torch.tensor(0.0), []
-    for _ in range(epochs):
-        weight, bias, count = student.perceptron_epoch(weight, bias, GATE_INPUTS, targets)
-        mistakes.append(int(count))
-    return mistakes
+@points(0.25, task="1.4", needs=("1.1",), hint="count a mistake when the answer differs from t")
+def test_perceptron_counts_each_wrong_answer_once(student):
+    # Both answers are 1 and stay 1, with the bias at 9 and at 8: two mistakes in the second pass.
+    inputs, targets = torch.tensor([[1.0], [0.0], [2.0]]), torch.tensor([0.0, 0.0, 1.0])
+    weight, bias = torch.tensor([0.25]), torch.tensor(10.0)
+    for _ in range(2):
+        expected = perceptron(weight, bias, inputs, targets, 1.0)
+        got = student.perceptron_epoch(weight, bias, inputs, targets)
+        signed = {
+            "adding up t - y": (*expected[:2], -2),
+            "counting the samples": (*expected[:2], 3),
+        }
+        expect(got, expected, PARTS, mistakes=signed)
+        weight, bias = expected[:2]
 
 
-@points(0.5, task="1.4", needs=("1.1",), hint="count a mistake when the answer differs from t")
+@points(0.25, task="1.4", needs=("1.1",), hint="use the newest weights for each sample")
 def test_perceptron_learns_and_but_never_xor(student):
-    learned = mistakes_by_epoch(student, AND, 20)
-    assert learned[-1] == 0, f"AND: expected no mistake in epoch 20, got {learned[-1]}"
-    never = mistakes_by_epoch(student, XOR, 50)
-    assert min(never) > 0, (
-        f"XOR: no line separates the classes, so each epoch has mistakes; got {min(never)} in "
-        f"epoch {1 + never.index(min(never))}"
-    )
+    for targets, epochs in ((AND, 10), (XOR, 20)):
+        weight, bias = torch.zeros(2), torch.tensor(0.0)
+        for _ in range(epochs):
+            expected = perceptron(weight, bias, GATE_INPUTS, targets, 1.0)
+            got = student.perceptron_epoch(weight, bias, GATE_INPUTS, targets)
+            expect(got, expected, PARTS)
+            weight, bias, mistakes = expected
+        assert (mistakes == 0) == (targets is AND)
 
 
 @points(1, task="1.4", needs=("1.1",), hint="multiply both updates by lr and t - y", hidden=True)
@@ -216,10 +215,7 @@ def test_perceptron_epoch_of_many_inputs(student):
         inputs, targets = randn(n, d, seed=n), (randn(n, seed=d) > 0).float()
         weight, bias = randn(d, seed=n + d), torch.tensor(0.5)
         got = student.perceptron_epoch(weight, bias, inputs, targets, lr)
-        expected = perceptron(weight, bias, inputs, targets, lr)
-        close("the new weight", got[0], expected[0])
-        close("the new bias", got[1], expected[1])
-        assert int(got[2]) == expected[2]
+        expect(got, perceptron(weight, bias, inputs, targets, lr), PARTS)
 
 
 @points(
@@ -229,16 +225,30 @@ def test_perceptron_epoch_of_many_inputs(student):
     forbidden=AUTOGRAD,
 )
 def test_line_gradient_by_hand(student):
-    # errors 1 and 2: (2 * 1 * 1 + 2 * 2 * 2) / 2 = 5 and (2 * 1 + 2 * 2) / 2 = 3
-    returned = student.line_gradient(1.0, 0.0, torch.tensor([1.0, 2.0]), torch.zeros(2))
-    da, db = parts(returned, "derivative with respect to a", "derivative with respect to b")
-    close("the derivative with respect to a", da, torch.tensor(5.0))
-    close("the derivative with respect to b", db, torch.tensor(3.0))
-    # errors -0.5, -1 and -1.5: 2 (-0.5 + 2 - 4.5) / 3 and 2 (-0.5 - 1 - 1.5) / 3
-    x, y = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([0.0, -1.0, 2.0])
-    da, db = student.line_gradient(0.5, -1.0, x, y)
-    close("of three points, the derivative with respect to a", da, torch.tensor(-2.0))
-    close("of three points, the derivative with respect to b", db, torch.tensor(-2.0))
+    # errors -0.5, -1 and -2: 2 (-0.5 + 2 - 6) / 3 and 2 (-0.5 - 1 - 2) / 3
+    x, y = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([0.0, -1.0, 2.5])
+    check_line_gradient(student, 0.5, -1.0, x, y, (-3.0, -7 / 3))
+
+
+def check_line_gradient(student, a, b, x, y, expected):
+    __tracebackhide__ = True
+    da, db = map(torch.tensor, expected)
+    n = len(x)
+    expect(
+        student.line_gradient(a, b, x, y),
+        (da, db),
+        ("the derivative with respect to a", "the derivative with respect to b"),
+        mistakes={
+            "the sum instead of the mean": (n * da, n * db),
+            "a wrong sign": (-da, -db),
+            "leaving out the factor 2": (da / 2, db / 2),
+            "the factor 2 in one of the two only": (da, db / 2),
+            "leaving out the factor x": (db, db),
+            "swapping the two": (db, da),
+            "leaving out b": (da - 2 * b * x.mean(), db - 2 * b),
+            "the mean of x times the mean of the errors": (x.mean() * db, db),
+        },
+    )
 
 
 @points(0.5, task="1.5", hint="take the mean over the points, not the sum", hidden=True)
@@ -247,9 +257,7 @@ def test_line_gradient_is_that_of_autograd(student):
         x, y = randn(n, seed=n), randn(n, seed=n + 1)
         a, b = (torch.tensor(value, requires_grad=True) for value in (0.7, -1.3))
         expected = torch.autograd.grad((y - (a * x + b)).square().mean(), (a, b))
-        da, db = student.line_gradient(0.7, -1.3, x, y)
-        close("the derivative with respect to a", da, expected[0])
-        close("the derivative with respect to b", db, expected[1])
+        check_line_gradient(student, 0.7, -1.3, x, y, [value.item() for value in expected])
 
 
 @points(
@@ -259,11 +267,40 @@ def test_line_gradient_is_that_of_autograd(student):
     hint="the first row is the start; compute both derivatives before you change a or b",
 )
 def test_two_steps_of_fit_line_by_hand(student):
-    path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.0, 0.0, lr=0.1, steps=2)
+    x, y = torch.tensor([1.0, 2.0]), torch.zeros(2)
     # at (0.5, -0.3) the errors are 0.2 and 0.7: derivatives 0.2 + 1.4 and 0.2 + 0.7
-    close("the path", path, torch.tensor([[1.0, 0.0], [0.5, -0.3], [0.34, -0.39]]))
-    path = student.fit_line(torch.tensor([1.0, 2.0]), torch.zeros(2), 1.5, 0.5, lr=0.1, steps=0)
-    close("the path of 0 steps", path, torch.tensor([[1.5, 0.5]]))
+    expected = torch.tensor([[1.0, 0.0], [0.5, -0.3], [0.34, -0.39]])
+    turns = [expected[0]]
+    for _ in range(2):
+        turns.append(descend_in_turns(turns[-1], x, y, 0.1))
+    expect(
+        student.fit_line(x, y, 1.0, 0.0, lr=0.1, steps=2),
+        expected,
+        "the path",
+        mistakes={
+            "changing a before you compute the derivative for b": torch.stack(turns),
+            "leaving out the start": expected[1:],
+            "going up instead of down": torch.tensor([[1.0, 0.0], [1.5, 0.3], [2.34, 0.81]]),
+            "the derivatives at the start in every step": torch.tensor(
+                [[1.0, 0.0], [0.5, -0.3], [0.0, -0.6]]
+            ),
+            "leaving out lr": torch.tensor([[1.0, 0.0], [-4.0, -3.0], [25.0, 15.0]]),
+            "swapping a and b": expected.flip(1),
+            "one row for a and one for b": expected.T,
+        },
+    )
+    got = student.fit_line(x, y, 1.5, 0.5, lr=0.1, steps=0)
+    expect(got, torch.tensor([[1.5, 0.5]]), "the path of 0 steps")
+    # errors 0.25 and 1: the derivatives are 0.25 + 2 = 2.25 and 1.25
+    got = student.fit_line(x, torch.tensor([1.0, 1.0]), 0.75, 0.5, lr=0.2, steps=1)
+    expect(got, torch.tensor([[0.75, 0.5], [0.3, 0.25]]), "the path of 1 step, with lr 0.2")
+
+
+def descend_in_turns(start, x, y, lr):
+    """One step that changes a before it computes the derivative for b."""
+    a, b = start
+    a = a - lr * (2 * x * (a * x + b - y)).mean()
+    return torch.stack([a, b - lr * 2 * (a * x + b - y).mean()])
 
 
 def lecture_points():
@@ -279,9 +316,8 @@ def lecture_points():
 )
 def test_line_descends_as_in_the_lecture(student):
     path = student.fit_line(*lecture_points(), a=-2.0, b=1.0, lr=0.5, steps=95)
-    has_shape("the path", path, (96, 2))
-    end = tuple(round(value, 2) for value in path[-1].tolist())
-    assert end == (0.24, 0.50), f"expected to end at a = 0.24, b = 0.50, got {end}"
+    path = has_shape("path", path, (96, 2))
+    expect(path[-1], torch.tensor([0.24, 0.50]), "the end of the path", rtol=0, atol=6e-3)
 
 
 @points(
@@ -298,7 +334,7 @@ def test_fit_line_is_a_linear_iteration(student):
         rows = [torch.tensor([a, b])]
         for _ in range(steps):
             rows.append(rows[-1] - lr * 2 / 9 * ones.T @ (ones @ rows[-1] - y))
-        close("the path", student.fit_line(x, y, a, b, lr, steps), torch.stack(rows))
+        expect(student.fit_line(x, y, a, b, lr, steps), torch.stack(rows), "the path")
 
 
 @points(
@@ -308,32 +344,49 @@ def test_fit_line_is_a_linear_iteration(student):
     forbidden=AUTOGRAD,
 )
 def test_logistic_gradient_by_hand(student):
-    x = torch.tensor([[2.0, 0.0], [0.0, 4.0]])
-    dweight, dbias = student.logistic_gradient(
-        torch.zeros(2), torch.tensor(0.0), x, torch.tensor([1.0, 0.0])
-    )
-    # p = 1/2 for both, errors -1/2 and 1/2: (-1/2 * 2) / 2 and (1/2 * 4) / 2
-    close("the derivative with respect to weight", dweight, torch.tensor([-0.5, 1.0]))
-    close("the derivative with respect to bias", dbias, torch.tensor(0.0))
     # z = log 3, 0 and 0, so the errors are -1/4, 1/2 and 1/2.
     log3 = math.log(3)
-    x = torch.tensor([[4.0, 4.0], [0.0, log3], [-log3, 0.0]])
-    dweight, dbias = student.logistic_gradient(
-        torch.tensor([1.0, -1.0]), torch.tensor(log3), x, torch.tensor([1.0, 0.0, 0.0])
+    inputs, targets = (
+        torch.tensor([[4.0, 4.0], [0.0, log3], [-log3, 0.0]]),
+        torch.tensor([1.0, 0, 0]),
     )
-    expected = torch.tensor([-1 - log3 / 2, -1 + log3 / 2]) / 3
-    close("of three samples, the derivative with respect to weight", dweight, expected)
-    close("of three samples, the derivative with respect to bias", dbias, torch.tensor(0.25))
+    expected = torch.tensor([-1 - log3 / 2, -1 + log3 / 2]) / 3, torch.tensor(0.25)
+    weight, bias = torch.tensor([1.0, -1.0]), torch.tensor(log3)
+    check_logistic(student, weight, bias, inputs, targets, expected)
+
+
+def gradients_of(loss, weight, bias, inputs, targets):
+    leaves = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    return torch.autograd.grad(loss(inputs @ leaves[0] + leaves[1], targets), leaves)
+
+
+def check_logistic(student, weight, bias, inputs, targets, expected):
+    __tracebackhide__ = True
+    (n, d), (dweight, dbias) = inputs.shape, expected
+    without_bias = gradients_of(
+        F.binary_cross_entropy_with_logits, weight, 0 * bias, inputs, targets
+    )
+    squared = gradients_of(F.mse_loss, weight, bias, inputs, targets)
+    expect(
+        student.logistic_gradient(weight, bias, inputs, targets),
+        expected,
+        ("the derivative with respect to weight", "the derivative with respect to bias"),
+        mistakes={
+            "the sums instead of the means": (n * dweight, n * dbias),
+            "the sum instead of the mean for the weight": (n * dweight, dbias),
+            "the sum instead of the mean for the bias": (dweight, n * dbias),
+            "dividing by D instead of N": (n / d * dweight, ...),
+            "t - p instead of p - t": (-dweight, -dbias),
+            "leaving out the bias": without_bias,
+            "leaving out the sigmoid": (squared[0] / 2, squared[1] / 2),
+        },
+    )
 
 
 @points(1, task="1.7", hint="add the bias before the sigmoid; take means, not sums", hidden=True)
 def test_logistic_gradient_is_that_of_autograd(student):
     for n, d in [(1, 1), (8, 3), (40, 20)]:
         inputs, targets = randn(n, d, seed=n), (randn(n, seed=d) > 0).float()
-        weight = randn(d, seed=n + d).requires_grad_()
-        bias = torch.tensor(0.8, requires_grad=True)
-        loss = F.binary_cross_entropy_with_logits(inputs @ weight + bias, targets)
-        expected = torch.autograd.grad(loss, (weight, bias))
-        dweight, dbias = student.logistic_gradient(weight.detach(), bias.detach(), inputs, targets)
-        close("the derivative with respect to weight", dweight, expected[0])
-        close("the derivative with respect to bias", dbias, expected[1])
+        weight, bias = randn(d, seed=n + d), torch.tensor(0.8)
+        expected = gradients_of(F.binary_cross_entropy_with_logits, weight, bias, inputs, targets)
+        check_logistic(student, weight, bias, inputs, targets, expected)
