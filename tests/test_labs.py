@@ -44,16 +44,30 @@ def test_numbers_and_data_do_not_count_in_the_comparison():
     assert without_numbers(lines) == ["LeNet# # #", "loss # in # s", "diverged"]
 
 
-@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short)
-def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path):
+@pytest.fixture(scope="module")
+def kernel():
+    """Runs all notebooks in one kernel, which imports torch once."""
     import nbformat
     from nbclient import NotebookClient
+
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=600, shutdown_kernel="immediate")
+    with client.setup_kernel():
+        yield client
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short)
+def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path, kernel):
+    import nbformat
 
     text = notebook.as_notebook(lab.solution.read_text(encoding="utf-8"), lab.short)
     made = nbformat.reads(text.replace(r"[\"--tiny\"]", r"[\"--tiny\", \"--offline\"]"), 4)
     nbformat.validate(made)
-    client = NotebookClient(made, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()
+    # Each notebook starts without the names of the one before.
+    start = f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})\ndel os"
+    made.cells.insert(0, nbformat.v4.new_code_cell(start))
+    kernel.nb = made
+    for index, cell in enumerate(made.cells):
+        kernel.execute_cell(cell, index)
     outputs = [output for cell in made.cells for output in cell.get("outputs", [])]
     printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout").splitlines()
     assert without_numbers(printed) == without_numbers(recorded_run(lab))

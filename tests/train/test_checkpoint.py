@@ -266,7 +266,7 @@ def test_handlers_are_given_back_however_a_run_ends(tmp_path):
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-# One process imports torch, and its forks train: import is what takes the time.
+# One process imports torch and makes an optimizer, which imports a compiler. Its forks train.
 KILLED = """
 import json, os, random, signal, sys, time
 from pathlib import Path
@@ -318,6 +318,7 @@ def half_written():
     io.BytesIO = Half
     at("fsync", 2)
 
+torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 top = Path(sys.argv[1])
 moments = {
     "half of a file written": half_written,
