@@ -1,12 +1,12 @@
 """`dlcourse doctor` on a healthy machine and on planted troubles."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
 from dlcourse import doctor
+from dlcourse.cli import main
 
 
 def plant(monkeypatch, tmp_path, module, text):
@@ -55,9 +55,11 @@ def test_data_folder_missing_readable_and_not_a_folder(tmp_path):
     assert broken.fix == "name another one with --data-dir or DLCOURSE_DATA"
 
 
-def test_exit_status_and_json_tell_of_trouble(tmp_path):
+def test_exit_status_and_json_tell_of_trouble(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
-    command = [sys.executable, "-m", "dlcourse", "doctor", "--json", "--data-dir"]
-    done = subprocess.run([*command, str(tmp_path / "file")], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert json.loads(done.stdout)["healthy"] is False
+    sandbox = doctor.Finding("sandbox", True, "tried above")
+    monkeypatch.setattr(doctor, "check_sandbox", lambda: sandbox)
+    assert main(["doctor", "--json", "--data-dir", str(tmp_path / "file")]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["healthy"] is False
+    assert [one["name"] for one in said["findings"] if not one["good"]] == ["data"]

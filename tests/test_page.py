@@ -18,7 +18,7 @@ def test_a_table_escapes_its_cells_and_aligns_numbers_to_the_right():
     macros = page.environment().get_template("page_macros.html.jinja").module
     table = macros.table(["name", "n"], [["<b>", 3]], {1})
     assert isinstance(table, Markup)
-    assert '<td>&lt;b&gt;</td><td class="number">3</td>' in table
+    assert '<td data-head="name">&lt;b&gt;</td><td data-head="n" class="number">3</td>' in table
 
 
 def test_a_value_that_is_not_given_is_an_error():

@@ -177,7 +177,7 @@ def test_model_takes_one_and_two_overfits_and_survives_save_and_load(name, tmp_p
     model.eval()
     for batch_size in (1, 2):
         assert model(images(name, batch_size)).shape == (batch_size, 10)
-    inputs, targets = images(name, 32), torch.arange(32) % 10
+    inputs, targets = images(name, 16), torch.arange(16) % 10
     if name == "alexnet_32":  # PyTorch's default makes signals fade: twice the steps
         for p in model.parameters():
             if p.dim() > 1:

@@ -58,7 +58,8 @@ def main(argv=None):
     seen = Seen()
     model = Net(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
     history = fit(
-        model, train, val, epochs=args.epochs, optimizer="sgd", lr=0.5, metrics=("accuracy", "perplexity"),
+        model, train, val, epochs=args.epochs, optimizer="sgd", lr=0.5,
+        metrics=("accuracy", "perplexity"),
         gradients=Gradients(accumulate=2, clip_norm=1.0), average="ema",
         callbacks=[seen, Checkpoint(here / "run", resume=True)], device="cpu", progress=True,
     )
