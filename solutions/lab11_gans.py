@@ -60,6 +60,8 @@ from dlcourse.train import evaluate, fit, laplacian_loss
 # log D(real) + log(1 - D(G(z))) large, and G tries to make it small. If the discriminator is sure,
 # its logits are far from 0. So compute the losses from the logits: the logarithm of a sigmoid that
 # was rounded to 0 is minus infinity.
+#
+# None of your functions may change the tensors that it gets.
 
 
 # %%

@@ -54,16 +54,10 @@ def in_place(module: ModuleType, name: str, *args: object, **kwargs: object) -> 
     return returned, list(args)
 
 
-def is_module(module: ModuleType, value: object) -> bool:
-    """Return whether `value` is a torch.nn.Module."""
-    return isinstance(value, torch.nn.Module)
+def sgd(module: ModuleType, network: torch.nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Return torch's SGD of the parameters of `network`, which would cross to a test as copies."""
+    return torch.optim.SGD(network.parameters(), lr)
 
 
-def seeded(module: ModuleType, seed: int, name: str, *args: object, **kwargs: object) -> object:
-    """Seed torch and return the result of `module.name(*args)`."""
-    torch.manual_seed(seed)
-    return getattr(module, name)(*args, **kwargs)
-
-
-functions: tuple[Callable[..., Any], ...] = (gradients, in_place, is_module, seeded)
+functions: tuple[Callable[..., Any], ...] = (gradients, in_place, sgd)
 PROBES = {function.__name__: function for function in functions}
