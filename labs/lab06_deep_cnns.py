@@ -55,6 +55,8 @@ from dlcourse.train import evaluate
 # ## 1. The layers of AlexNet and VGG
 # Both networks have convolutions, followed by three linear layers. In these tables a convolution is
 # (in_channels, out_channels, kernel_size), and a linear layer is (in_features, out_features).
+#
+# None of your functions may change the tensors that it gets.
 
 # %%
 ALEXNET = (
@@ -270,7 +272,6 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int = 4) -> Tensor:
 
     The window of image i has its upper left corner at row top[i] and column left[i] of the padded
     image. Both are from 0 to 2 * padding; top = left = padding gives back the image.
-    Do not change `images` itself.
     Shape: images (N, C, H, W), top int64 (N,), left int64 (N,) -> (N, C, H, W), with the dtype of
     `images`.
 

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from dlcourse.check import points
-from dlcourse.check.explain import difference
+from dlcourse.check import expect, points
 
 
 def randn(*shape, seed=0, dtype=torch.float32):
@@ -23,11 +22,22 @@ def randn(*shape, seed=0, dtype=torch.float32):
     task="6.1",
     hint="each filter and each unit has a bias: 64 * (3 * 11 * 11 + 1), 2 * (10 + 1)",
 )
-def test_parameters_of_the_examples(student):
-    assert student.count_parameters([(3, 64, 11)], []) == 23296
-    assert student.count_parameters([], [(10, 2), (2, 1)]) == 25
-    # 3 * (2 * 25 + 1) + 6 * (4 + 1)
-    assert student.count_parameters([(2, 3, 5)], [(4, 6)]) == 183
+def test_parameters_by_hand(student):
+    # 3 * (2 * 25 + 1) + 7 * (3 * 4 + 1) + 6 * (4 + 1)
+    expect(
+        student.count_parameters([(2, 3, 5), (3, 7, 2)], [(4, 6)]),
+        274,
+        mistakes={
+            "leaving out the biases of the convolutions": 264,
+            "leaving out the biases of the linear layers": 268,
+            "leaving out all biases": 258,
+            "kernel_size instead of its square": 112,
+            "a bias for each input channel": 269,
+            "a bias for each kernel of one channel; a filter has one bias": 291,
+            "one bias for each layer": 266,
+            "swapping in_features and out_features": 272,
+        },
+    )
 
 
 def vgg(widths):
@@ -46,11 +56,16 @@ def test_parameters_of_alexnet_and_vgg(student):
     assert student.count_parameters(*vgg(start + [256] * 4 + [512] * 8)) == 143_667_240
 
 
-def near(got, values, what):
+def near(got, values, what, mistakes=None, call=""):
     """Compare with known numbers, which are rounded to four decimals."""
+    mistakes = {name: torch.tensor(wrong) for name, wrong in (mistakes or {}).items()}
     expected = torch.tensor(values)
-    same = got.shape == expected.shape and torch.allclose(got, expected, atol=5e-4, rtol=1e-3)
-    assert same, f"{what}: {difference(got, expected)}"
+    expect(got, expected, what, mistakes=mistakes, atol=5e-4, rtol=1e-3, call=call)
+
+
+def shaped(outputs, shape, call):
+    """Check the shape of a network's outputs."""
+    expect(tuple(outputs.shape), shape, "the shape of the outputs", call=call)
 
 
 def part_of(name):
@@ -78,17 +93,29 @@ def redrawn(model, seed=0):
 
 @points(1, task="6.2", hint="look at print(vgg_stage(3, (64, 64))): one pooling layer, at the end")
 def test_vgg_stage_has_its_convolutions(student):
-    for in_channels, widths in [(3, (4, 4)), (2, (5,)), (4, (3, 6, 7))]:
-        shapes = [
-            tuple(weight.shape) for weight in student.vgg_stage(in_channels, widths).parameters()
-        ]
-        expected = [
-            shape
-            for i, o in itertools.pairwise([in_channels, *widths])
-            for shape in ((o, i, 3, 3), (o,))
-        ]
-        assert shapes == expected, (
-            f"vgg_stage({in_channels}, {widths}): expected {expected}, got {shapes}"
+    def shapes(pairs):
+        return [shape for i, o in pairs for shape in ((o, i, 3, 3), (o,))]
+
+    for in_channels, widths in [(4, (3, 6, 7)), (2, (5,)), (3, (4, 4))]:
+        right = shapes(itertools.pairwise([in_channels, *widths]))
+        ends = widths[0], widths[-1]
+        expect(
+            [tuple(weight.shape) for weight in student.vgg_stage(in_channels, widths).parameters()],
+            right,
+            "the shapes of the weights and biases",
+            mistakes={
+                "not updating in_channels after a convolution": shapes(
+                    (in_channels, width) for width in widths
+                ),
+                "convolutions without biases": right[::2],
+                "two convolutions, however many widths there are": shapes(
+                    itertools.pairwise([in_channels, *ends])
+                ),
+                "the first width for all convolutions": shapes(
+                    itertools.pairwise([in_channels, *(widths[:1] * len(widths))])
+                ),
+            },
+            call=f"vgg_stage({in_channels}, {widths}).parameters()",
         )
     stage = student.vgg_stage(1, (1, 1))
     center = torch.zeros(1, 1, 3, 3)
@@ -98,8 +125,23 @@ def test_vgg_stage_has_its_convolutions(student):
     # The first convolution adds up 9 pixels: 12, 21, 16 in both rows. After the bias and the ReLU
     # these are 0, 6, 1, and the second one makes 5, -1, 4. Ten times the image gives 105 and more.
     image = torch.tensor([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]])
-    expected = torch.tensor([[[[5.0]]], [[[0.0]]]])
-    assert_close(stage(torch.cat([image, 10 * image])), expected)
+    wrong = {
+        "one ReLU at the end instead of one after each convolution": [8.0, 0.0],
+        "leaving out the last ReLU": [5.0, -100.0],
+        "the mean of the pixels instead of the largest": [2.5, 0.0],
+    }
+    expect(
+        stage(torch.cat([image, 10 * image])),
+        torch.tensor([5.0, 0.0]).view(2, 1, 1, 1),
+        mistakes={name: torch.tensor(value).view(2, 1, 1, 1) for name, value in wrong.items()}
+        | {
+            "leaving out the pooling": torch.tensor([[5.0, 0, 4], [0, 0, 0]])
+            .view(2, 1, 1, 3)
+            .repeat(1, 1, 2, 1),
+            "pooling with stride 1": torch.tensor([[5.0, 4], [0, 0]]).view(2, 1, 1, 2),
+        },
+        call="vgg_stage(1, (1, 1)) of two images of shape (1, 2, 3)",
+    )
 
 
 @points(1, task="6.2", hint="padding 1, a ReLU after each convolution, then pooling", hidden=True)
@@ -151,6 +193,11 @@ KNOWN_MAPS = [
     [2.4634, 0.0298, 0.0],
     [0.5638, 2.3529, 2.2173],
 ]
+WRONG_BRANCH4 = {
+    "leaving out the pooling of branch4": [1.6999, 0.4012, 1.9673],
+    "the mean of the neighbors in branch4 instead of the largest": [0.0, 0.0, 1.3055],
+    "pooling after the convolution in branch4": [2.1748, 3.5339, 3.5339],
+}
 # The gradient of the sum of all outputs with respect to row 1 of the first channel of that image.
 KNOWN_SLOPES = [0.4787, 0.2666, 0.1726, 0.4767]
 
@@ -174,25 +221,28 @@ def test_inception_has_the_branches_of_the_table(student):
             for name, weight in state.items()
             if name.startswith(f"{branch}.") and weight.dim() == 4
         ]
-        assert found == expected, (
-            f"Inception(16, 8, 4, 12, 2, 6, 7): self.{branch}: expected filters of the shapes "
-            f"{expected}, got {found}"
-        )
+        call = "Inception(16, 8, 4, 12, 2, 6, 7)"
+        expect(found, expected, f"self.{branch}: the shapes of its filters", call=call)
 
 
 @points(1, task="6.3", hint="concatenate branch1 to branch4 in this order along dim=1")
 def test_inception_stacks_its_branches(student):
     outputs = student.Inception(16, 8, 4, 12, 2, 6, 7)(randn(2, 16, 9, 5))
-    assert tuple(outputs.shape) == (2, 33, 9, 5), (
-        "Inception(16, 8, 4, 12, 2, 6, 7) of inputs (2, 16, 9, 5): expected shape (2, 33, 9, 5), "
-        f"got {tuple(outputs.shape)}"
-    )
+    call = "Inception(16, 8, 4, 12, 2, 6, 7) of inputs (2, 16, 9, 5)"
+    shaped(outputs, (2, 33, 9, 5), call)
     block = student.Inception(3, 1, 2, 1, 2, 1, 1)
     redrawn(block)
     inputs = randn(2, 3, 5, 4, seed=9).requires_grad_()
-    outputs = block(inputs)[0, :, 1:4, 2]
-    for number, (got, values) in enumerate(zip(outputs, KNOWN_MAPS, strict=True), start=1):
-        near(got, values, f"self.branch{number}, rows 1 to 3 of column 2")
+    near(
+        block(inputs)[0, :, 1:4, 2],
+        KNOWN_MAPS,
+        "rows 1 to 3 of column 2, for each branch",
+        mistakes={name: [*KNOWN_MAPS[:3], values] for name, values in WRONG_BRANCH4.items()}
+        | {
+            "stacking branch4 first and branch1 last": KNOWN_MAPS[::-1],
+            "branch2 in the place of branch3": [KNOWN_MAPS[i] for i in (0, 1, 1, 3)],
+        },
+    )
     slopes = student.probe("gradients", block, inputs)[0]
     near(slopes[0, 0, 1], KNOWN_SLOPES, "the gradient with respect to the inputs")
 
@@ -211,24 +261,41 @@ def test_inception_computes_its_maps(student):
 
 @points(0.5, task="6.4", hint="one head gives log 2; with the auxiliary head, 1.3 * log 2")
 def test_loss_by_hand(student):
-    even, targets = torch.zeros(1, 2), torch.tensor([0])
-    log2 = torch.tensor(2.0).log()
-    assert_close(student.loss_of(even, targets), log2)
-    assert_close(student.loss_of((even, even), targets), 1.3 * log2)
     # The probabilities of the targets are 3/4, 1/2 and 1/8; those of the other logits all 1/4.
     targets = torch.tensor([3, 0, 2])
-    logits = torch.tensor([[1.0, 0, 0, 3], [1, 1, 0, 0], [7, 0, 1, 0]]).log().clamp(min=-99)
-    first, second = torch.tensor(64 / 3).log() / 3, 2 * log2
-    flat = torch.zeros(3, 4)
-    assert_close(student.loss_of(logits, targets), first)
-    assert_close(student.loss_of((logits, flat), targets), first + 0.3 * second)
-    assert_close(student.loss_of((flat, logits), targets), second + 0.3 * first)
-    assert_close(student.loss_of((logits, flat), targets, 0.5), first + 0.5 * second)
+    odds = torch.tensor([[1.0, 0, 0, 3], [1, 1, 0, 0], [7, 0, 1, 0]])
+    logits, flat = odds.log().clamp(min=-99), torch.zeros(3, 4)
+    first, second = torch.tensor(64 / 3).log() / 3, torch.tensor(4.0).log()
+    again = F.cross_entropy(odds / odds.sum(1, keepdim=True), targets)
+    expect(
+        student.loss_of(logits, targets),
+        first,
+        mistakes={
+            "a softmax before the cross-entropy, which has its own": again,
+            "the sum over the images instead of their mean": 3 * first,
+        },
+    )
+    expect(
+        student.loss_of((logits, flat), targets, 0.5),
+        first + 0.5 * second,
+        mistakes={
+            "ignoring the auxiliary logits": first,
+            "ignoring weight, which is 0.5 here": first + 0.3 * second,
+            "leaving out the weight": first + second,
+            "weighing both losses": 0.5 * (first + second),
+            "weighing the first loss instead of the auxiliary one": 0.5 * first + second,
+            "the sum of the auxiliary loss over the images": first + 1.5 * second,
+        },
+    )
+    expect(student.loss_of((flat, logits), targets), second + 0.3 * first, "weight of 0.3")
     # The derivative is (probability - 1 for the target) / N: 1/4 and -3/4, for three images.
     leaves = (flat.clone().requires_grad_(), flat.clone().requires_grad_())
     expected = (torch.full((3, 4), 0.25) - F.one_hot(targets, 4)) / 3
-    for part, gradient in enumerate(student.probe("gradients", "loss_of", leaves, targets, 0.5)):
-        assert_close(gradient, expected * (1, 0.5)[part])
+    expect(
+        student.probe("gradients", "loss_of", leaves, targets, 0.5),
+        [expected, 0.5 * expected],
+        ("the gradient with respect to the logits", "the one with respect to the auxiliary logits"),
+    )
 
 
 def googlenet(state, x, training):
@@ -248,6 +315,9 @@ KNOWN_LOGITS = {
     "logits": [-1.964, 1.5303, 3.6914, 0.8954, 3.9489],
     "auxiliary logits": [2.6478, 4.2143, 0.6034, 1.2173, 1.9925],
     "logits after eval()": [-2.34, 1.338, 4.4161, -2.4685, 3.798],
+    "not pooled": [-2.1796, 1.6379, 3.4011, 0.8507, 4.0814],
+    "largest": [-3.9273, 3.4934, 3.4328, 3.2606, 5.1997],
+    "sum": [-45.7744, 3.1534, 21.7435, 26.2147, 24.2262],
     "gradient": [-0.0234, -0.0243, -0.0454, -0.0178, -0.0118, -0.0473, 0.026],
 }
 
@@ -263,17 +333,29 @@ def test_googlenet_has_two_heads_in_training(student):
     redrawn(model)
     inputs = randn(2, 3, 10, 7, seed=9).requires_grad_()
     outputs = model(inputs)
-    assert isinstance(outputs, tuple), "expected a tuple of two logits in training mode"
-    assert [tuple(logits.shape) for logits in outputs] == [(2, 5), (2, 5)]
-    near(outputs[0][1], KNOWN_LOGITS["logits"], "logits in training mode")
-    near(outputs[1][1], KNOWN_LOGITS["auxiliary logits"], "auxiliary logits")
+    call = "SmallGoogLeNet(num_classes=5) in training mode, of inputs (2, 3, 10, 7)"
+    assert isinstance(outputs, tuple), f"{call}: expected a tuple of two logits, got one tensor"
+    shapes = [tuple(logits.shape) for logits in outputs]
+    expect(shapes, [(2, 5), (2, 5)], "the shapes of the outputs", call=call)
+    logits, auxiliary = KNOWN_LOGITS["logits"], KNOWN_LOGITS["auxiliary logits"]
+    wrong = {
+        "returning the auxiliary logits first": auxiliary,
+        "leaving out the pooling between the blocks": KNOWN_LOGITS["not pooled"],
+        "the sum over height and width instead of the mean": KNOWN_LOGITS["sum"],
+        "the largest value over height and width instead of the mean": KNOWN_LOGITS["largest"],
+        "a softmax of the logits": torch.tensor(logits).softmax(0).tolist(),
+    }
+    near(outputs[0][1], logits, "logits of the second image", wrong, call)
+    near(outputs[1][1], auxiliary, "auxiliary logits of the second image", call=call)
     slopes = student.probe("gradients", model, inputs)[0]
-    near(slopes[1, 2, 2], KNOWN_LOGITS["gradient"], "the gradient with respect to the inputs")
+    what = "the gradient of both logits with respect to the inputs; is one of them detached?"
+    near(slopes[1, 2, 2], KNOWN_LOGITS["gradient"], what)
     redrawn(model)
     model.eval()
     outputs = model(inputs)
-    assert isinstance(outputs, torch.Tensor), "expected only the logits after eval()"
-    near(outputs[1], KNOWN_LOGITS["logits after eval()"], "logits after eval()")
+    call = call.replace("in training mode", "after eval()")
+    assert isinstance(outputs, torch.Tensor), f"{call}: expected only the logits"
+    near(outputs[1], KNOWN_LOGITS["logits after eval()"], "logits of the second image", call=call)
 
 
 @points(0.5, task="6.4", hint="multiply only the auxiliary loss by weight", hidden=True)
@@ -335,6 +417,27 @@ KNOWN_BLOCKS = {
         [0.0, 0.0, 0.0],
     ],
 }
+WRONG_BLOCKS = {
+    (3, 1, True, True): {
+        "leaving out the shortcut": KNOWN_BLOCKS[3, 1, False, True],
+        "adding after the last ReLU": [
+            [0.8874, 0.215, 0.0956], [0.1342, 0.2295, -0.1553], [0.2715, 2.8397, 0.9548],
+        ],
+        "leaving out the last ReLU": [
+            [0.2583, 0.1891, -0.9286], [0.1342, 0.2295, -0.2372], [0.2715, 2.8397, 0.9548],
+        ],
+        "leaving out the ReLU between the convolutions": [
+            [0.2449, 0.0043, 0.0], [0.2344, 0.1411, 0.0], [0.2457, 2.9704, 0.9609],
+        ],
+        "using bn1 twice": [
+            [3.7632, 6.0776, 1.0155], [1.6268, 1.7471, 0.9542], [0.0, 2.5318, 0.783],
+        ],
+        "a ReLU before the addition": [
+            [0.8874, 0.215, 0.0956], [0.1342, 0.2295, 0.0], [0.2715, 2.8397, 0.9548],
+        ],
+    },
+    (3, 1, False, True): {"ignoring residual=False": KNOWN_BLOCKS[3, 1, True, True]},
+}  # fmt: skip
 # The gradient of the sum of all outputs of the third block, added up over each channel of x.
 KNOWN_BLOCK_SLOPES = [1.5206, 9.4399, 10.8424]
 
@@ -347,10 +450,8 @@ KNOWN_BLOCK_SLOPES = [1.5206, 9.4399, 10.8424]
 )
 def test_residual_block_has_its_layers(student):
     state = student.ResidualBlock(4, 6, stride=2).state_dict()
+    found = {name: tuple(w.shape) for name, w in state.items() if name.endswith(("weight", "bias"))}
     shapes = {
-        name: tuple(w.shape) for name, w in state.items() if name.endswith(("weight", "bias"))
-    }
-    assert shapes == {
         "conv1.weight": (6, 4, 3, 3),
         "bn1.weight": (6,),
         "bn1.bias": (6,),
@@ -358,6 +459,11 @@ def test_residual_block_has_its_layers(student):
         "bn2.weight": (6,),
         "bn2.bias": (6,),
     }
+    biases = {"conv1.bias": (6,), "conv2.bias": (6,)}
+    one = {"conv2.bias": (6,)}
+    mistakes = dict.fromkeys(["a convolution with a bias; bias=False"], shapes | one)
+    mistakes["convolutions with biases; bias=False"] = shapes | biases
+    expect(found, shapes, "the shapes of the weights", mistakes=mistakes)
 
 
 @points(0.5, task="6.5", hint="relu(F(x) + x) with F(x) = bn2(conv2(relu(bn1(conv1(x)))))")
@@ -367,19 +473,17 @@ def test_residual_block_computes_known_maps(student):
         redrawn(block)
         block.train(training)
         inputs = randn(2, 3, 7, 6, seed=9).requires_grad_()
-        what = f"ResidualBlock(3, {out_channels}, stride={stride}, residual={residual})"
-        what += "" if training else " after eval()"
+        call = f"ResidualBlock(3, {out_channels}, stride={stride}, residual={residual})"
+        call += f"{'' if training else ' after eval()'} of inputs (2, 3, 7, 6)"
         outputs = block(inputs)
-        height, width = -(-7 // stride), 6 // stride
-        assert tuple(outputs.shape) == (2, out_channels, height, width), (
-            f"{what} of inputs (2, 3, 7, 6): expected shape {(2, out_channels, height, width)}, "
-            f"got {tuple(outputs.shape)}"
-        )
-        near(outputs[1, :, 0, :3], values, f"{what}, each channel at row 0, columns 0 to 2")
+        shaped(outputs, (2, out_channels, -(-7 // stride), 6 // stride), call)
+        what = "each channel at row 0, columns 0 to 2, of the second image"
+        wrong = WRONG_BLOCKS.get((out_channels, stride, residual, training))
+        near(outputs[1, :, 0, :3], values, what, wrong, call)
         if stride == 2 and training:
-            slopes = student.probe("gradients", block, inputs)[0]
-            slopes = slopes[1].sum((1, 2))
-            near(slopes, KNOWN_BLOCK_SLOPES, f"{what}, gradient with respect to x")
+            slopes = student.probe("gradients", block, inputs.detach().requires_grad_())[0]
+            what = "the gradient with respect to x; is one of the two paths detached?"
+            near(slopes[1].sum((1, 2)), KNOWN_BLOCK_SLOPES, what, call=call)
 
 
 @points(0.5, task="6.5", hint="use stride and residual; add the shortcut", hidden=True)
@@ -423,24 +527,35 @@ def test_blocks_give_gradients_and_know_evaluation_mode(student):
     hint="top = left = padding gives back the image; smaller values move it down and right",
 )
 def test_crop_by_hand(student):
-    image = torch.tensor([[[[1, 2], [3, 4]]]])
-    for top, left, expected in [
-        (1, 1, [[1, 2], [3, 4]]),
-        (0, 1, [[0, 0], [1, 2]]),
-        (2, 1, [[3, 4], [0, 0]]),
-        (1, 2, [[2, 0], [4, 0]]),
-        (0, 0, [[0, 0], [0, 1]]),
+    image = torch.arange(1, 13).view(1, 1, 3, 4)  # (1 2 3 4, 5 6 7 8, 9 10 11 12)
+    wrong = {
+        "swapping top and left": [[0, 9, 10, 11], [0, 0, 0, 0], [0, 0, 0, 0]],
+        "shifting the other way": [[0, 0, 5, 6], [0, 0, 9, 10], [0, 0, 0, 0]],
+        "repeating the border instead of adding zeros": [[3, 4, 4, 4], [3, 4, 4, 4], [7, 8, 8, 8]],
+        "shifting around the border instead of adding zeros": [
+            [11, 12, 9, 10], [3, 4, 1, 2], [7, 8, 5, 6],
+        ],
+        "ignoring padding, which is 2 here": [[0] * 4] * 3,
+        "a square window": [[0, 0, 0], [3, 4, 0], [7, 8, 0]],
+    }  # fmt: skip
+    for top, left, rows, mistakes in [
+        (1, 4, [[0, 0, 0, 0], [3, 4, 0, 0], [7, 8, 0, 0]], wrong),
+        (2, 2, [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], {}),
+        (4, 1, [[0, 9, 10, 11], [0, 0, 0, 0], [0, 0, 0, 0]], {}),
     ]:
-        got = student.crop(image, torch.tensor([top]), torch.tensor([left]), padding=1)
-        assert_close(got, torch.tensor([[expected]]))
+        got = student.crop(image, torch.tensor([top]), torch.tensor([left]), padding=2)
+        mistakes = {name: torch.tensor([[value]]) for name, value in mistakes.items()}
+        expect(got, torch.tensor([[rows]]), mistakes=mistakes)
     # Two images of 1 x 3 pixels and 2 channels; the default padding is 4.
     images = torch.arange(1, 13, dtype=torch.uint8).reshape(2, 2, 1, 3)
-    expected = [[[[0, 1, 2]], [[0, 4, 5]]], [[[9, 0, 0]], [[12, 0, 0]]]]
-    got, (left, *_) = student.probe(
-        "in_place", "crop", images, torch.tensor([4, 4]), torch.tensor([3, 6])
-    )
-    assert_close(got, torch.tensor(expected, dtype=torch.uint8))
-    assert torch.equal(left, images), "crop changed the tensor `images`"
+    expected = torch.tensor([[[[0, 1, 2]], [[0, 4, 5]]], [[[9, 0, 0]], [[12, 0, 0]]]])
+    first = torch.tensor([[[[0, 1, 2]], [[0, 4, 5]]], [[[0, 7, 8]], [[0, 10, 11]]]])
+    corners = torch.tensor([4, 4]), torch.tensor([3, 6])
+    got, left = student.probe("in_place", "crop", images, *corners)
+    mistakes = {"the corner of the first image for all images": first}
+    expect(got, expected, mistakes=mistakes)
+    assert got.dtype == torch.uint8, f"expected the dtype of images, torch.uint8, got {got.dtype}"
+    expect(left[0], images, "crop changed its argument `images`", rtol=0, atol=0)
 
 
 @points(1, task="6.6", hint="each image has its own top and left; H and W can differ", hidden=True)
@@ -462,13 +577,23 @@ def test_crop_of_several_images(student):
 
 @points(0.5, task="6.7", hint="mirror the last dimension where chosen is True")
 def test_flip_by_hand(student):
-    images = torch.tensor([[[[1, 2]]], [[[3, 4]]]])
-    got = student.flip(images, torch.tensor([False, True]))
-    assert_close(got, torch.tensor([[[[1, 2]]], [[[4, 3]]]]))
-    images = torch.arange(12).reshape(2, 1, 2, 3)
-    got, (left, *_) = student.probe("in_place", "flip", images, torch.tensor([True, False]))
-    assert_close(got, torch.tensor([[[[2, 1, 0], [5, 4, 3]]], [[[6, 7, 8], [9, 10, 11]]]]))
-    assert torch.equal(left, images), "flip changed the tensor `images`"
+    images = torch.arange(12).reshape(2, 1, 2, 3)  # (0 1 2, 3 4 5) and (6 7 8, 9 10 11)
+    mirrored = torch.tensor([[[[2, 1, 0], [5, 4, 3]]], [[[8, 7, 6], [11, 10, 9]]]])
+    upside_down = torch.tensor([[3, 4, 5], [0, 1, 2]])
+    around = torch.tensor([[5, 4, 3], [2, 1, 0]])
+    got, left = student.probe("in_place", "flip", images, torch.tensor([True, False]))
+    expect(
+        got,
+        torch.stack([mirrored[0], images[1]]),
+        mistakes={
+            "mirroring all images": mirrored,
+            "mirroring the images that were not chosen": torch.stack([images[0], mirrored[1]]),
+            "turning the image upside down": torch.stack([upside_down[None], images[1]]),
+            "rotating the image by a half turn": torch.stack([around[None], images[1]]),
+            "leaving out the images that were not chosen": mirrored[:1],
+        },
+    )
+    expect(left[0], images, "flip changed its argument `images`", rtol=0, atol=0)
 
 
 @points(0.5, task="6.7", hint="mirror left and right; do not change `images`", hidden=True)
