@@ -165,7 +165,7 @@ def mosaic(
     H, W = images.shape[-2:]
     tiles = images.detach().float().cpu().reshape(-1, columns, H, W)
     height = 0.45 * len(tiles) * H / W + 0.4 * bool(title)
-    figure = new_figure(0.45 * columns + 2.2 * bool(rows), height)
+    figure = new_figure(0.45 * columns + 3.0 * bool(rows), height)
     ax = figure.subplots()
     picture = tiles.permute(0, 2, 1, 3).reshape(-1, columns * W)
     ax.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")

@@ -7,17 +7,18 @@ You write the forward and the backward pass of a network with one hidden layer, 
 gradients with finite differences. Then you approximate a function by a sum of ReLUs, and count the
 regions into which a network divides the plane. You do not use autograd.
 
-Lectures: J (backpropagation), A and K (universal approximation), A (linear regions).
+Lecture sections: Neural networks and back-propagation; MLP = universal approximators; Deep vs
+shallow.
 
     dlcourse check lab02              check your answers (takes seconds)
     dlcourse check lab02 --task 2.4   check one task
-    dlcourse run lab02 --tiny         run the whole experiment on 2,000 images (takes seconds)
-    dlcourse run lab02                run the whole experiment (half a minute on a laptop)
+    dlcourse run lab02 --tiny         run the whole experiment on 1,800 images (takes seconds)
+    dlcourse run lab02                use 10,800 images (half a minute on a laptop)
 
 A recorded run of the solution (`dlcourse run lab02`, real MNIST, 2 cores):
 
-    data: MNIST from datasets/MNIST/raw; 54,000 training images
-    gradient check in float64: differences up to 4.7e-10
+    data: MNIST from datasets/MNIST/raw; 10,800 training images
+    gradient check in float64: differences up to 3.1e-10
 
     ReLUs       largest error on sin x
     3                           0.4373
@@ -26,22 +27,40 @@ A recorded run of the solution (`dlcourse run lab02`, real MNIST, 2 cores):
     24                          0.0085
     48                          0.0021
 
-    ReLUs              bound   counted
-    1 layer of 8          37        37
-    2 layers of 4         44        44
-    1 layer of 12         79        79
-    3 layers of 4        176       176
+    ReLUs                       the maximum is   counted
+    1 layer of 8                    at most 37        37
+    2 layers of 4                  at least 44        44
+    2 layers of 4, found           at least 44        66
+    1 layer of 12                   at most 79        79
+    3 layers of 4                 at least 176       176
 
-    MLP 784-100-10 after 8 epochs: training loss 0.0280
-    val  97.48%
-    test 97.72%
+    MLP 784-100-10                  seed  train loss      val     test
+    weights at the start: random       0      0.0425   95.75%   95.69%
+    weights at the start: random       1      0.0448   96.50%   95.56%
+    weights at the start: random       2      0.0449   96.08%   95.68%
+    weights at the start: all 0        0      2.3017   11.25%   11.35%
+    weights at the start: all 0        1      2.3019   11.25%   11.35%
+    weights at the start: all 0        2      2.3017   11.25%   11.35%
     figures: results/lab02
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    gradient check                                               3e-10 < 1e-06           exact
+    error on sin x: twice as many ReLUs, at most a third            0.31 < 0.33            exact
+    regions of 1 layer of 8                                         37 = 37              exact
+    regions of 2 layers of 4                                        44 = 44              exact
+    regions of 2 layers of 4, found                                 66 = 66              exact
+    regions of 1 layer of 12                                        79 = 79              exact
+    regions of 3 layers of 4                                       176 = 176             exact
+    test accuracy, random weights                       95.64% (0.07%) > 90.00%          3 of 3
+    test accuracy, all weights 0                                11.35% < 15.00%          3 of 3
 """
 
 # %%
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 
 import torch
@@ -229,7 +248,13 @@ def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
 # %% [markdown]
 # ## 6. The experiment
 # Check the gradients, approximate a sine, count regions, and train on digits with only the
-# functions above.
+# functions above. One of the networks whose regions are counted was not built by folding but found
+# by a computer, which changed random weights as long as this did not lower the count.
+#
+# **Predict before you run it.** Two layers of 4 ReLUs are guaranteed to reach 44 regions. Can they
+# reach more? What does the network learn if all its weights are 0 at the start?
+#
+# *Your prediction:*
 
 
 # %%
@@ -287,6 +312,21 @@ def folding_network(layers: int) -> list[Layer]:
     return [*network, (weight.repeat_interleave(2, dim=1), bias)]
 
 
+# Two layers of 4 ReLUs, found by hill climbing on the number of regions.
+FOUND = [
+    ([[0.61, 0.15], [-1.2, -0.1], [0.31, 0.81], [0.01, -0.68]], [0.28, -0.1, 0.14, -0.21]),
+    (
+        [
+            [-0.02, -0.09, -0.97, -0.75],
+            [0.58, 0.86, -1.18, -1.03],
+            [1.14, 1.46, -0.91, -0.87],
+            [2.07, 2.15, -0.91, -0.81],
+        ],
+        [0.1, -0.21, -0.48, -0.89],
+    ),
+]
+
+
 def grid(half: float, side: int) -> Tensor:
     """Return points of a square grid from -half to half. Shape: (side * side, 2)."""
     places = ((torch.arange(side) + 0.5) / side * 2 - 1) * half  # never on an axis
@@ -306,51 +346,26 @@ def draw_regions(networks: dict[str, tuple[list[Layer], float]], path: str) -> N
             sum(len(b) for _, b in layers)
         )
         pictures.append(colors[codes].reshape(300, 300, 3).permute(2, 1, 0).flip(1))
-    plots.image_grid(pictures, list(networks), columns=4, path=path)
+    plots.image_grid(pictures, list(networks), columns=5, path=path)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab02", __doc__, argv, epochs=8, full_epochs=40)
-    mnist = data.load("mnist", args.data_dir, offline=args.offline)
-    train, val, test = mnist.batches(
-        batch_size=64, seed=args.seed, device=args.device, limit=args.limit
-    )
-    print(f"data: {mnist.source}; {train.num_samples:,} training images")
-    print(f"gradient check in float64: differences up to {gradient_check(args.seed):.1e}")
+def accuracy(params: Params, batches: data.Batches) -> float:
+    """Return the fraction of the images that the network classifies correctly."""
+    right = [
+        forward(params, inputs.flatten(1))[1].argmax(1) == targets for inputs, targets in batches
+    ]
+    return torch.cat(right).float().mean().item()
 
-    x = torch.linspace(-math.pi, math.pi, 1001, dtype=torch.float64)
-    sines = {"sin x": x.sin()}
-    print(f"\n{'ReLUs':<10}{'largest error on sin x':>24}")
-    for units in (3, 6, 12, 24, 48):
-        knots = torch.linspace(-math.pi, math.pi, units + 1, dtype=torch.float64)
-        sines[f"{units} ReLUs"] = relu_sum(x, knots, knots.sin())
-        print(f"{units:<10}{(sines[f'{units} ReLUs'] - x.sin()).abs().max():>24.4f}")
 
-    networks = {
-        "1 layer of 8": ([tangents(8, -1, 1)], 1.3),
-        "2 layers of 4": (folding_network(2), 1.0),
-        "1 layer of 12": ([tangents(12, -1, 1)], 1.3),
-        "3 layers of 4": (folding_network(3), 2.0),
-    }
-    print(f"\n{'ReLUs':<16}{'bound':>8}{'counted':>10}")
-    for name, (layers, half) in networks.items():
-        bound = region_bound(2, len(layers[-1][1]), len(layers))
-        print(f"{name:<16}{bound:>8}{count_regions(layers, grid(half, 300)):>10}")
+def train_network(
+    params: Params, train: data.Batches, val: data.Batches, epochs: int, lr: float = 0.1
+) -> tuple[Params, list[float], list[float]]:
+    """Train by mini-batch gradient descent.
 
-    params = new_params(
-        784, 100, 10, torch.Generator().manual_seed(args.seed), torch.get_default_dtype()
-    )
-    params = {name: value.to(args.device) for name, value in params.items()}
-    lr, losses, accuracies = 0.1, [], []
-
-    def accuracy(batches: data.Batches) -> float:
-        right = [
-            forward(params, inputs.flatten(1))[1].argmax(1) == targets
-            for inputs, targets in batches
-        ]
-        return torch.cat(right).float().mean().item()
-
-    for _ in range(args.epochs):
+    Returns the parameters, and the training loss and the validation error of each epoch.
+    """
+    losses, errors = [], []
+    for _ in range(epochs):
         total = 0.0
         for inputs, targets in train:
             inputs = inputs.flatten(1)  # (B, 784)
@@ -360,21 +375,95 @@ def main(argv: Sequence[str] | None = None) -> None:
             params = {name: params[name] - lr * gradients[name] for name in params}
             total += cross_entropy(logits, targets).item() * len(targets)
         losses.append(total / train.num_samples)
-        accuracies.append(accuracy(val))
-    print(f"\nMLP 784-100-10 after {args.epochs} epochs: training loss {losses[-1]:.4f}")
-    print(f"val  {accuracies[-1]:.2%}\ntest {accuracy(test):.2%}")
+        errors.append(1 - accuracy(params, val))
+    return params, losses, errors
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab02", __doc__, argv, epochs=8, full_epochs=40)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    limit = args.limit or (None if args.full else 12_000)
+    train, val, test = mnist.batches(batch_size=64, seed=args.seed, device=args.device, limit=limit)
+    print(f"data: {mnist.source}; {train.num_samples:,} training images")
+    claim, difference = args.findings.claim, gradient_check(args.seed)
+    print(f"gradient check in float64: differences up to {difference:.1e}")
+    claim("gradient check", difference, "<", 1e-6, ".0e", task="2.4", exact=True)
+
+    x = torch.linspace(-math.pi, math.pi, 1001, dtype=torch.float64)
+    sines, worst = {"sin x": x.sin()}, []
+    print(f"\n{'ReLUs':<10}{'largest error on sin x':>24}")
+    for units in (3, 6, 12, 24, 48):
+        knots = torch.linspace(-math.pi, math.pi, units + 1, dtype=torch.float64)
+        sines[f"{units} ReLUs"] = relu_sum(x, knots, knots.sin())
+        worst.append((sines[f"{units} ReLUs"] - x.sin()).abs().max().item())
+        print(f"{units:<10}{worst[-1]:>24.4f}")
+    text = "error on sin x: twice as many ReLUs, at most a third"
+    claim(
+        text,
+        max(map(operator.truediv, worst[1:], worst)),
+        "<",
+        1 / 3,
+        ".2f",
+        task="2.6",
+        exact=True,
+    )
+
+    networks = {
+        "1 layer of 8": ([tangents(8, -1, 1)], 1.3),
+        "2 layers of 4": (folding_network(2), 1.0),
+        "2 layers of 4, found": ([tuple(map(torch.tensor, layer)) for layer in FOUND], 1.0),
+        "1 layer of 12": ([tangents(12, -1, 1)], 1.3),
+        "3 layers of 4": (folding_network(3), 2.0),
+    }
+    expected = {
+        "1 layer of 8": (37, "at most"),
+        "2 layers of 4": (44, "at least"),
+        "2 layers of 4, found": (66, "at least"),
+        "1 layer of 12": (79, "at most"),
+        "3 layers of 4": (176, "at least"),
+    }
+    print(f"\n{'ReLUs':<24}{'the maximum is':>18}{'counted':>10}")
+    for name, (layers, half) in networks.items():
+        bound = region_bound(2, len(layers[-1][1]), len(layers))
+        counted = count_regions(layers, grid(half, 300))
+        right, words = expected[name]
+        print(f"{name:<24}{f'{words} {bound}':>18}{counted:>10}")
+        claim(f"regions of {name}", counted, "=", right, "g", task="2.8", exact=True)
+
+    seeds = [3 * args.seed + number for number in range(3)]
+    print(f"\n{'MLP 784-100-10':<30}{'seed':>6}{'train loss':>12}{'val':>9}{'test':>9}")
+    curves, tests = {}, {"random": [], "all 0": []}
+    for start in tests:
+        for seed in seeds:
+            generator = torch.Generator().manual_seed(seed)
+            params = new_params(784, 100, 10, generator, torch.get_default_dtype())
+            if start == "all 0":
+                params = {name: torch.zeros_like(value) for name, value in params.items()}
+            params = {name: value.to(args.device) for name, value in params.items()}
+            params, losses, errors = train_network(params, train, val, args.epochs)
+            tests[start].append(accuracy(params, test))
+            print(
+                f"{f'weights at the start: {start}':<30}{seed:>6}{losses[-1]:>12.4f}"
+                f"{1 - errors[-1]:>9.2%}{tests[start][-1]:>9.2%}",
+                flush=True,
+            )
+            if start == "random":
+                curves = {"training loss": losses, "validation error": errors}
+    claim("test accuracy, random weights", tests["random"], ">", 0.9, ".2%", task="2.4")
+    claim("test accuracy, all weights 0", tests["all 0"], "<", 0.15, ".2%", task="2.4")
 
     if args.plot:
         few = {name: sines[name].tolist() for name in ("sin x", "3 ReLUs", "6 ReLUs", "12 ReLUs")}
         plots.curves(few, args.out / "sine.png", x=x.tolist(), xlabel="x")
         draw_regions(networks, args.out / "regions.png")
         plots.curves(
-            {"training loss": losses, "validation error": [1 - value for value in accuracies]},
+            curves,
             args.out / "training.png",
             xlabel="epoch",
             yscale="log",
         )
         print(f"figures: {args.out}")
+    args.findings.report()
 
 
 if __name__ == "__main__":
@@ -382,9 +471,47 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Start the training with all weights equal to 0. What does the network learn, and why?
-# 2. The folding networks have as many ReLUs as the shallow ones, but more regions. What is the
-#    price?
+# **1.** Why does the network with all weights 0 learn so little?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# It learns only how frequent the classes are. All hidden units are 0, so the gradient of weight2,
+# dlogits.T @ hidden, is 0. weight2 is 0, so the gradient of weight1 is 0 too. Only bias2 changes.
+# If all weights started at another common value, all hidden units would always stay equal.
+# </details>
+#
+# **2.** The folding networks have as many ReLUs as the shallow ones, but more regions. What is the
+# price?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The regions do not have independent shapes. The last layer makes its 11 regions once, and folding
+# repeats them, mirrored, 4 or 16 times. If you change one line, all its copies change. So depth
+# helps most when the function repeats itself, as parity or the textures of an image do.
+# </details>
+#
+# **3.** For one layer the formula is the maximum, for more layers only a guarantee. Why can 79 not
+# be beaten by one layer of 12, while 44 is beaten by two layers of 4?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The regions of one layer are the pieces into which 12 straight lines cut the plane, and 12 lines
+# make at most 79. The second layer's lines bend wherever they cross a line of the first layer, and
+# a bent line can cross others several times. Folding is one way to use this, not the best one.
+# </details>
+#
+# ## What you have seen
+# Gradients computed by the chain rule agree with finite differences, and with them alone a network
+# learns digits. Twice as many ReLUs make the error on a smooth function about four times smaller.
+# Layers on top of each other reach more regions than the same number of units side by side; the
+# formula for several layers is a guarantee, not a limit. And a network whose units start equal
+# stays that way.
 
 # %% [markdown]
 # ## Quiz

@@ -7,7 +7,8 @@ You write a neuron with a step function and choose its weights by hand for AND a
 methods find weights for you: the perceptron rule, gradient descent on a line, and logistic
 regression on images.
 
-Lectures: C (gates, the line), J and T (the perceptron rule, XOR, logistic regression).
+Lecture sections: Formal neuron; Learning with the perceptron; Parameter tuning: gradient descent;
+Logistic regression.
 
     dlcourse check lab01              check your answers (takes seconds)
     dlcourse check lab01 --task 1.3   check one task
@@ -20,6 +21,7 @@ A recorded run of the solution (`dlcourse run lab01`, real MNIST, 2 cores):
     XOR by three neurons: [0, 1, 1, 0], 9 parameters
     perceptron rule on AND: 0 mistakes in epoch 6
     perceptron rule on XOR: 4 mistakes in epoch 100
+    perceptron rule on AND, bias 0: 4 mistakes in epoch 100
 
     step       a       b        loss
        0   -2.00    1.00    0.860344
@@ -28,19 +30,36 @@ A recorded run of the solution (`dlcourse run lab01`, real MNIST, 2 cores):
     1250   -0.19    0.75    0.014939
     2500    0.15    0.56    0.000775
     4750    0.24    0.50    0.000004
+    with x standardized, one step with lr 0.5: loss 0.000000
 
-    logistic regression, 3 against 8, accuracy after 100 steps:
-    val  96.41%
-    test 96.72%
+    logistic regression, 3 against 8, after 100 steps; three times, each time
+    with half of the images             val     test   spread   test loss
+    normalized                       96.22%   96.79%    0.21%       0.101
+    not normalized, times 255        96.24%   96.34%    0.29%    2.13e+03
     figures: results/lab01
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    parameters of the XOR network                                    9 = 9               exact
+    epochs of the perceptron rule, AND                               6 = 6               exact
+    epochs of the perceptron rule, XOR                             100 = 100             exact
+    epochs of the perceptron rule, AND, bias 0                     100 = 100             exact
+    the line after 4,750 steps: a                                 0.24 = 0.24            exact
+    the line after 4,750 steps: b                                  0.5 = 0.5             exact
+    the line, x standardized, one step: loss                     9e-16 < 1e-09           exact
+    3 against 8, right                                  96.79% (0.21%) > 90.00%          3 of 3
+    3 against 8, test loss, not normalized              2.13e+03 (795) > 0.101 (0.0015)  3 of 3
 """
 
 # %%
 from __future__ import annotations
 
+import functools
+import statistics
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dlcourse import data, lab, plots
@@ -233,13 +252,19 @@ def logistic_gradient(
 
 # %% [markdown]
 # ## 5. The experiment
-# Run the perceptron rule on AND and on XOR, fit the line of lecture C, and tell the digits 3 and 8
-# apart by logistic regression.
+# Run the perceptron rule on AND and on XOR, fit the line of the lecture, and tell the digits 3 and
+# 8 apart by logistic regression. Then break it: AND without a bias, and inputs that are 255 times
+# as large, as if nobody had normalized the pixels.
+#
+# **Predict before you run it.** The perceptron rule learns AND in 6 epochs. Does it learn AND if
+# the bias always stays 0? How many steps does the line need if x is standardized first?
+#
+# *Your prediction:*
 
 
 # %%
 def lecture_points() -> tuple[Tensor, Tensor]:
-    """Return points on the line y = x / 4 + 1 / 2, the one in lecture C. Shape: (20,), (20,).
+    """Return points on the line y = x / 4 + 1 / 2, the one in the lecture. Shape: (20,), (20,).
 
     The lecture draws its points but does not list them. The means of x and of x^2 here give the
     gradients and losses that the lecture prints. It makes 250 steps between two slides.
@@ -248,12 +273,13 @@ def lecture_points() -> tuple[Tensor, Tensor]:
     return x, x / 4 + 1 / 2
 
 
-def learn_gate(targets: Tensor, epochs: int = 100) -> list[int]:
+def learn_gate(targets: Tensor, epochs: int = 100, use_bias: bool = True) -> list[int]:
     """Count the mistakes of each epoch of the perceptron rule; stop after an epoch without any."""
     weight, bias, mistakes = torch.zeros(2), torch.tensor(0.0), []
     while len(mistakes) < epochs and 0 not in mistakes:
         weight, bias, count = perceptron_epoch(weight, bias, GATE_INPUTS, targets)
         mistakes.append(count)
+        bias = bias if use_bias else torch.tensor(0.0)
     return mistakes
 
 
@@ -268,8 +294,19 @@ def two_classes(batches: data.Batches, first: int, second: int) -> tuple[Tensor,
     return inputs[kept], (targets[kept] == second).float()
 
 
+def train_logistic(
+    inputs: Tensor, targets: Tensor, steps: int, lr: float = 0.1
+) -> tuple[Tensor, Tensor]:
+    """Return the weight (784,) and the bias () after `steps` steps with your gradient."""
+    weight, bias = inputs.new_zeros(784), inputs.new_zeros(())
+    for _ in range(steps):
+        dweight, dbias = logistic_gradient(weight, bias, inputs, targets)
+        weight, bias = weight - lr * dweight, bias - lr * dbias
+    return weight, bias
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab01", __doc__, argv, epochs=100, full_epochs=1000)
+    args = lab.parse_flags("lab01", __doc__, argv, epochs=100, full_epochs=1000, tiny_epochs=20)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
     train, val, test = mnist.batches(512, seed=args.seed, device=args.device, limit=args.limit)
     print(f"data: {mnist.source}; {train.num_samples:,} training images")
@@ -277,9 +314,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     answers = run_network(GATE_INPUTS, *xor_network()).int().tolist()
     parameters = sum(torch.as_tensor(part).numel() for part in xor_network())
     print(f"XOR by three neurons: {answers}, {parameters} parameters")
-    for name, gate in (("AND", AND), ("XOR", XOR)):
-        mistakes = learn_gate(gate)
+    claim = functools.partial(args.findings.claim, form="g", exact=True)
+    claim("parameters of the XOR network", parameters, "=", 9, task="1.3")
+    for name, gate, use_bias, expected in (
+        ("AND", AND, True, 6), ("XOR", XOR, True, 100), ("AND, bias 0", AND, False, 100),
+    ):  # fmt: skip
+        mistakes = learn_gate(gate, use_bias=use_bias)
         print(f"perceptron rule on {name}: {mistakes[-1]} mistakes in epoch {len(mistakes)}")
+        claim(f"epochs of the perceptron rule, {name}", len(mistakes), "=", expected, task="1.4")
 
     x, y = lecture_points()
     path = fit_line(x, y, a=-2.0, b=1.0, lr=0.01, steps=19 * 250)
@@ -290,18 +332,42 @@ def main(argv: Sequence[str] | None = None) -> None:
         loss = (y - a * x - b).square().mean()
         print(f"{250 * slide:>4}{a:>8.2f}{b:>8.2f}{loss:>12.6f}")
 
-    inputs, targets = two_classes(train, 3, 8)
-    weight, bias = inputs.new_zeros(784), inputs.new_zeros(())
-    for _ in range(args.epochs):
-        dweight, dbias = logistic_gradient(weight, bias, inputs, targets)
-        weight, bias = weight - 0.1 * dweight, bias - 0.1 * dbias
-    means = [inputs[targets == 0].mean(0), inputs[targets == 1].mean(0)]
-    print(f"\nlogistic regression, 3 against 8, accuracy after {args.epochs} steps:")
-    for split, batches in (("val", val), ("test", test)):
-        inputs, targets = two_classes(batches, 3, 8)
-        accuracy = (neuron(inputs, weight, bias) == targets).float().mean()
-        print(f"{split:<5}{accuracy:.2%}")
+    claim("the line after 4,750 steps: a", round(lines[19][0], 2), "=", 0.24, task="1.6")
+    claim("the line after 4,750 steps: b", round(lines[19][1], 2), "=", 0.5, task="1.6")
+    standard = (x - x.mean()) / x.std(correction=0)
+    a, b = fit_line(standard, y, a=-2.0, b=1.0, lr=0.5, steps=1)[-1].tolist()
+    loss = (y - a * standard - b).square().mean().item()
+    print(f"with x standardized, one step with lr 0.5: loss {loss:.6f}")
+    claim("the line, x standardized, one step: loss", loss, "<", 1e-9, form=".0e", task="1.6")
 
+    inputs, targets = two_classes(train, 3, 8)
+    means = [inputs[targets == 0].mean(0), inputs[targets == 1].mean(0)]
+    print(f"\nlogistic regression, 3 against 8, after {args.epochs} steps; three times, each time")
+    print(f"{'with half of the images':<30}{'val':>9}{'test':>9}{'spread':>9}{'test loss':>12}")
+    accuracies, losses = {}, {}
+    for name, scale in (("normalized", 1.0), ("not normalized, times 255", 255.0)):
+        val_scores, accuracies[name], losses[name] = [], [], []
+        for seed in range(3 * args.seed, 3 * args.seed + 3):
+            generator = torch.Generator().manual_seed(seed)
+            half = torch.randperm(len(inputs), generator=generator)[: len(inputs) // 2]
+            half = half.to(inputs.device)
+            trained = train_logistic(scale * inputs[half], targets[half], args.epochs)
+            for split, scores in ((val, val_scores), (test, accuracies[name])):
+                unseen, right = two_classes(split, 3, 8)
+                answers = neuron(scale * unseen, *trained)
+                scores.append((answers == right).float().mean().item())
+            logits = scale * unseen @ trained[0] + trained[1]
+            losses[name].append(F.binary_cross_entropy_with_logits(logits, right).item())
+        print(
+            f"{name:<30}{statistics.mean(val_scores):>9.2%}{statistics.mean(accuracies[name]):>9.2%}"
+            f"{statistics.stdev(accuracies[name]):>9.2%}{statistics.mean(losses[name]):>12.3g}"
+        )
+    good, broken = losses.values()
+    right = accuracies["normalized"]
+    args.findings.claim("3 against 8, right", right, ">", 0.9, ".2%", task="1.7")
+    args.findings.claim("3 against 8, test loss, not normalized", broken, ">", good, ".3g")
+
+    drawn = train_logistic(inputs, targets, args.epochs)[0]
     if args.plot:
         gates = {
             "AND: one neuron": (lambda points: neuron(points, *and_gate()), AND),
@@ -310,12 +376,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         plots.decision_regions(gates, GATE_INPUTS, args.out / "gates.png")
         plots.line_descent(x, y, lines, args.out / "line.png")
         plots.image_grid(
-            [image.reshape(28, 28) for image in (*means, weight)],
+            [image.reshape(28, 28) for image in (*means, drawn)],
             titles=["mean 3", "mean 8", "weights"],
             path=args.out / "weights.png",
             title="Bright weights count for 8, dark weights for 3",
         )
         print(f"figures: {args.out}")
+    args.findings.report()
 
 
 if __name__ == "__main__":
@@ -323,20 +390,47 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Why can no single neuron answer XOR, whatever its weights?
-# BEGIN SOLUTION
-# Answer: the neuron would need b < 0, w1 + b >= 0, w2 + b >= 0 and w1 + w2 + b < 0. Add the second
-# and the third inequality: w1 + w2 + 2b >= 0, so w1 + w2 + b >= -b. Since b < 0, -b is above 0.
-# This contradicts the last inequality.
-# END SOLUTION
-# 2. The loss fell quickly in the first 250 steps and then slowly for thousands of steps. Which two
-#    properties of the data determine this speed? What would change if x were standardized?
-# BEGIN SOLUTION
-# Answer: the means of x and of x^2. They determine the Hessian, 2 [[E x^2, E x], [E x, 1]]. Its
-# eigenvalues are 2.59 and 0.12 here, so the error shrinks 22 times as slowly in one direction as in
-# the other. If x is standardized, the Hessian is 2 times the identity. Then all directions are
-# equally fast, and one step with lr 0.5 reaches the minimum.
-# END SOLUTION
+# **1.** Why can no single neuron answer XOR, whatever its weights?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The neuron would need b < 0, w1 + b >= 0, w2 + b >= 0 and w1 + w2 + b < 0. Add the second and the
+# third inequality: w1 + w2 + 2b >= 0, so w1 + w2 + b >= -b. Since b < 0, -b is above 0. This
+# contradicts the last inequality.
+# </details>
+#
+# **2.** The loss of the line fell quickly in the first 250 steps and then slowly for thousands of
+# steps. Which two properties of the data determine this speed? Why is one step enough if x is
+# standardized?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The means of x and of x^2. They determine the Hessian, 2 [[E x^2, E x], [E x, 1]]. Its eigenvalues
+# are 2.59 and 0.12 here, so the error shrinks 22 times as slowly in one direction as in the other.
+# If x is standardized, the Hessian is 2 times the identity. Then all directions are equally fast,
+# and one step with lr 0.5 reaches the minimum.
+# </details>
+#
+# **3.** Why does AND need a bias?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Without a bias the sum for the input (0, 0) is 0, so the neuron answers 1 there, whatever its
+# weights. Its line always goes through the origin.
+# </details>
+#
+# ## What you have seen
+# One neuron draws one line, and where no line separates the classes, the perceptron rule never
+# comes to an end; three neurons solve XOR with 9 parameters. Gradient descent needs a function
+# without steps, and its speed depends on the scale of the inputs: standardized, the line is found
+# at once; with inputs 255 times as large, logistic regression is as often right, but when it is
+# wrong, it is completely sure, and its loss is huge.
 
 # %% [markdown]
 # ## Quiz

@@ -26,7 +26,7 @@ Write here the question that the lab answers, in one sentence.
 You write the measure by which a classifier is judged. The experiment then trains a linear
 classifier on MNIST and measures it.
 
-Lectures: none yet.
+Lecture sections: none yet.
 
     dlcourse check labNN              what is right so far, in seconds
     dlcourse run labNN --tiny         the whole experiment on 2,000 images, in seconds
@@ -37,6 +37,8 @@ A recorded run of the solution (`dlcourse run labNN`, real MNIST):
     data: MNIST from datasets/MNIST/raw; 54,000 training images
     accuracy: val 91.58%, test 91.82%
     figures: results/labNN
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
 """
 
 # %%
@@ -73,6 +75,10 @@ def accuracy(logits: Tensor, targets: Tensor) -> float:
 # %% [markdown]
 # ## 2. The experiment
 # Say here what is compared with what, and on which data.
+#
+# **Predict before you run it.** Ask here what the experiment will show.
+#
+# *Your prediction:*
 
 
 # %%
@@ -99,12 +105,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     val_accuracy = accuracy(*predict(model, val))
     print(f"accuracy: val {val_accuracy:.2%}, test {accuracy(logits, targets):.2%}")
 
+    args.findings.claim(
+        "test accuracy: better than chance", accuracy(logits, targets), ">", 0.1, ".2%", task="NN.1"
+    )
     if args.plot:
         plots.learning_curves(history, args.out / "learning_curves.png")
         plots.confusion_matrix(
             logits.argmax(dim=1), targets, mnist.class_names, args.out / "confusion.png"
         )
         print(f"figures: {args.out}")
+    args.findings.report()
 
 
 if __name__ == "__main__":
@@ -112,10 +122,17 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Ask here a question that the experiment answers.
-# BEGIN SOLUTION
-# Answer: write the answer here. Blocks of comments are left out of the student version.
-# END SOLUTION
+# **1.** Ask here a question that the experiment answers.
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Write the answer here. A notebook shows it when the student unfolds it.
+# </details>
+#
+# ## What you have seen
+# Say here in a few sentences what the numbers have shown.
 '''
 
 TESTS = '''"""Tests of lab NN, with their points. `student` is the file under test.

@@ -96,11 +96,11 @@ def test_the_experiment_prints_the_lines_of_its_recorded_run(lab, capsys):
         train_images=images, train_labels=labels, test_images=images, test_labels=labels,
     )  # fmt: skip
     assert main(["run", "lab07", "--solution", "--tiny", "--offline"]) == 0
-    printed = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.partition("\nwhat this run shows")[0].splitlines()
     assert [line.split(":")[0] for line in printed] == ["data", "accuracy", "figures"]
     doc = lab.solution.read_text().partition("A recorded run")[2]
     assert all(f"\n    {line.split(':')[0]}: " in doc for line in printed)
-    assert len(list(Path("results/lab07").glob("*.png"))) == 2
+    assert len(list(Path("results/lab07/tiny").glob("*.png"))) == 2
 
 
 def test_the_skeleton_is_clean_for_the_linter(lab, root):
