@@ -40,8 +40,9 @@ def test_fit_does_what_the_loop_by_hand_does(model):
             optimizer.step()
             losses.append(loss.item())
     history = fit(model, train, epochs=3, optimizer="sgd", lr=0.1, device="cpu")
+    # Within rounding: the fused step of `fit` may round once where the plain one rounds twice.
     for ours, theirs in zip(model.parameters(), by_hand.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs)
     assert history["train_loss"][-1] == pytest.approx(sum(losses[-8:]) / 8)
 
 

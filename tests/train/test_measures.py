@@ -234,7 +234,8 @@ def test_predictions_are_those_of_the_model_in_eval_mode_in_order():
     expected = model.eval()(X).detach()
     model.train()
     for data in (batches(), X, list(X.split(7))):
-        assert torch.equal(predict(model, data), expected)
+        # Within rounding: a product of one row may add in another order than that of many.
+        torch.testing.assert_close(predict(model, data), expected)
     assert model.training
     with pytest.raises(UsageError, match="there is no batch to predict"):
         predict(model, [])
