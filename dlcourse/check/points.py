@@ -4,7 +4,7 @@
     def test_conv2d_is_that_of_torch(student): ...
 
 The points of a task's tests add up; a parametrized test shares its points among its cases. What
-one test of a task forbids is forbidden for the whole task.
+one test of a task forbids is forbidden for the whole task; what ALWAYS lists, for every task.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from typing import TypeVar
 
 from dlcourse.errors import UsageError
 
-__all__ = ["PartialCredit", "Points", "award", "points"]
+__all__ = ["ALWAYS", "PartialCredit", "Points", "award", "points"]
+
+# The package's reference answers, and the same operators as torch has them in Python.
+ALWAYS = (
+    "dlcourse.init*", "dlcourse.models*", "dlcourse.optim*", "dlcourse.train*",
+    "torch._decomp*", "torch._inductor*", "torch._refs*", "torch.distributed.optim*",
+    "torch.testing._internal*",
+)  # fmt: skip
 
 Test = TypeVar("Test", bound=Callable)
 
@@ -30,6 +37,7 @@ class Points:
     hidden: bool
     needs: tuple[str, ...]
     forbidden: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 def points(
@@ -40,21 +48,25 @@ def points(
     hidden: bool = False,
     needs: Sequence[str] = (),
     forbidden: Sequence[str] = (),
+    allowed: Sequence[str] = (),
 ) -> Callable[[Test], Test]:
     """Decorate a test with the `points` it gives to `task`.
 
     hint: the next step, shown when it fails. hidden: not handed out, and neither its inputs nor its
     values are shown to a student. needs: ids of tasks without which a failure here says nothing.
-    forbidden: names of torch that the task's functions must not use, such as ("conv2d", "*Conv2d"),
-    or whole paths in any package, such as "dlcourse.models*". Using one of them costs the points of
-    the task; see `dlcourse.check.forbidden`.
+    forbidden: what the task must not use: operators and names of torch, such as ("conv2d",
+    "*Conv2d"), or whole paths in any package, such as "torch.optim*". Using one of them costs the
+    points of the task; see `dlcourse.check.forbidden`, which reads the file, and
+    `dlcourse.check.guard`, which sees what runs. allowed: what the task may use of ALWAYS.
     """
     if not points > 0:
         raise UsageError(f"points of task {task} must be above 0, got {points!r}")
-    for name, value in (("needs", needs), ("forbidden", forbidden)):
+    for name, value in (("needs", needs), ("forbidden", forbidden), ("allowed", allowed)):
         if isinstance(value, str):
             raise UsageError(f"{name} of task {task} must be a tuple of strings, got {value!r}")
-    worth = Points(float(points), str(task), hint, hidden, tuple(needs), tuple(forbidden))
+    worth = Points(
+        float(points), str(task), hint, hidden, tuple(needs), tuple(forbidden), tuple(allowed)
+    )
 
     def decorate(test: Test) -> Test:
         test.points = worth  # type: ignore[attr-defined]  # pytest reads it from the function

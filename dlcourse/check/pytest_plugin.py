@@ -6,6 +6,7 @@ Nothing here knows where student code runs: a test asks its `student`, which has
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -19,7 +20,7 @@ import torch.testing._comparison
 from dlcourse.check.examples import Examples, read_examples, run_examples
 from dlcourse.check.expect import WrongAnswerError
 from dlcourse.check.explain import explain_assertion
-from dlcourse.check.points import PartialCredit, Points
+from dlcourse.check.points import ALWAYS, PartialCredit, Points
 from dlcourse.check.process_state import fixed_settings, seed_everything
 from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, TestRecord
@@ -45,7 +46,7 @@ class TestSession:
         self, lab: Lab, work: Callable[[TestSession], None], task: str | None = None
     ) -> None:
         self.tests, self.work, self.task = lab.tests, work, task
-        self.examples = read_examples(lab.source)
+        self.examples, self.functions = read_examples(lab.source), lab.functions
         self.items: list[pytest.Function] = []
         self.error: BaseException | None = None
         self.unwritten: dict[str, str] = {}
@@ -56,6 +57,8 @@ class TestSession:
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Student:
         self.student_now = self.open_student(request.node)
+        task = worth(request.node).task
+        self.student_now._rule = task, self.rules[task][1]
         return self.student_now
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -97,13 +100,19 @@ class TestSession:
             self.failure = call.excinfo
         return (yield)
 
-    def rules(self, functions: dict[str, list[str]]) -> dict[str, tuple]:
-        """Return, for each task that forbids names, its functions and these names."""
+    @functools.cached_property
+    def rules(self) -> dict[str, tuple[list[str], tuple[str, ...]]]:
+        """Return for each task its functions and the names that it forbids.
+
+        They come from the lab as it was handed out: a student's file cannot change them.
+        """
         forbidden: dict[str, list[str]] = {}
-        for item in self.items:
-            forbidden.setdefault(worth(item).task, []).extend(worth(item).forbidden)
+        for mark in map(worth, self.items):
+            names = forbidden.setdefault(mark.task, list(ALWAYS))
+            names += [name for name in mark.forbidden if name not in names]
+            names[:] = [name for name in names if name not in mark.allowed]
         return {
-            task: (functions.get(task, []), names) for task, names in forbidden.items() if names
+            task: (self.functions.get(task, []), tuple(names)) for task, names in forbidden.items()
         }
 
     def grade(
@@ -155,8 +164,11 @@ class TestSession:
         if isinstance(error, StudentError):
             test.outcome, test.reason, test.traceback = error.kind, error.text, error.traceback
             test.where = call
-            if error.kind in ("import failure", "missing"):
+            if error.kind in ("import failure", "missing", "not allowed"):
                 test.where = ""
+            if error.kind == "not allowed" and test.hidden:
+                # The words of the student's process could carry the input of a hidden test.
+                test.reason = f"task {test.task}: your code ran what the task asks you to write"
             if error.kind == "not written":
                 self.judge_stub(test, error.task)
         elif isinstance(error, PartialCredit):
@@ -255,12 +267,18 @@ def settle(
 ) -> None:
     """Apply what concerns several tests: a stub or a violation costs its whole task, and a failed
     task excuses the tasks that need it."""
+    # A refusal while the code ran costs the whole task too, and keeps its own traceback.
+    refused = {
+        test.task: test.reason
+        for test in reversed(tests)
+        if test.outcome == "not allowed" and not test.hidden
+    }
+    violations = {task: (reason, "") for task, reason in refused.items()} | violations
     for test in tests:
-        if test.task in violations and test.outcome not in (
-            COULD_NOT, "import failure", "not written",
-        ):  # fmt: skip
-            test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
-            test.reason, test.where = violations[test.task]
+        if test.task in violations and test.reason != violations[test.task][0]:
+            if test.outcome not in (COULD_NOT, "import failure", "not written"):
+                test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
+                test.reason, test.where = violations[test.task]
     stubs = {test.task: test.reason for test in tests if test.outcome == "not written"}
     passed = {test.task: True for test in tests}
     for test in tests:

@@ -53,7 +53,7 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
         return Student(channel)
 
     def work(session: TestSession) -> None:
-        violations = Student(channel)._violations(session.rules(lab.functions))
+        violations = Student(channel)._violations(session.rules)
         tests.extend(session.grade(open_student, unwritten, violations))
 
     run_session(lab, work, task)

@@ -26,7 +26,7 @@ __all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "Stud
 
 KINDS = {
     "exception", "import failure", "killed", "malformed reply", "memory", "missing",
-    "not written", "output", "refused", "time",
+    "not allowed", "not written", "output", "refused", "time",
 }  # fmt: skip
 
 # Ctrl-C stops one test; a second one within this time stops all.
@@ -63,7 +63,7 @@ class InProcessChannel:
 
     def __init__(self, path: Path, name: str, shown: str | None = None) -> None:
         source = read_source(path.read_bytes(), path.name)
-        self.host = StudentHost(source, shown or str(path), name, self.call_back)
+        self.host = StudentHost(source, shown or str(path), name, self.call_back, shared=True)
         self.separation = Separation([self.host.filename])
         self.interrupted = -AGAIN_S
         self.left_s = student_host.LIMIT_S
@@ -141,6 +141,7 @@ class Student:
         self._functions: list[Callable] = []
         self._printed = ""
         self._asked = False
+        self._rule: tuple[str, tuple[str, ...]] | None = None  # what its task forbids
         self._called: tuple[str, tuple, dict] | None = None
 
     @property
@@ -195,6 +196,8 @@ class Student:
             "kwargs": encode(kwargs or {}, buffers, self._give),
             **more,
         }
+        if self._rule and what != "load":
+            message["rule"] = list(self._rule)
         try:
             reply, replies = self._channel.ask(message, buffers, self._call_back)
             self._printed = clean_text(self._printed + clean_text(reply.get("printed", "")))

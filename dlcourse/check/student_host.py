@@ -21,6 +21,7 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from dlcourse.check.forbidden import violations
+from dlcourse.check.guard import Guard, NotAllowedError
 from dlcourse.check.no_processes import ProcessRefusedError, refuse_processes
 from dlcourse.check.probes import PROBES
 from dlcourse.check.process_state import seed_everything
@@ -91,6 +92,7 @@ class StudentHost:
     source: the file's bytes. filename: the name of the file in tracebacks. name: the module's name.
     call_back: gets (number, message, buffers), calls the test's function of that number and returns
         its answer.
+    shared: whether the tests run in this process too.
     """
 
     def __init__(
@@ -99,9 +101,12 @@ class StudentHost:
         filename: str,
         name: str,
         call_back: Callable[[int, dict, Buffers], Answer],
+        *,
+        shared: bool = False,
     ) -> None:
         self.source, self.filename, self.name = source, filename, name
         self.call_back = call_back
+        self.guard = Guard(shared=shared)
         self.module: types.ModuleType | None = None
         self.objects: list[object] = []
         self.numbers: dict[int, int] = {}
@@ -113,8 +118,10 @@ class StudentHost:
         replies = Buffers()
         stdin, sys.stdin = sys.stdin, NoInput()
         try:
+            rule = message.get("rule")
             with contextlib.redirect_stdout(self.printed), refuse_processes():
-                value = self.do(message, buffers)
+                with self.guard.watch(rule):
+                    value = self.do(message, buffers)
                 reply = {"value": encode(value, replies, self.hold)}
         except KeyboardInterrupt:
             raise
@@ -202,7 +209,8 @@ class StudentHost:
                 "args": encode(list(args), buffers, self.hold),
                 "kwargs": encode(kwargs, buffers, self.hold),
             }
-            reply, replies = self.call_back(number, message, buffers)
+            with self.guard.paused():
+                reply, replies = self.call_back(number, message, buffers)
             if "error" in reply:
                 raise RuntimeError(reply["error"])
             return decode(reply["value"], replies, self.find, strided=True)
@@ -221,6 +229,8 @@ class StudentHost:
             return {"kind": "not written", "task": match[1], "text": match[0]}
         if isinstance(error, MemoryError) or "can't allocate memory" in text:
             kind = "memory"
+        elif isinstance(error, NotAllowedError):
+            kind, text = "not allowed", str(error)
         elif isinstance(error, OutputLimitError):
             kind, text = "output", str(error)
         elif isinstance(error, TimeLimitError):

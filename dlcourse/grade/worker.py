@@ -90,7 +90,6 @@ class Worker:
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
         self.turn = threading.Lock()
-        self.functions = settings.lab.functions
         self.error: Exception | None = None
         torch.set_num_threads(1)
         threading.Thread(target=self.serve, daemon=True).start()
@@ -166,7 +165,7 @@ class Worker:
             return session.grade(
                 lambda item: run.open(item.originalname),
                 stubs(job.source.decode("utf-8", "replace")),
-                run.violations(session.rules(self.functions)),
+                run.violations(session.rules),
             )
         finally:
             run.close()

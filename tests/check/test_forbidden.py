@@ -43,7 +43,7 @@ def use(source, function="conv2d", forbidden=("*conv*", "*Conv*")):
          "    return i.import_module('torch.nn.functional').conv2d(x, w)", BY_TORCH),
         (f"try:\n    from torch.nn.functional import conv2d as c\nexcept ImportError:\n"
          f"    c = None\n{DEF}return c(x, w)", BY_TORCH),
-        (f"{DEF}f = torch.nn\n    f = f.functional\n    return f.conv2d(x, w)", BY_TORCH),
+        (f"{DEF}f = torch.nn\n    f = f.functional\n    return f.conv2d(x, w)", "torch.nn.conv2d"),
         (f"{DEF}return helper(x, w)\ndef helper(x, w):\n    return other(x)\n"
          "def other(x):\n    return nn.Conv2d(1, 1, 1)(x)", "torch.nn.Conv2d"),
         (f"op = F.conv2d\n{DEF}return op(x, w)", BY_TORCH),
@@ -51,15 +51,26 @@ def use(source, function="conv2d", forbidden=("*conv*", "*Conv*")):
         (f"ops = {{}}\nops['c'] = F.conv2d\n{DEF}return ops['c'](x, w)", BY_TORCH),
         (f"class O: pass\nO.c = F.conv2d\n{DEF}return O.c(x, w)", BY_TORCH),
         (f"for op in [F.conv2d]: pass\n{DEF}return op(x, w)", BY_TORCH),
-        ("class O:\n    def __call__(self, x, w): return F.conv2d(x, w)\nconv2d = O()", BY_TORCH),
-        (f"{DEF}pass\nconv2d = F.conv2d", BY_TORCH),
         (f"def swap(f): return F.conv2d\n@swap\n{DEF}pass", BY_TORCH),
         (f"{DEF}return (lambda g: g(x, w))(F.conv2d)", BY_TORCH),
         ("def conv2d(x, w, op=F.conv2d):\n    return op(x, w)", BY_TORCH),
-        # Names that another scope hides are not hidden here.
-        (f"{DEF}def g(F): return 1\n    return F.conv2d(x, w)", BY_TORCH),
-        (f"{DEF}[F for F in ()]\n    return F.conv2d(x, w)", BY_TORCH),
-        (f"op = F.conv2d\n{DEF}global op\n    op = op\n    return op(x, w)", BY_TORCH),
+        # A name stands for everything that any statement binds it to.
+        (f"F: object\n{DEF}return F.conv2d(x, w)", BY_TORCH),
+        (f"for F in (): pass\n{DEF}return F.conv2d(x, w)", BY_TORCH),
+        (f"c = F.conv2d\ndel c\nc = F.conv1d\n{DEF}return c(x, w)",
+         "torch.nn.functional.conv1d"),
+        (f"{DEF}return (F or 0).conv2d(x, w)", BY_TORCH),
+        (f"{DEF}return [F][0].conv2d(x, w)", BY_TORCH),
+        (f"{DEF}return vars(F)['conv2d'](x, w)", BY_TORCH),
+        (f"{DEF}return F.__dict__['conv2d'](x, w)", BY_TORCH),
+        (f"{DEF}match F:\n        case f: return f.conv2d(x, w)", BY_TORCH),
+        (f"{DEF}for f in [F]: return f.conv2d(x, w)", BY_TORCH),
+        (f"{DEF}a, f = 1, F\n    return f.conv2d(x, w)", BY_TORCH),
+        (f"import sys\n{DEF}return sys.modules['torch.nn.functional'].conv2d(x, w)", BY_TORCH),
+        (f"ops = []\nops.append(F.conv2d)\n{DEF}return ops[0](x, w)", BY_TORCH),
+        (f"if True:\n    op = F.conv2d\n{DEF}return op(x, w)", BY_TORCH),
+        ("class conv2d(nn.Module):\n    def forward(self, x): return self.h(x)\n    h = nn.Conv2d",
+         "torch.nn.Conv2d"),
     ],
 )  # fmt: skip
 def test_use_of_torchs_own_is_found(source, path):
@@ -73,7 +84,9 @@ def test_use_of_torchs_own_is_found(source, path):
         # Compared with torch's elsewhere in the file, as a student should.
         f"{DEF}out = x\n    return out\nout = F.conv2d(1, 2)\nassert conv2d(1, 2) == out",
         f"{DEF}return [out for out in x]\nout = F.conv2d(1, 2)",
-        f"from torch.nn.functional import conv2d\n{DEF}return x if w is None else conv2d(x, None)",
+        f"{DEF}return x if w is None else conv2d(x, None)",
+        f"{DEF}pass\n{DEF}return x",  # a second try
+        f"print(F.conv2d)\ntorch.testing.assert_close(F.conv2d, 1)\n{DEF}return torch.relu(x)",
         f"{DEF}return conv_size(x)\ndef conv_size(x): return x\n"
         "class Net(nn.Module):\n    def __init__(s): s.c = nn.Conv2d(1, 1, 1)",
         f"import numpy as np\n{DEF}return np.convolve(x, w)",
@@ -86,37 +99,24 @@ def test_honest_code_is_let_through(source):
 
 
 @pytest.mark.parametrize(
-    ("source", "path"),
+    "source",
     [
-        ("def softmax(x): return x.softmax(1)", "torch.Tensor.softmax"),
-        ("def softmax(x): return x.log().softmax(1)", "torch.Tensor.softmax"),
-        ("import torch\ndef softmax(x): return torch.softmax(x, 1)", "torch.softmax"),
-        ("import scipy.special as s\ndef softmax(x): return s.softmax(x)", None),
-        ("class M:\n    def softmax(x): return x.exp()\ndef softmax(x): return M.softmax(x)", None),
+        "from torch.nn.functional import conv2d",
+        "from torch.nn.functional import *",
+        "def __getattr__(name): return getattr(F, name)",
+        "conv2d = F.conv2d",
+        "class O:\n    def __call__(self, x, w): return F.conv2d(x, w)\nconv2d = O()",
+        f"{DEF}pass\nconv2d = object()",
+        f"{DEF}pass\nfrom torch.nn.functional import conv2d",
+        f"{DEF}pass\nfor conv2d in [F.conv2d]: pass",
+        f"{DEF}pass\nif True: conv2d = print",
     ],
 )
-def test_methods_of_tensors_are_torchs_too(source, path):
-    found = use(source, "softmax", ["softmax"])
-    assert (found and found[0]) == path
-
-
-@pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        ("    def __init__(self): self.c = nn.Conv2d(1, 1, 1)\n"
-         "    def forward(self, x): return self.c(x)", True),
-        ("    def __init__(self): self.c = nn.Conv2d(1, 1, 1)\n"
-         "    def forward(self, x): return x", False),
-        ("    def forward(self, x): return self.h(x)\n"
-         "    def h(self, x): return nn.Conv2d(1, 1, 1)(x)", True),
-        ("    def forward(self, x): return self.h(x)\n    h = nn.Conv2d", True),
-        ("    def forward(self, x): return Net.h(x)\n    h = nn.Conv2d", True),
-        ("    def forward(self, x): return Net(x)\n    h = nn.Conv2d", False),
-    ],
-)  # fmt: skip
-def test_method_reaches_what_its_class_keeps_for_it(body, found):
-    source = f"{HEAD}class Net(nn.Module):\n{body}"
-    assert bool(use(source, "Net.forward", ["Conv2d"])) is found
+def test_a_task_is_a_def_or_class_of_the_file(source):
+    text, line = violations((HEAD + source).encode(), {"5.2": (["conv2d"], ["*conv*"])})["5.2"]
+    said = "conv2d is not defined here; write conv2d as a `def` or `class` of your file"
+    assert text == f"task 5.2: {said}"
+    assert 1 <= line <= 3 + source.count("\n") + 1
 
 
 def test_name_with_a_dot_is_a_path_in_any_package():
@@ -139,11 +139,11 @@ def lab(tmp_path, monkeypatch):
     return tiny.make_course(tmp_path, tests=TESTS)
 
 
-HELPER = "def helper(values):\n    return torch.tensor(values).sum().item()\n\n\n"
+HELPER = "def helper(values):\n    return torch.sum(torch.tensor(values)).item()\n\n\n"
 CHEAT = tiny.SOLUTION.replace("result = add(result, value)", "return helper(values)").replace(
     "class Counter", f"{HELPER}class Counter"
 )
-MESSAGE = "task 90.2: total uses torch.Tensor.sum, which this task asks you to write yourself"
+MESSAGE = "task 90.2: total uses torch.sum, which this task asks you to write yourself"
 
 
 def outcomes(tests):
@@ -154,9 +154,27 @@ def test_banned_name_costs_its_task_alone_in_a_check(lab):
     lab.student.write_text(CHEAT)
     record = check_lab(lab)
     assert outcomes(record.tests) == {"test_total": (0.0, "not allowed")}
-    line = CHEAT[: CHEAT.index(".sum()")].count("\n") + 1
+    line = CHEAT[: CHEAT.index("torch.sum(")].count("\n") + 1
     assert record.tests[1].output(hidden_too=False) == f"not allowed\n{MESSAGE}\nline {line}"
     assert check_lab(lab, lab.solution).score == 6
+
+
+def test_method_that_the_text_does_not_show_is_refused_while_it_runs(lab):
+    lab.student.write_text(
+        CHEAT.replace("torch.sum(torch.tensor(values))", "torch.tensor(values).sum()")
+    )
+    (test,) = [test for test in check_lab(lab).tests if not test.passed]
+    assert (test.name, test.score, test.outcome) == ("test_total", 0.0, "not allowed")
+    assert test.reason == (
+        "task 90.2: your code ran torch's sum; this task asks you to write that yourself"
+    )
+    assert "in helper\n    return torch.tensor(values).sum().item()" in test.traceback
+
+
+def test_what_is_forbidden_does_not_come_from_the_students_file(lab):
+    without = CHEAT.replace("# Task 90.2 (3 points).", "")
+    lab.student.write_text(without)
+    assert outcomes(check_lab(lab).tests) == {"test_total": (0.0, "not allowed")}
 
 
 def test_file_that_does_not_load_says_that_first(lab):

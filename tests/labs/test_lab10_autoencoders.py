@@ -48,7 +48,7 @@ def check_pca(student, images, latent_dim, mean, expected, mistakes=None):
 @points(
     1,
     task="10.1",
-    forbidden=("dlcourse.models*", "*_lowrank"),
+    forbidden=("torch._lowrank*", "*_lowrank"),
     hint="subtract the mean first; each row is a direction",
 )
 def test_pca_by_hand(student):

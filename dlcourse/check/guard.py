@@ -1,0 +1,239 @@
+"""Refuse, while student code runs, the operators and functions that its task asks it to write.
+
+The syntax tree of a file cannot tell what runs, so two observers watch it:
+
+- **Operators.** Each forbidden operator of PyTorch gets a kernel that refuses it, in the dispatcher
+  of this process. Every way to an operator ends there: `F.conv2d`, `torch.ops`, a module,
+  TorchScript, a thread, a saved reference, also with modes switched off or keys excluded.
+- **Python functions.** A profile function sees each call. The file of the called code tells whether
+  it is, for example, `torch.optim.adam.adam`, under whatever name it was saved.
+
+A refusal counts even if student code catches the exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import functools
+import importlib
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+
+__all__ = ["Guard", "NotAllowedError", "Rule", "split_names"]
+
+# A task, and the names that it forbids; see `dlcourse.check.points`.
+Rule = tuple[str, Sequence[str]]
+
+KEYS = ("CPU", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "MkldnnCPU")
+# Calls that would go around a kernel, or around the profile function.
+SWITCHES = {
+    "call_boxed", "redispatch_boxed", "_dispatch_library", "_jit_script_compile",
+    "start_new_thread", "start_joinable_thread",
+}  # fmt: skip
+PACKAGES = {
+    str(Path(torch.__file__).parent): "torch",
+    str(Path(__file__).parents[1]): "dlcourse",
+    str(Path(torch.__file__).parents[1] / "torchvision"): "torchvision",
+}
+
+
+IMPORTING = {importlib._bootstrap._find_and_load.__code__}  # type: ignore[attr-defined]
+LIBRARY = (*PACKAGES, str(Path(functools.__file__).parent), "<frozen ")
+
+
+class NotAllowedError(BaseException):
+    """Student code ran what its task forbids. No `except Exception` of a student's stops it."""
+
+
+def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide forbidden names into those of operators, "*conv*", and paths, "torch.optim*"."""
+    return [n for n in names if "." not in n], [n for n in names if "." in n]
+
+
+def pattern(names: Sequence[str]) -> re.Pattern[str]:
+    """Return a pattern that matches what one of `names` matches; none matches nothing."""
+    return re.compile("|".join(map(fnmatch.translate, names)) or r"(?!)")
+
+
+@functools.cache
+def kernels_of(names: tuple[str, ...], modules: int) -> list[tuple[str, str]]:
+    """Return (operator, key) for every kernel of an operator that one of `names` matches.
+
+    modules: how many are loaded; one more may bring operators.
+    """
+    matches = pattern(names).match
+    return [
+        (operator, key)
+        for operator in torch._C._dispatch_get_all_op_names()
+        if matches(operator.partition("::")[2].partition(".")[0])
+        for key in KEYS
+        if torch._C._dispatch_has_kernel_for_dispatch_key(operator, key)
+    ]
+
+
+class Guard:
+    """Watches the student code of one process.
+
+    shared: whether tests run in the same process; then nothing of this stays between two requests.
+    """
+
+    def __init__(self, *, shared: bool) -> None:
+        self.shared = shared
+        self.rule: Rule = ("", ())
+        self.active = False
+        self.refusal: NotAllowedError | None = None
+        self.libraries: list[Any] = []
+        self.operators: tuple[str, ...] = ()
+        self.verdicts: dict[int, tuple[CodeType, str]] = {}
+        self.forbids, self.calls = pattern(()).match, SWITCHES
+        self.thread = threading.get_ident()
+        self.strangers: set[int] = set()  # the threads that the file has started while it loaded
+        install(self)
+
+    @contextlib.contextmanager
+    def watch(self, rule: Rule | None) -> Iterator[None]:
+        """Within this block student code runs under `rule`; raises NotAllowedError at its end."""
+        threads = set(sys._current_frames())
+        self.refusal = None
+        self.thread = threading.get_ident()
+        self.arm(rule or ("", ()))
+        try:
+            if rule and self.strangers & threads:
+                self.refuse("a thread that the file started earlier", "is still running")
+            with self.profiled(on=bool(rule)):
+                yield
+        finally:
+            if self.shared:
+                self.arm(("", ()))
+            if not rule:
+                self.strangers |= set(sys._current_frames()) - threads
+            if self.refusal is not None:
+                raise self.refusal
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within this block inside `watch`, a function of the tests runs."""
+        rule = self.rule
+        if not self.shared or not self.active:
+            yield
+            return
+        with self.profiled(on=False):
+            self.arm(("", ()))
+            try:
+                yield
+            finally:
+                self.arm(rule)
+
+    @contextlib.contextmanager
+    def profiled(self, *, on: bool) -> Iterator[None]:
+        """Switch the profile function on or off, and back at the end."""
+        before, was = sys.getprofile(), self.active
+        self.active = False
+        sys.setprofile(self.profile if on else None)
+        self.active = on
+        try:
+            yield
+        finally:
+            if on and sys.getprofile() != self.profile and self.refusal is None:
+                self.refuse("sys.setprofile", "hides what runs")
+            self.active = False
+            sys.setprofile(before)
+            self.active = was
+
+    def arm(self, rule: Rule) -> None:
+        """Replace the kernels that `rule` forbids, and put back those that it allows."""
+        if rule[1] != self.rule[1]:
+            self.verdicts.clear()
+            operators, paths = split_names(rule[1])
+            self.forbids = pattern(paths).match
+            self.calls = SWITCHES.union(operators)
+        self.rule = rule
+        operators = tuple(split_names(rule[1])[0])
+        if operators == self.operators:
+            return
+        self.libraries.clear()  # this puts the earlier kernels back
+        self.operators = operators
+        for operator, key in kernels_of(operators, len(sys.modules)) if operators else []:
+            namespace, _, name = operator.partition("::")
+            library = torch._C._dispatch_library("IMPL", namespace, key)
+            with contextlib.suppress(RuntimeError):
+                library.impl(name, key, self.refusing(name.partition(".")[0]))
+                self.libraries.append(library)
+
+    def refusing(self, operator: str) -> Callable:
+        def kernel(*args: object, **kwargs: object) -> None:
+            self.refuse(f"torch's {operator}")
+
+        return kernel
+
+    def refuse(self, what: str, why: str = "this task asks you to write that yourself") -> None:
+        text = f"task {self.rule[0]}: your code ran {what}; {why}"
+        self.refusal = self.refusal or NotAllowedError(text)
+        raise self.refusal
+
+    def profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            code = frame.f_code
+            known = self.verdicts.get(id(code))
+            path = known[1] if known else self.look_up(code)
+            if path and not imported(frame):
+                self.refuse(path)
+        elif event == "c_call" and argument.__name__ in self.calls:
+            self.refuse(argument.__name__)
+
+    def look_up(self, code: CodeType) -> str:
+        """Return the path of a function that the rule forbids, or "". Keeps `code` alive."""
+        path = path_of(code)
+        path = path if path and self.forbids(path) else ""
+        self.verdicts[id(code)] = code, path
+        return path
+
+
+def imported(frame: FrameType | None) -> bool:
+    """Return whether a library runs because of an import, with no other code in between."""
+    while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
+        if frame.f_code in IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def path_of(code: CodeType) -> str:
+    """Return the path of a function of one of the PACKAGES, such as "torch.optim.adam.adam"."""
+    for folder, package in PACKAGES.items():
+        if code.co_filename.startswith(folder):
+            inside = code.co_filename[len(folder) :].removesuffix(".py").removesuffix("__init__")
+            module = re.sub(r"[\\/]+", ".", inside).strip(".")
+            name = getattr(code, "co_qualname", code.co_name)  # Python 3.10 has no co_qualname
+            return ".".join(part for part in (package, module, name) if part)
+    return ""
+
+
+guards: list[Guard] = []  # the guard of the file that runs now is the last one
+
+
+@functools.cache
+def hook() -> None:
+    sys.addaudithook(audit)
+
+
+def install(guard: Guard) -> None:
+    guards[:] = [guard]
+    hook()
+
+
+def audit(event: str, _: tuple) -> None:
+    if event == "sys.setprofile" and guards[0].active and own_thread():
+        guards[0].refuse(event, "it hides what runs")
+
+
+def own_thread() -> bool:
+    return threading.get_ident() == guards[0].thread

@@ -1,0 +1,113 @@
+"""While a task's code runs, what the task forbids is refused however the code reaches it."""
+
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dlcourse.check.protocol import Buffers, decode, encode
+from dlcourse.check.student_host import StudentHost
+
+from support import detours
+
+X, W = torch.arange(50.0).reshape(1, 2, 5, 5), torch.ones(3, 2, 3, 3)
+
+
+def answer(source, function, args, rule, *, host=None):
+    """What the host of the file `source` answers to the call of its `function`."""
+    host = host or StudentHost(
+        (detours.HEAD + source).encode(), "lab.py", "lab", call_test, shared=True
+    )
+    return host, request(host, "call", function, args, rule)
+
+
+def request(host, what, function, args, rule=None):
+    def ask(message, args):
+        buffers = Buffers()
+        message |= {
+            "args": encode(list(args), buffers, as_callback),
+            "kwargs": {"t": "dict", "v": []},
+        }
+        reply, replies = host.answer(message, buffers)
+        value = reply.get("value")
+        handle = isinstance(value, dict) and value.get("t") == "handle"
+        return reply, value["v"] if handle else decode(value, replies, lambda node: node)
+
+    reply, _ = ask({"do": "load"}, [])
+    if "error" in reply:
+        return reply["error"]
+    _, number = ask({"do": "get", "of": None}, [function])
+    reply, value = ask({"do": what, "of": number} | ({"rule": rule} if rule else {}), args)
+    return reply.get("error", value)
+
+
+def as_callback(value):
+    return {"t": "callback", "v": 0}
+
+
+def call_test(number, message, buffers):
+    """The tests' own function, which may do what a student's must not."""
+    replies = Buffers()
+    return {"value": encode(F.conv2d(X, W), replies, None)}, replies
+
+
+@pytest.mark.parametrize("name", detours.CONV2D)
+def test_no_detour_leads_to_torchs_convolution(name):
+    names = ["*conv*", "*Conv*", "dlcourse.models*"]
+    _, got = answer(detours.CONV2D[name], "conv2d", [X, W], ["5.2", names])
+    assert isinstance(got, dict), got
+    assert got["kind"] == "not allowed", got
+    assert got["text"].startswith("task 5.2: your code ran ")
+    assert sys.getprofile() is None
+
+
+@pytest.mark.parametrize("name", detours.PYTHON)
+def test_no_detour_leads_to_a_function_in_python(name):
+    pattern, source = detours.PYTHON[name]
+    w, g = torch.tensor([1.0, -2.0, 3.0]), torch.ones(3)
+    _, got = answer(source, "adam", [w, g, {}], ["3.5", [pattern]])
+    assert isinstance(got, dict), got
+    assert got["kind"] == "not allowed", got
+
+
+def test_torchs_operators_come_back_after_the_call():
+    names = ["*conv*"]
+    _, got = answer(detours.CONV2D["eval"], "conv2d", [X, W], ["5.2", names])
+    assert got["kind"] == "not allowed"
+    assert F.conv2d(X, W).shape == (1, 3, 3, 3)
+    # Without a rule, and while the file loads, everything may run.
+    ones = "torch.ones(1, 1, 1, 1)"
+    source = f"{detours.DEF}return F.conv2d(inputs, weight)\nconv2d({ones}, {ones})"
+    host, got = answer(source, "conv2d", [X, W], None)
+    assert torch.equal(got, F.conv2d(X, W))
+    _, got = answer(source, "conv2d", [X, W], ["5.2", names], host=host)
+    assert got["text"] == (
+        "task 5.2: your code ran torch's conv2d; this task asks you to write that yourself"
+    )
+    assert "line 7, in conv2d" in got["traceback"]
+
+
+def test_function_of_the_tests_that_is_called_back_may_do_everything():
+    rule = ["5.2", ["*conv*", "torch.nn.functional*"]]
+    _, got = answer("def f(function): return function(1) + 1", "f", [print], rule)
+    assert torch.equal(got, F.conv2d(X, W) + 1)
+    _, got = answer(f"def f(function): return function(1), {detours.GET}", "f", [print], rule)
+    assert got[0].shape == (1, 3, 3, 3)
+    _, got = answer(
+        f"def f(function): return {detours.GET}(function(1), function(1))", "f", [print], rule
+    )
+    assert got["kind"] == "not allowed"
+
+
+def test_import_of_a_library_inside_the_call_is_not_refused():
+    source = "def f():\n    import colorsys as lazy\n    return lazy.rgb_to_hsv(1, 1, 1)[2]"
+    _, got = answer(source, "f", [], ["5.2", ["torch.autograd*", "torch.optim*"]])
+    assert got == 1
+    # The first optimizer imports much of torch, which runs what is forbidden here.
+    source = (
+        "def f():\n    torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)\n    return 1"
+    )
+    for name in ("torch._inductor*", "torch._decomp*"):
+        _, got = answer(source, "f", [], ["5.2", [name]])
+        assert got == 1

@@ -1,0 +1,78 @@
+"""Ways to let PyTorch or the package answer a task that forbids it, each a submission's code.
+
+`CONV2D` reach torch's convolution past a reader of the source. `PYTHON` reach functions that are
+written in Python: Adam's, an initializer, autograd. A name says what the code hopes for.
+"""
+
+# ruff: noqa: E501 (an attack reads best on one line)
+
+HEAD = "import warnings\nwarnings.simplefilter('ignore')\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+DEF = "def conv2d(inputs, weight, bias=None, stride=1, padding=0):\n    "
+REST = "(inputs, weight, bias, stride, padding)"
+CALL = "(inputs, weight, bias, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1)"
+GET = 'getattr(F, "con" + "v2d")'
+
+CONV2D = {
+    "a name put together": f"{DEF}return {GET}{REST}",
+    "vars": f'{DEF}return vars(F)["con" "v" + "2d"]{REST}',
+    "exec": f'{DEF}spoil = dict(locals(), F=F)\n    exec("out = F.con" + "v2d{REST}", spoil)\n    return spoil["out"]',
+    "eval": f'{DEF}return eval("F.con" + "v2d"){REST}',
+    "globals": f'name = "F"\n{DEF}return getattr(globals()[name], "con" + "v2d"){REST}',
+    "a saved reference": f"keep = {{}}\nexec('import torch; keep[1] = torch.con' + 'v2d')\n{DEF}return keep[1]{REST}",
+    "an operator by name": f'{DEF}return getattr(torch.ops.aten, "con" + "volution"){CALL}',
+    "an overload by name": f'{DEF}return getattr(torch.ops.aten, "con" + "volution").default{CALL}',
+    "a module": f'{DEF}layer = getattr(nn, "Con" + "v2d")(weight.shape[1], len(weight), weight.shape[-1], stride, padding)\n    layer.weight.data = weight\n    layer.bias.data = bias if bias is not None else torch.zeros(len(weight))\n    return layer(inputs).detach()',
+    "a module's function": f'{DEF}return getattr(getattr(nn, "Con" + "v2d")(1, 1, 1), "_con" + "v_forward").__globals__["F"].__dict__["con" + "v2d"]{REST}',
+    "mkldnn": f'{DEF}return getattr(torch, "mkldnn_con" + "volution")(inputs, weight, bias, [padding] * 2, [stride] * 2, [1, 1], 1)',
+    "a lower operator": f'{DEF}return getattr(torch.ops.aten, "_slow_con" + "v2d_forward")(inputs, weight, weight.shape[2:], bias, [stride] * 2, [padding] * 2)',
+    "one more dimension": f'{DEF}return getattr(F, "con" + "v3d")(inputs[:, :, None], weight[:, :, None], bias, (1, stride, stride), (0, padding, padding))[:, :, 0]',
+    "transposed": f'{DEF}return getattr(torch, "con" + "volution"){CALL}',
+    "torchscript": f'text = "def f(a, b): return torch.con" + "v2d(a, b)"\nscript = torch.jit.CompilationUnit(text.replace(": ", ":" + chr(10) + "  ") + chr(10))\n{DEF}return script.f(inputs, weight)',
+    "a trace": f"traced = torch.jit.trace({GET}, (torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2)), check_trace=False)\n{DEF}return traced(inputs, weight)",
+    "dispatch switched off": f"{DEF}with torch._C._DisableTorchDispatch():\n        return {GET}{REST}",
+    "functions switched off": f"{DEF}with torch._C.DisableTorchFunction():\n        return {GET}{REST}",
+    "keys excluded": f"{DEF}with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.Python)):\n        return {GET}{REST}",
+    "the processor's key": f'{DEF}return getattr(torch.ops.aten, "con" + "volution").default.redispatch(torch._C.DispatchKeySet(torch._C.DispatchKey.CPU), *{CALL})',
+    "below autograd": f"{DEF}with torch._C._AutoDispatchBelowAutograd():\n        return {GET}{REST}",
+    "modes popped": f"{DEF}with torch.utils._python_dispatch._disable_current_modes():\n        return {GET}{REST}",
+    "inference mode": f"{DEF}with torch.inference_mode():\n        return {GET}{REST}.clone()",
+    "a thread": f"import threading\n{DEF}out = []\n    def run(): out.append({GET}{REST})\n    thread = threading.Thread(target=run)\n    thread.start()\n    thread.join()\n    return out[0]",
+    "an earlier thread": f"import queue, threading\ntodo, done = queue.Queue(), queue.Queue()\ndef run():\n    while True: done.put({GET}(*todo.get()))\nthreading.Thread(target=run, daemon=True).start()\n{DEF}todo.put({REST})\n    return done.get(timeout=5)",
+    "an earlier pool": f"from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)\npool.submit(int).result()\n{DEF}return pool.submit({GET}, inputs, weight, bias, stride, padding).result()",
+    "a caught refusal": f"{DEF}for _ in range(2):\n        try: return {GET}{REST}\n        except BaseException: pass\n    return {GET}{REST}",
+    "a refusal, then a guess": f"{DEF}try: return {GET}{REST}\n    except BaseException: return inputs",
+    "a subclass of Tensor": f"class T(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, f, types, args=(), kwargs=None):\n        with torch._C.DisableTorchFunctionSubclass(): return {GET}(*args, **(kwargs or {{}}))\n{DEF}return torch.add(inputs.as_subclass(T), weight)",
+    "a function of autograd": f"class Fn(torch.autograd.Function):\n    @staticmethod\n    def forward(ctx, *args): return {GET}(*args)\n{DEF}return Fn.apply{REST}",
+    "vmap": f"{DEF}return torch.vmap(lambda x: {GET}(x[None], weight, bias, stride, padding)[0])(inputs)",
+    "a kernel by hand": f'kernel = torch.library.get_kernel("aten::con" + "volution", "CPU")\n{DEF}key = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)\n    return getattr(kernel, "call_" + "boxed")(key, *{CALL})',
+    "a library of its own": f'lib = torch.library.Library("mine", "DEF")\nlib.define("f(Tensor a, Tensor b) -> Tensor")\nlib.impl("f", lambda a, b: {GET}(a, b), "CPU")\n{DEF}return torch.ops.mine.f(inputs, weight)',
+    "an override": f'kernel = torch.library.get_kernel("aten::con" + "volution", "CPU")\n{DEF}lib = torch.library.Library("aten", "IMPL")\n    lib.impl("con" + "volution", lambda *a: inputs, "CPU")\n    return {GET}{REST}',
+    "gaussian blur": f"import torchvision.transforms.functional as T\n{DEF}return T.gaussian_blur(inputs, weight.shape[-1])",
+    "deformed": f"import torchvision.ops\n{DEF}n = (inputs.shape[2] - weight.shape[2] + 2 * padding) // stride + 1\n    m = (inputs.shape[3] - weight.shape[3] + 2 * padding) // stride + 1\n    return getattr(torch.ops.torchvision, 'deform_con' + 'v2d')(inputs, weight, torch.zeros(len(inputs), 2 * weight.shape[2] * weight.shape[3], n, m), torch.ones(len(inputs), weight.shape[2] * weight.shape[3], n, m), torch.zeros(len(weight)), stride, stride, padding, padding, 1, 1, 1, 1, True)",
+    "the package's model": f'import dlcourse.models\n{DEF}layer = dlcourse.models.LeNet5()\n    return getattr(layer, "con" + "v1")(inputs[:, :1])',
+}
+
+ADAM = "    p = torch.nn.Parameter(w.clone())\n    p.grad = g\n    o = make([p], lr=lr)\n    o.step()\n    return p.detach(), state"
+SIGNATURE = "def adam(w, g, state, lr=0.1):\n"
+PYTHON = {
+    "an optimizer by name": ("torch.optim*", f"{SIGNATURE}    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
+    "an optimizer saved": ("torch.optim*", f"keep = [getattr(torch, 'op' + 'tim').Adam]\n{SIGNATURE}    make = keep[0]\n{ADAM}"),
+    "a subclass": ("torch.optim*", f"class Mine(getattr(torch, 'op' + 'tim').Adam): pass\n{SIGNATURE}    make = Mine\n{ADAM}"),
+    "its code in a function of its own": ("torch.optim*", f"import types, torch.optim.adam as m\nf = types.FunctionType(m._single_tensor_adam.__code__, vars(m) | {{'__name__': 'lab'}})\n{SIGNATURE}    f([w], [g], [w * 0], [w * 0], [], [torch.tensor(0.0)], amsgrad=False, beta1=0.9, beta2=0.999, lr=lr, weight_decay=0, eps=1e-8, maximize=False, grad_scale=None, found_inf=None, capturable=False, differentiable=False, has_complex=False, decoupled_weight_decay=False)"),
+    "an object made before": ("torch.optim*", f"p = torch.nn.Parameter(torch.ones(3))\no = getattr(torch, 'op' + 'tim').Adam([p])\n{SIGNATURE}    p.grad = g\n    o.step()\n    return p.detach(), state"),
+    "the profile function off": ("torch.optim*", f"import sys\n{SIGNATURE}    sys.setprofile(None)\n    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
+    "the profile function off for a while": ("torch.optim*", f"import sys\n{SIGNATURE}    was = sys.getprofile()\n    sys.setprofile(None)\n    try:\n        make = getattr(torch, 'op' + 'tim').Adam\n        p = torch.nn.Parameter(w.clone())\n        p.grad = g\n        make([p], lr=lr).step()\n    finally: sys.setprofile(was)\n    return p.detach(), state"),
+    "a caught refusal": ("torch.optim*", f"{SIGNATURE}    make = getattr(torch, 'op' + 'tim').Adam\n    try: make([torch.nn.Parameter(w)])\n    except BaseException: pass\n{ADAM}"),
+    "a thread": ("torch.optim*", f"import threading\nSEEN = []\ndef step(w, g, lr):\n    p = torch.nn.Parameter(w.clone())\n    p.grad = g\n    getattr(torch, 'op' + 'tim').Adam([p], lr=lr).step()\n    SEEN.append(p.detach())\n{SIGNATURE}    t = threading.Thread(target=step, args=(w, g, lr))\n    t.start()\n    t.join()\n    return SEEN[-1], state"),
+    "an earlier thread": ("torch.optim*", f"import queue, threading\ntodo, done = queue.Queue(), queue.Queue()\ndef serve():\n    while True:\n        w, g, lr = todo.get()\n        p = torch.nn.Parameter(w.clone())\n        p.grad = g\n        getattr(torch, 'op' + 'tim').Adam([p], lr=lr).step()\n        done.put(p.detach())\nthreading.Thread(target=serve, daemon=True).start()\n{SIGNATURE}    todo.put((w, g, lr))\n    return done.get(timeout=9), state"),
+    "a fused kernel": ("_fused_*", f"{SIGNATURE}    getattr(torch, '_fused_' + 'adam_')([w], [g], [w * 0], [w * 0], [], [torch.tensor(1.0)], lr=lr, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False)\n    return w, state"),
+    "an initializer": ("torch.nn.init*", "def adam(w, g, state, lr=0.1): return getattr(torch.nn.init, 'xavier' + '_normal_')(w.reshape(3, 1)), state"),
+    "autograd": ("torch.autograd.*backward*", "def adam(w, g, state, lr=0.1):\n    w.requires_grad_()\n    getattr(w.square().sum(), 'back' + 'ward')()\n    return w.grad, state"),
+    "autograd's engine": ("run_backward", "def adam(w, g, state, lr=0.1):\n    w.requires_grad_()\n    y = w.square().sum()\n    getattr(torch.autograd.Variable._execution_engine, 'run_' + 'backward')((y,), (torch.ones(()),), False, False, (), True, accumulate_grad=True)\n    return w.grad, state"),
+    "a derivative": ("torch._functorch*", "def adam(w, g, state, lr=0.1): return getattr(torch.func, 'gr' + 'ad')(lambda x: x.square().sum())(w), state"),
+    "clipping": ("torch.nn.utils.clip_grad*", "def adam(w, g, state, lr=0.1):\n    w.grad = g\n    getattr(torch.nn.utils, 'clip_' + 'grad_norm_')([w], 1.0)\n    return w.grad, state"),
+    "the package's optimizer": ("dlcourse.optim*", "import dlcourse.optim as o\ndef adam(w, g, state, lr=0.1):\n    return getattr(o, 'build')('adam', torch.nn.Linear(3, 1)), state"),
+    "torch's cell": ("lstm*", "def adam(w, g, state, lr=0.1): return getattr(torch, 'lstm' + '_cell')(w[None], (g[None], g[None]), torch.ones(12, 3), torch.ones(12, 3)), state"),
+    "a module of cells": ("lstm*", "def adam(w, g, state, lr=0.1): return getattr(torch.nn, 'LS' + 'TM')(3, 3)(w[None]), state"),
+    "a decomposition": ("torch._decomp*", "import torch._decomp.decompositions as d\ndef adam(w, g, state, lr=0.1): return d.silu(w) if hasattr(d, 'silu') else d.mse_loss(w, g), state"),
+}  # fmt: skip
