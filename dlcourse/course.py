@@ -214,6 +214,22 @@ def read_tested_tasks(tests: str) -> list[Task]:
     return [Task(task, worth, "") for task, worth in points.items()]
 
 
+def read_functions(source: str) -> dict[str, list[str]]:
+    """The functions that hold the comments of each task, in order, by task id.
+
+    The result is empty if `source` does not parse.
+    """
+    try:
+        names = enclosing_names(source)
+    except SyntaxError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(source.splitlines(), start=1):
+        if (match := TASK.match(line)) and number in names:
+            found.setdefault(match["id"], []).append(names[number])
+    return found
+
+
 def find_course(start: Path | None = None) -> Path:
     """Find the course's folder: `start` (default: the current folder) or the nearest above it.
 

@@ -29,8 +29,9 @@ def violations(
     """Return the first forbidden use of each task: a message for the student, and the line.
 
     rules: for each task, the functions that belong to it ("conv2d", "LeNet5.forward") and the names
-    that it forbids. Of a method, the whole class is read. A name with a dot is a full path in any package; a name without a dot is the last part of a
-    path in torch or torchvision. Both may contain `*`.
+    that it forbids. Of a method, the whole class is read. A name with a dot is a full path in any
+    package; a name without a dot is the last part of a path in torch or torchvision. Both may
+    contain `*`.
 
     Raises whatever Python's parser raises.
     """

@@ -36,7 +36,7 @@ KEYS = ("CPU", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "Mkldnn
 # Calls that would go around a kernel, or around the profile function.
 SWITCHES = {
     "call_boxed", "redispatch_boxed", "_dispatch_library", "_jit_script_compile",
-    "start_new_thread", "start_joinable_thread",
+    "setprofile", "_setprofileallthreads", "start_new_thread", "start_joinable_thread",
 }  # fmt: skip
 PACKAGES = {
     str(Path(torch.__file__).parent): "torch",
@@ -94,16 +94,13 @@ class Guard:
         self.operators: tuple[str, ...] = ()
         self.verdicts: dict[int, tuple[CodeType, str]] = {}
         self.forbids, self.calls = pattern(()).match, SWITCHES
-        self.thread = threading.get_ident()
         self.strangers: set[int] = set()  # the threads that the file has started while it loaded
-        install(self)
 
     @contextlib.contextmanager
     def watch(self, rule: Rule | None) -> Iterator[None]:
         """Within this block student code runs under `rule`; raises NotAllowedError at its end."""
         threads = set(sys._current_frames())
         self.refusal = None
-        self.thread = threading.get_ident()
         self.arm(rule or ("", ()))
         try:
             if rule and self.strangers & threads:
@@ -138,14 +135,16 @@ class Guard:
         before, was = sys.getprofile(), self.active
         self.active = False
         sys.setprofile(self.profile if on else None)
+        threading.setprofile(self.profile if on else None)  # for threads that start from now on
         self.active = on
         try:
             yield
+            if on and sys.getprofile() != self.profile:
+                self.refuse("sys.setprofile", "it hides what runs")
         finally:
-            if on and sys.getprofile() != self.profile and self.refusal is None:
-                self.refuse("sys.setprofile", "hides what runs")
             self.active = False
             sys.setprofile(before)
+            threading.setprofile(self.profile if was else None)
             self.active = was
 
     def arm(self, rule: Rule) -> None:
@@ -187,7 +186,12 @@ class Guard:
             if path and not imported(frame):
                 self.refuse(path)
         elif event == "c_call" and argument.__name__ in self.calls:
-            self.refuse(argument.__name__)
+            self.call(frame, argument.__name__)
+
+    def call(self, frame: FrameType, name: str) -> None:
+        # A thread that `threading` starts has the profile function, too.
+        if frame.f_code not in (threading.Thread.start.__code__, PROFILED):
+            self.refuse(name)
 
     def look_up(self, code: CodeType) -> str:
         """Return the path of a function that the rule forbids, or "". Keeps `code` alive."""
@@ -217,23 +221,4 @@ def path_of(code: CodeType) -> str:
     return ""
 
 
-guards: list[Guard] = []  # the guard of the file that runs now is the last one
-
-
-@functools.cache
-def hook() -> None:
-    sys.addaudithook(audit)
-
-
-def install(guard: Guard) -> None:
-    guards[:] = [guard]
-    hook()
-
-
-def audit(event: str, _: tuple) -> None:
-    if event == "sys.setprofile" and guards[0].active and own_thread():
-        guards[0].refuse(event, "it hides what runs")
-
-
-def own_thread() -> bool:
-    return threading.get_ident() == guards[0].thread
+PROFILED = Guard.profiled.__wrapped__.__code__  # type: ignore[attr-defined]  # of contextmanager

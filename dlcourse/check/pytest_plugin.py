@@ -275,10 +275,12 @@ def settle(
     }
     violations = {task: (reason, "") for task, reason in refused.items()} | violations
     for test in tests:
-        if test.task in violations and test.reason != violations[test.task][0]:
-            if test.outcome not in (COULD_NOT, "import failure", "not written"):
-                test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
-                test.reason, test.where = violations[test.task]
+        reason, line = violations.get(test.task, (test.reason, ""))
+        if reason != test.reason and test.outcome not in (
+            COULD_NOT, "import failure", "not written",
+        ):  # fmt: skip
+            test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
+            test.reason, test.where = reason, line
     stubs = {test.task: test.reason for test in tests if test.outcome == "not written"}
     passed = {test.task: True for test in tests}
     for test in tests:
