@@ -28,7 +28,9 @@ class Mistake(NamedTuple):
 
     def source(self, solution):
         assert solution.count(self.old) == 1, f"{self.old!r} is {solution.count(self.old)} times"
-        return solution.replace(self.old, self.new)
+        source = solution.replace(self.old, self.new)
+        compile(source, self.new, "exec")
+        return source
 
 
 def of_lab(lab):

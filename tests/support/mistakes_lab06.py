@@ -84,7 +84,7 @@ MISTAKES = {
     ),
     "6.3 raises in forward": Mistake(STACK, "return torch.cat(branches, dim=1)"),
     "6.3 detaches its inputs": Mistake(STACK, STACK.replace("(inputs)", "(inputs.detach())")),
-    "6.4 always returns two": Mistake("if not self.training:\n            return logits\n", ""),
+    "6.4 always returns two": Mistake("if not self.training:", "if False:"),
     "6.4 always returns one": Mistake("if not self.training:", "if True:"),
     "6.4 has the two modes the wrong way round": Mistake(
         "if not self.training:", "if self.training:"
@@ -121,9 +121,7 @@ MISTAKES = {
     ),
     "6.5 ignores the stride": Mistake(CONV1, CONV1.replace("3, stride,", "3,")),
     "6.5 has the stride in both convolutions": Mistake(CONV2, CONV2.replace("3,", "3, stride,")),
-    "6.5 ignores residual": Mistake(
-        f"if self.residual:\n            {ADD}", ADD.replace("        return", "return")
-    ),
+    "6.5 ignores residual": Mistake("if self.residual:", "if True:"),
     "6.5 adds after the last ReLU": Mistake(
         ADD,
         ADD.replace("x + ", "F.relu(x) + ")
