@@ -32,6 +32,24 @@ def count_ngrams(tokens, n):
             counts[run] += 1
     return counts
 """,
+    "8.1 by setdefault": """
+def count_ngrams(tokens, n):
+    counts = dict()
+    length = len(tokens)
+    for i in range(length):
+        for k in range(1, n + 1):
+            if i + k > length:
+                break
+            key = tuple(tokens[i : i + k])
+            counts.setdefault(key, 0)
+            counts[key] = counts[key] + 1
+    return counts
+""",
+    "8.1 by a comprehension": """
+def count_ngrams(tokens, n):
+    grams = [tuple(tokens[i : i + k]) for k in range(1, n + 1) for i in range(len(tokens) - k + 1)]
+    return dict(collections.Counter(grams))
+""",
     "8.2 written out": """
 def trigram_probability(counts, context, token, num_tokens, vocab_size, weights):
     a, b = context
@@ -66,6 +84,30 @@ def trigram_probability(counts, context, token, num_tokens, vocab_size, weights)
             left *= 1 - weight
     return p + left * (weights[0] * counts[(token,)] / num_tokens + (1 - weights[0]) / vocab_size)
 """,
+    "8.2 by exceptions": """
+def trigram_probability(counts, context, token, num_tokens, vocab_size, weights):
+    a, b = context
+    w1, w2, w3 = weights
+    p1 = w1 * (counts[(token,)] if (token,) in counts else 0) / num_tokens + (1 - w1) / vocab_size
+    try:
+        p2 = w2 * counts.get((b, token), 0) / counts[(b,)] + (1 - w2) * p1
+    except KeyError:
+        p2 = p1
+    try:
+        p3 = w3 * counts.get((a, b, token), 0) / counts[(a, b)] + (1 - w3) * p2
+    except KeyError:
+        p3 = p2
+    return p3
+""",
+    "8.2 by tensors": """
+def trigram_probability(counts, context, token, num_tokens, vocab_size, weights):
+    p = torch.tensor(1 / vocab_size, dtype=torch.float64)
+    for weight, seen in zip(weights, [(), context[1:], context]):
+        total = num_tokens if seen == () else counts.get(seen, 0)
+        if total > 0:
+            p = torch.lerp(p, torch.tensor(counts.get(seen + (token,), 0) / total, dtype=torch.float64), weight)
+    return p.item()
+""",
     "8.3 by a loop": """
 def perplexity(batches):
     total, count = 0.0, 0
@@ -84,6 +126,20 @@ def perplexity(batches):
     means, tokens = torch.tensor(list(batches), dtype=torch.float64).T
     return (means @ tokens / tokens.sum()).exp().item()
 """,
+    "8.3 by a product of powers": """
+def perplexity(batches):
+    batches = list(batches)
+    count = sum(tokens for _, tokens in batches)
+    return math.prod(math.exp(mean * tokens / count) for mean, tokens in batches)
+""",
+    "8.3 by a running mean": """
+def perplexity(batches):
+    mean, seen = 0.0, 0
+    for loss, tokens in batches:
+        seen += tokens
+        mean += (loss - mean) * tokens / seen
+    return math.e**mean
+""",
     "8.4 by embedding and linear": """
 def feedforward(windows, C, H, d):
     x = F.embedding(windows, C)
@@ -100,6 +156,18 @@ def feedforward(windows, C, H, d):
     for i in range(windows.size(-1)):
         total = total + C[windows[..., i]] @ H[:, i * E : (i + 1) * E].t()
     return torch.tanh(total)
+""",
+    "8.4 by index_select": """
+def feedforward(windows, C, H, d):
+    vectors = C.index_select(0, windows.flatten()).view(*windows.shape, -1)
+    x = vectors.reshape(windows.shape[:-1] + (-1,))
+    return (torch.matmul(x, H.transpose(0, 1)) + d).tanh()
+""",
+    "8.4 by one-hot vectors": """
+def feedforward(windows, C, H, d):
+    chosen = F.one_hot(windows, len(C)).to(C.dtype) @ C
+    parts = chosen.unbind(-2)
+    return torch.tanh(F.linear(torch.cat(parts, -1), H, d))
 """,
     "8.5 by linear": """
 def elman_step(x, h, W, U, b):
@@ -157,6 +225,55 @@ def gru_step(x, h, W, U, b):
     n = (x @ Wn.T + bn + r * (h @ Un.T)).tanh()
     return (1 - z) * n + z * h
 """,
+    "8.5 by slices": """
+def elman_step(x, h, W, U, b):
+    pre = (W @ x.T + U @ h.T).T + b
+    return torch.tanh(pre)
+
+def lstm_step(x, h, c, W, U, b):
+    H = h.size(1)
+    pre = torch.addmm(b, x, W.T) + torch.mm(h, U.T)
+    i, f, o = (torch.sigmoid(pre[:, k * H : (k + 1) * H]) for k in (0, 1, 3))
+    g = torch.tanh(pre[:, 2 * H : 3 * H])
+    c = f * c + i * g
+    h = o * torch.tanh(c)
+    return (h, c)
+
+def gru_step(x, h, W, U, b):
+    H = h.size(1)
+    wx, uh = x @ W.T + b, h @ U.T
+    r = torch.sigmoid(wx[:, :H] + uh[:, :H])
+    z = torch.sigmoid(wx[:, H : 2 * H] + uh[:, H : 2 * H])
+    n = torch.tanh(wx[:, -H:] + r * uh[:, -H:])
+    return torch.lerp(n, h, z)
+
+def scrn_step(x, h, s, A, B, P, R, alpha=0.95):
+    s_new = alpha * s
+    s_new = s_new + (1 - alpha) * torch.matmul(x, B.T)
+    h_new = torch.matmul(s_new, P.T)
+    h_new = h_new + torch.matmul(x, A.T) + torch.matmul(h, R.T)
+    return [h_new.sigmoid(), s_new]
+""",
+    "8.5 by exponentials": """
+def sigma(x):
+    return 1 / (1 + (-x).exp())
+
+def tanh(x):
+    return 2 * sigma(2 * x) - 1
+
+def elman_step(x, h, W, U, b):
+    return tanh(torch.einsum("hd,nd->nh", W, x) + torch.einsum("hk,nk->nh", U, h) + b)
+
+def lstm_step(x, h, c, W, U, b):
+    i, f, g, o = (torch.einsum("hd,nd->nh", W, x) + torch.einsum("hk,nk->nh", U, h) + b).tensor_split(4, dim=1)
+    c = sigma(f) * c + sigma(i) * tanh(g)
+    return sigma(o) * tanh(c), c
+
+def gru_step(x, h, W, U, b):
+    x_parts, h_parts = (x @ W.T + b).view(len(x), 3, -1), (h @ U.T).view(len(h), 3, -1)
+    r, z = sigma(x_parts[:, 0] + h_parts[:, 0]), sigma(x_parts[:, 1] + h_parts[:, 1])
+    return z * h + (1 - z) * tanh(x_parts[:, 2] + r * h_parts[:, 2])
+""",
     "8.6 by one long vector": """
 def clip(gradients, max_norm):
     norm = torch.cat([g.reshape(-1) for g in gradients]).norm().item()
@@ -178,6 +295,19 @@ def clip(gradients, max_norm):
         for g in clipped:
             g.mul_(max_norm / norm)
     return tuple(clipped), norm
+""",
+    "8.6 by numpy": """
+def clip(gradients, max_norm):
+    norm = float(np.sqrt(sum((g.detach().numpy() ** 2).sum() for g in gradients)))
+    if norm > max_norm:
+        gradients = [g * (max_norm / norm) for g in gradients]
+    return gradients, norm
+""",
+    "8.6 by a helper of torch": """
+def clip(gradients, max_norm):
+    norm = math.hypot(*[float(torch.linalg.norm(g.flatten())) for g in gradients])
+    scale = max_norm / max(norm, max_norm)
+    return [torch.mul(g, scale) for g in gradients], norm
 """,
     "8.7 by backward": """
 def train_epoch(model, batches, lr, max_norm):
@@ -240,11 +370,56 @@ def soften(logits, temperature):
     scaled = torch.div(logits, temperature)
     return torch.exp(scaled - torch.logsumexp(scaled, -1, keepdim=True))
 """,
+    "8.8 by a module": """
+def soften(logits, temperature):
+    return torch.nn.Softmax(dim=-1)(logits.div(temperature))
+""",
+    "8.8 by powers": """
+def soften(logits, temperature):
+    logs = F.log_softmax(logits, -1) / temperature
+    logs = logs - logs.logsumexp(dim=-1).unsqueeze(-1)
+    return logs.exp()
+""",
 }
 
 # Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {
     "8.7 line 7: True -> False": "there are as many gradients as parameters",
+    "8.7 with zip and set_": """
+def train_epoch(model, batches, lr, max_norm):
+    hidden = []
+    log_total = 0.0
+    num_words = 0
+    for x, y in batches:
+        B, T = y.shape
+        logits, hidden = model.advance(x, hidden)
+        hidden = [part.detach() for part in hidden]
+        loss = F.cross_entropy(logits.reshape(B * T, -1), y.reshape(B * T))
+        for p in model.parameters():
+            p.grad = None
+        loss.backward()
+        params = list(model.parameters())
+        new, _ = clip([p.grad for p in params], max_norm)
+        with torch.no_grad():
+            for p, g in zip(params, new):
+                p.copy_(p - lr * g)
+        log_total += float(loss) * B * T
+        num_words += B * T
+    return perplexity([(log_total / num_words, num_words)])
+""",
+    "8.7 with a sum over the words": """
+def train_epoch(model, batches, lr, max_norm):
+    state, parameters, seen = [], [*model.parameters()], []
+    for inputs, targets in batches:
+        logits, state = model.advance(inputs, [s.clone().detach() for s in state])
+        losses = F.cross_entropy(logits.permute(0, 2, 1), targets, reduction="none")
+        mean = losses.sum() / losses.numel()
+        gradients, norm = clip(list(torch.autograd.grad(mean, parameters)), max_norm)
+        for i, parameter in enumerate(parameters):
+            parameter.data = parameter.data - lr * gradients[i]
+        seen += [(loss, 1) for loss in losses.detach().flatten().tolist()]
+    return perplexity(seen)
+""",
 }
 
 

@@ -20,6 +20,20 @@ def discriminator_loss(real_logits, fake_logits):
     real = torch.logaddexp(zero.to(real_logits), -real_logits).sum() / real_logits.numel()
     return real + torch.logaddexp(zero.to(fake_logits), fake_logits).sum() / fake_logits.numel()
 """,
+    "11.1 by a module": """
+def discriminator_loss(real_logits, fake_logits):
+    criterion = nn.BCEWithLogitsLoss()
+    real = criterion(real_logits, torch.ones(len(real_logits)).to(real_logits))
+    fake = criterion(fake_logits, torch.zeros(len(fake_logits)).to(fake_logits))
+    return torch.add(real, fake)
+""",
+    "11.1 by hand": """
+def discriminator_loss(real_logits, fake_logits):
+    def loss(x):  # log(1 + e^x), without overflow
+        return (x.clamp(min=0) + torch.log1p(torch.exp(-x.abs()))).mean()
+
+    return loss(-real_logits) + loss(fake_logits)
+""",
     "11.2 by logsigmoid": """
 def generator_loss(fake_logits, kind="non_saturating"):
     sign = -1 if kind == "minimax" else 1
@@ -35,6 +49,20 @@ def generator_loss(fake_logits, kind="non_saturating"):
 def generator_loss(fake_logits, kind="non_saturating"):
     losses = {"minimax": lambda x: F.logsigmoid(-x), "non_saturating": lambda x: nn.Softplus()(-x)}
     return torch.mean(losses[kind](fake_logits))
+""",
+    "11.2 by log-sigmoid and mean": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    if kind not in ("minimax", "non_saturating"):
+        raise ValueError(kind)
+    losses = nn.LogSigmoid()(-fake_logits) if kind == "minimax" else -nn.LogSigmoid()(fake_logits)
+    return losses.sum() / len(losses)
+""",
+    "11.2 by logaddexp": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    zeros = torch.zeros_like(fake_logits)
+    if kind == "minimax":
+        return torch.mean(-torch.logaddexp(zeros, fake_logits))
+    return torch.mean(torch.logaddexp(zeros, -fake_logits))
 """,
     "11.3 without a graph of the generator": """
 def discriminator_step(generator, discriminator, optimizer, images, latents):
@@ -65,6 +93,27 @@ def discriminator_step(generator, discriminator, optimizer, images, latents):
     optimizer.step()
     return loss.item()
 """,
+    "11.3 of one batch": """
+def discriminator_step(generator, discriminator, optimizer, images, latents):
+    optimizer.zero_grad()
+    fakes = generator(latents)
+    loss = discriminator_loss(discriminator(images), discriminator(fakes.detach()))
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return float(loss.detach())
+""",
+    "11.3 by zeroing in place": """
+def discriminator_step(generator, discriminator, optimizer, images, latents):
+    with torch.no_grad():
+        fakes = generator(latents)
+    real, fake = discriminator(images), discriminator(fakes)
+    loss = discriminator_loss(real_logits=real, fake_logits=fake)
+    optimizer.zero_grad(set_to_none=False)
+    torch.autograd.backward(loss)
+    optimizer.step()
+    return loss.detach().numpy().item()
+""",
     "11.4 by freezing the discriminator": """
 def generator_step(generator, discriminator, optimizer, latents, kind="non_saturating"):
     discriminator.requires_grad_(False)
@@ -93,6 +142,25 @@ def generator_step(generator, discriminator, optimizer, latents, kind="non_satur
         weight.grad = grad
     optimizer.step()
     return loss.tolist()
+""",
+    "11.4 step by step": """
+def generator_step(generator, discriminator, optimizer, latents, kind="non_saturating"):
+    optimizer.zero_grad(set_to_none=False)
+    images = generator(latents)
+    logits = discriminator(images)
+    loss = generator_loss(logits, kind)
+    loss.backward()
+    optimizer.step()
+    discriminator.zero_grad()
+    return loss.item()
+""",
+    "11.4 by backward with inputs": """
+def generator_step(generator, discriminator, optimizer, latents, kind="non_saturating"):
+    optimizer.zero_grad()
+    loss = generator_loss(discriminator(generator(latents)), kind=kind)
+    loss.backward(inputs=list(generator.parameters()))
+    optimizer.step()
+    return float(loss.item())
 """,
     "11.5 by view and modules": """
 class Generator(nn.Module):
@@ -146,6 +214,40 @@ class Generator(nn.Module):
         hidden = F.relu(self.norm1(self.start(latents.unflatten(1, (-1, 1, 1)))))
         return torch.sigmoid(self.up2(F.relu(self.norm2(self.up1(hidden)))))
 """,
+    "11.5 by functions": """
+class Generator(nn.Module):
+    def __init__(self, latent_dim=64, width=32):
+        super().__init__()
+        self.start = nn.ConvTranspose2d(latent_dim, width + width, kernel_size=7, stride=1, padding=0)
+        self.norm1 = nn.BatchNorm2d(width + width)
+        self.up1 = nn.ConvTranspose2d(width + width, width, kernel_size=4, stride=2, padding=1)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.up2 = nn.ConvTranspose2d(width, 1, kernel_size=4, stride=2, padding=1)
+        for layer in (self.start, self.up1, self.up2):
+            draw_weights(layer)
+
+    def forward(self, latents):
+        x = latents[..., None, None]
+        for layer in (self.start, self.norm1, torch.relu, self.up1, self.norm2, torch.relu, self.up2):
+            x = layer(x)
+        return F.sigmoid(x)
+""",
+    "11.5 by a product for the first layer": """
+class Generator(nn.Module):
+    def __init__(self, latent_dim=64, width=32):
+        super().__init__()
+        self.start = nn.ConvTranspose2d(latent_dim, 2 * width, 7)
+        self.norm1, self.norm2 = nn.BatchNorm2d(2 * width), nn.BatchNorm2d(width)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, (4, 4), (2, 2), (1, 1))
+        self.up2 = nn.ConvTranspose2d(width, 1, (4, 4), (2, 2), (1, 1))
+        self.apply(draw_weights)
+
+    def forward(self, latents):
+        x = torch.einsum("ni,iohw->nohw", latents, self.start.weight) + self.start.bias[:, None, None]
+        x = self.norm1(x).relu()
+        x = self.norm2(self.up1(x)).relu_()
+        return 1 / (1 + torch.exp(-self.up2(x)))
+""",
     "11.6 by one-hot": """
 def coverage(logits):
     p = torch.softmax(logits, -1)
@@ -163,6 +265,23 @@ def coverage(logits):
     counts = np.bincount(logits.argmax(1).numpy(), minlength=logits.shape[1])
     probabilities = F.softmax(logits, dim=1)
     return torch.tensor(counts / len(logits)), probabilities.max(1)[0].sum() / len(logits)
+""",
+    "11.6 by histogram": """
+def coverage(logits):
+    N, K = logits.shape
+    p = logits.exp() / logits.exp().sum(1, keepdim=True)
+    best, which = torch.max(p, dim=1)
+    shares = torch.zeros(K)
+    for k in which.tolist():
+        shares[k] += 1 / N
+    return [shares, best.mean()]
+""",
+    "11.6 by sorting": """
+def coverage(logits):
+    probabilities = F.log_softmax(logits, dim=1).exp()
+    confidence = probabilities.sort(dim=1, descending=True).values[:, 0]
+    counts = torch.bincount(torch.argmax(probabilities, 1), minlength=probabilities.size(1))
+    return counts.float().div(counts.sum()), torch.mean(confidence)
 """,
     "11.7 with a tensor": """
 def play(x, y, lr, steps, in_turn=False):
@@ -194,6 +313,26 @@ def play(x, y, lr, steps, in_turn=False):
         way.append(torch.stack([x, y]).detach())
     return torch.stack(way)
 """,
+    "11.7 by a recursion": """
+def play(x, y, lr, steps, in_turn=False):
+    if steps == 0:
+        return torch.tensor([[x, y]])
+    new = x - lr * y
+    rest = play(new, y + lr * (new if in_turn else x), lr, steps - 1, in_turn)
+    return torch.cat([torch.tensor([[x, y]]), rest])
+""",
+    "11.7 by numpy": """
+def play(x, y, lr, steps, in_turn=False):
+    way = np.zeros((steps + 1, 2))
+    way[0] = x, y
+    for t in range(steps):
+        way[t + 1, 0] = way[t, 0] - lr * way[t, 1]
+        if in_turn:
+            way[t + 1, 1] = way[t, 1] + lr * way[t + 1, 0]
+        else:
+            way[t + 1, 1] = way[t, 1] + lr * way[t, 0]
+    return torch.from_numpy(way).float()
+""",
     "11.8 by where": """
 def project(latents):
     length = latents.square().sum(1, keepdim=True).sqrt()
@@ -209,6 +348,16 @@ def project(latents):
     out = latents.clone()
     out[long] = F.normalize(latents[long], dim=1)
     return out
+""",
+    "11.8 by a factor": """
+def project(latents):
+    factor = torch.rsqrt((latents * latents).sum(-1, keepdim=True)).clamp(max=1.0)
+    return latents * factor
+""",
+    "11.8 by maximum": """
+def project(latents):
+    lengths = torch.linalg.norm(latents, dim=1)
+    return latents / torch.maximum(lengths, torch.ones_like(lengths)).unsqueeze(1)
 """,
 }
 
