@@ -355,36 +355,6 @@ def train_epoch(model, batches, lr, max_norm):
         seen.append([loss.item(), targets.shape[0] * targets.shape[1]])
     return perplexity(seen)
 """,
-    "8.8 by hand": """
-def soften(logits, temperature):
-    scaled = logits / temperature
-    e = (scaled - scaled.amax(-1, keepdim=True)).exp()
-    return e / e.sum(-1, keepdim=True)
-""",
-    "8.8 by log-softmax": """
-def soften(logits, temperature):
-    return F.log_softmax(logits * (1 / temperature), dim=-1).exp()
-""",
-    "8.8 by logsumexp": """
-def soften(logits, temperature):
-    scaled = torch.div(logits, temperature)
-    return torch.exp(scaled - torch.logsumexp(scaled, -1, keepdim=True))
-""",
-    "8.8 by a module": """
-def soften(logits, temperature):
-    return torch.nn.Softmax(dim=-1)(logits.div(temperature))
-""",
-    "8.8 by powers": """
-def soften(logits, temperature):
-    logs = F.log_softmax(logits, -1) / temperature
-    logs = logs - logs.logsumexp(dim=-1).unsqueeze(-1)
-    return logs.exp()
-""",
-}
-
-# Mutants that no test can catch, because they compute the same, with the reason for each.
-SURVIVORS = {
-    "8.7 line 7: True -> False": "there are as many gradients as parameters",
     "8.7 with zip and set_": """
 def train_epoch(model, batches, lr, max_norm):
     hidden = []
@@ -420,6 +390,36 @@ def train_epoch(model, batches, lr, max_norm):
         seen += [(loss, 1) for loss in losses.detach().flatten().tolist()]
     return perplexity(seen)
 """,
+    "8.8 by hand": """
+def soften(logits, temperature):
+    scaled = logits / temperature
+    e = (scaled - scaled.amax(-1, keepdim=True)).exp()
+    return e / e.sum(-1, keepdim=True)
+""",
+    "8.8 by log-softmax": """
+def soften(logits, temperature):
+    return F.log_softmax(logits * (1 / temperature), dim=-1).exp()
+""",
+    "8.8 by logsumexp": """
+def soften(logits, temperature):
+    scaled = torch.div(logits, temperature)
+    return torch.exp(scaled - torch.logsumexp(scaled, -1, keepdim=True))
+""",
+    "8.8 by a module": """
+def soften(logits, temperature):
+    return torch.nn.Softmax(dim=-1)(logits.div(temperature))
+""",
+    "8.8 by powers": """
+def soften(logits, temperature):
+    logs = F.log_softmax(logits, -1) / temperature
+    logs = logs - logs.logsumexp(dim=-1).unsqueeze(-1)
+    return logs.exp()
+""",
+}
+
+# Mutants that no test can catch, because they compute the same, with the reason for each.
+SURVIVORS = {
+    "8.7 line 7: True -> False": "there are as many gradients as parameters",
 }
 
 

@@ -40,6 +40,22 @@ def pca(images, latent_dim):
     u, s, v = torch.svd(images - mean)
     return mean, -v[:, :latent_dim].t()
 """,
+    "10.1 by the Gram matrix": """
+def pca(images, latent_dim):
+    mean = torch.mean(images, 0)
+    X = images - mean.expand_as(images)
+    covariance = X.T.matmul(X) / (len(X) - 1)
+    L, Q = torch.linalg.eigh(covariance)
+    order = torch.argsort(L, descending=True)[:latent_dim]
+    return mean, Q[:, order].T.contiguous()
+""",
+    "10.1 by svd of the transpose": """
+def pca(images, latent_dim):
+    mean = images.mean(dim=0)
+    U, S, Vh = torch.linalg.svd((images - mean).T, full_matrices=False)
+    components = U.T[:latent_dim]
+    return (mean, components)
+""",
     "10.2 by einsum": """
 def pca_reconstruct(images, mean, components):
     codes = torch.einsum("nd,kd->nk", images - mean, components)
@@ -263,20 +279,4 @@ def rotations(images):
 # Mutants that no test can catch, because they compute the same, with the reason for each.
 SURVIVORS = {
     "10.1 line 2: False -> True": "more directions are computed and then cut off again",
-    "10.1 by the Gram matrix": """
-def pca(images, latent_dim):
-    mean = torch.mean(images, 0)
-    X = images - mean.expand_as(images)
-    covariance = X.T.matmul(X) / (len(X) - 1)
-    L, Q = torch.linalg.eigh(covariance)
-    order = torch.argsort(L, descending=True)[:latent_dim]
-    return mean, Q[:, order].T.contiguous()
-""",
-    "10.1 by svd of the transpose": """
-def pca(images, latent_dim):
-    mean = images.mean(dim=0)
-    U, S, Vh = torch.linalg.svd((images - mean).T, full_matrices=False)
-    components = U.T[:latent_dim]
-    return (mean, components)
-""",
 }
