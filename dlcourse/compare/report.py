@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from dlcourse import page
 from dlcourse.compare import figures, lr_search, table
-from dlcourse.compare.result import varying
 from dlcourse.compare.study import Study
 from dlcourse.files import write_text
 
@@ -84,7 +83,7 @@ def summary(study: Study) -> str:
 def results_table(study: Study) -> tuple[list[str], list[list[str]]]:
     """Head and rows: the axes, the learning rate that was used, and the score of each cell."""
     cells = table.cells_of(study)
-    names = [name for name in varying([cell.settings for cell in cells]) if name != "lr"]
+    names = [name for name in table.varying(cells) if name != "lr"]
     rows = []
     for cell in cells:
         lrs = ", ".join(f"{lr:g}" for lr in cell.lrs if lr is not None)
@@ -109,7 +108,7 @@ def notes(study: Study) -> list[str]:
 def study_figures(study: Study) -> dict[str, Figure]:
     """Learning curves of the best cells with bands, and a heat map if there are two axes."""
     cells = table.cells_of(study)
-    names = varying([cell.settings for cell in cells])
+    names = table.varying(cells)
     drawn = {}
     if len(names) == 2:
         drawn["Every cell"] = heat_map(study, cells, names)

@@ -11,7 +11,7 @@ from typing import Any
 
 from dlcourse.train.early_stopping import ROUNDING
 
-__all__ = ["Result", "cells", "key_of", "plain", "ranked", "varying"]
+__all__ = ["Result", "cells", "key_of", "plain", "ranked"]
 
 LOWER_IS_BETTER = ("loss", "mse", "mae", "perplexity")
 
@@ -60,8 +60,8 @@ class Result:
     @property
     def lower_is_better(self) -> bool:
         """Whether a lower value of `monitor` is better."""
-        default = "min" if self.monitor in LOWER_IS_BETTER else "max"
-        return bool(self.settings.get("mode", default) == "min")
+        usual = "min" if self.monitor in LOWER_IS_BETTER else "max"
+        return (self.used.get("mode") or self.settings.get("mode") or usual) == "min"
 
     @property
     def lr(self) -> float | None:
@@ -103,12 +103,6 @@ def plain(value: Any) -> Any:
 def key_of(settings: Mapping[str, Any]) -> str:
     """A short name of `settings`, which does not depend on their order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def varying(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings with more than one value among `runs`, in their order."""
-    names = dict.fromkeys(name for run in runs for name in run)
-    return [name for name in names if len({repr(run.get(name)) for run in runs}) > 1]
 
 
 def cells(runs: Iterable[Mapping[str, Any]], without: Sequence[str]) -> dict[str, list[int]]:

@@ -209,12 +209,13 @@ class Streams:
 
 def train_stack(
     runs: Sequence[RunSettings], environment: Environment, test: bool = True
-) -> list[Result] | None:
-    """The results of `runs`, trained as one model; None if that is not faster on this machine.
+) -> list[Result]:
+    """The results of `runs`, trained as one model.
 
     compile=True, an argument of `fit`, is taken to mean that the stack is faster once compiled.
 
-    Raises RuntimeError for a model that cannot be stacked, for example one with dropout.
+    Raises RuntimeError for a model that cannot be stacked, for example one with dropout, and where
+    one model is not faster on this machine.
     """
     start = time.perf_counter()
     first = runs[0]
@@ -227,7 +228,7 @@ def train_stack(
     each = [tuple(run.fit[name] for name in OPTIMIZER) for run in runs]
     compiled = bool(first.fit["compile"])
     if not compiled and not is_faster(models, each, streams):
-        return None
+        raise RuntimeError("these runs train faster one by one")
     stack = Stack(models, compiled)
     steps = first.fit["epochs"] * len(streams.batches[0])
     optimizers = Optimizers(stack, each, first.fit["schedule"], steps)

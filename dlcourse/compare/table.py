@@ -11,14 +11,14 @@ from typing import Any
 
 from dlcourse import init, optim
 from dlcourse.compare import lr_search
-from dlcourse.compare.result import Result, cells, varying
+from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import AUTO
 from dlcourse.compare.study import Study
 from dlcourse.errors import UsageError
 
 __all__ = [
     "Cell", "as_text", "beside", "cells_of", "formulas", "half_width", "headline", "lost_lines",
-    "shown", "unit_of",
+    "shown", "unit_of", "varying",
 ]  # fmt: skip
 
 # Student's t for a two-sided 95 % interval, by degrees of freedom from 1 to 10; then the bound
@@ -136,10 +136,16 @@ def cells_of(study: Study) -> list[Cell]:
     return found
 
 
+def varying(found: Sequence[Cell]) -> list[str]:
+    """The settings with more than one value among the cells, in their order."""
+    names = dict.fromkeys(name for cell in found for name in cell.settings)
+    return [name for name in names if len({repr(cell.settings.get(name)) for cell in found}) > 1]
+
+
 def as_text(study: Study) -> str:
     """The formulas behind the names, then the cells; two axes make a crossed table."""
     found = cells_of(study)
-    names = varying([cell.settings for cell in found])
+    names = varying(found)
     score = headline(study)
     bad = sum(result.status != "done" for result in study.results)
     lines = [

@@ -55,6 +55,8 @@ def test_a_run_that_went_wrong_never_goes_on():
     assert Result({}, "died").quality == float("-inf")
     loss = Result({"monitor": "loss", "mode": "min"}, "done", {"val_loss": 0.4})
     assert loss.quality == -0.4
+    registered = Result({"monitor": "gap"}, "done", {"val_gap": 0.4}, used={"mode": "min"})
+    assert registered.quality == -0.4
 
 
 def test_rounding_of_a_score_does_not_decide_which_runs_go_on():
