@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "course": {"errors", "files"},
     "quiz": {"course", "errors"},
     "notebook": {"course", "errors", "files", "quiz"},
-    "lab": {"course", "errors", "runtime"},
+    "findings": {"files"},
+    "lab": {"course", "errors", "findings", "runtime"},
     "doctor": {"data", "errors", "grade", "runtime"},  # data.folder, without torch
     "data": BASE,
     "init": BASE,
