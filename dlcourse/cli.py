@@ -22,6 +22,7 @@ from dlcourse import __version__
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
+    from dlcourse.check.record import Record
     from dlcourse.data.store import Status
 
 __all__ = ["build_parser", "main"]
@@ -131,7 +132,11 @@ def check(parser: Parser) -> Call:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--file", type=Path, metavar="F", help="a file other than labs/LAB.py")
     which.add_argument("--solution", action="store_true", help="check the complete script")
-    parser.add_argument("--json", action="store_true", help="print the whole record as JSON")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print the whole record as JSON")
+    how.add_argument(
+        "--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C"
+    )
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import course
@@ -140,6 +145,16 @@ def check(parser: Parser) -> Call:
         from dlcourse.check import hints, table
         from dlcourse.check.run import check
 
+        if args.watch:
+            from dlcourse.check.watch import watch
+
+            def show(record: Record, is_second: bool) -> None:
+                if not is_second:
+                    hints.unfold(record, lab)
+                text = table.as_line(record) if is_second else table.as_text(record, lab)
+                print(f"{text}\n", flush=True)
+
+            watch(lab, show, lab.solution if args.solution else args.file, args.task)
         record = check(lab, lab.solution if args.solution else args.file, args.task)
         if not args.solution:
             hints.unfold(record, lab)
@@ -297,7 +312,7 @@ def models(parser: Parser) -> Call:
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import models
-        from dlcourse.models import registry, summary
+        from dlcourse.models import registry
 
         if args.name is None:
             if args.draw:
@@ -306,12 +321,14 @@ def models(parser: Parser) -> Call:
             print(json.dumps(rows, indent=2) if args.json else registry.as_text(models.MODELS))
             return 0
         model = models.build(args.name)
+        from dlcourse.models.summary import stages, summary
+
         inputs = models.MODELS[args.name].example_inputs()
-        print(summary.summary(model, *inputs))
+        print(summary(model, *inputs))
         if args.draw:
             from dlcourse import plots
 
-            plots.architecture(summary.stages(model, *inputs), args.draw, args.name)
+            plots.architecture(stages(model, *inputs), args.draw, args.name)
             print(args.draw)
         return 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -111,12 +112,13 @@ class Lab:
     def tasks(self) -> list[Task]:
         """The tasks that the lab announces, and those that only its tests still know.
 
-        A student who deletes a task's comment together with its stub does not lose the task.
+        A student who deletes a task's comment together with its stub does not lose the task. The
+        tests say what a task is worth.
         """
         tasks = {task.id: task for task in read_tasks(self.source)}
         if self.tests.is_file():
             for task in read_tested_tasks(self.tests.read_text(encoding="utf-8")):
-                tasks.setdefault(task.id, task)
+                tasks[task.id] = replace(tasks.get(task.id, task), points=task.points)
         return sorted(tasks.values(), key=lambda task: [int(part) for part in task.id.split(".")])
 
     @property
@@ -142,6 +144,23 @@ class Lab:
         """The text that defines the lab: its solution, or else the lab as it was handed out."""
         paths = [path for path in (self.solution, self.handed_out) if path.is_file()]
         return [*paths, self.student][0].read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def memory(self) -> Path:
+        """The file in which `dlcourse check` remembers what is passed, of all labs."""
+        return self.root / "results" / "passed.json"
+
+    def passed(self) -> tuple[set[str], bool]:
+        """The ids of the tasks that the last check passed, and whether the file is still the same.
+
+        An unreadable memory is an empty one.
+        """
+        try:
+            seen = json.loads(self.memory.read_text(encoding="utf-8"))[self.short]
+            sha256 = hashlib.sha256(self.student.read_bytes()).hexdigest()
+            return set(seen["passed"]), seen["sha256"] == sha256
+        except (OSError, ValueError, KeyError, TypeError):
+            return set(), True
 
 
 def enclosing_names(source: str) -> dict[int, str]:
@@ -203,7 +222,10 @@ def bare(line: str) -> str:
 
 
 def read_tested_tasks(tests: str) -> list[Task]:
-    """The tasks that the `@points(3, task="5.2")` of a lab's `tests` name, with their points."""
+    """The tasks that the `@points(3, task="5.2")` of a lab's `tests` name, with their points.
+
+    Tests that were handed out lack some; they say in POINTS what each task is worth in all.
+    """
     points: dict[str, float] = {}
     for node in ast.walk(ast.parse(tests)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points" and node.args:
@@ -211,6 +233,9 @@ def read_tested_tasks(tests: str) -> list[Task]:
             if isinstance(task, ast.Constant):
                 points.setdefault(str(task.value), 0.0)
                 points[str(task.value)] += ast.literal_eval(node.args[0])
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "POINTS":
+            points = ast.literal_eval(node.value)
+            break
     return [Task(task, worth, "") for task, worth in points.items()]
 
 
@@ -255,7 +280,7 @@ def labs(root: Path | None = None) -> list[Lab]:
 def find_lab(name: str, root: Path | None = None) -> Lab:
     """Find the lab called `name`: "5", "lab5", "lab05" or "lab05_convnets".
 
-    Raises UnknownNameError, which lists the labs, for any other name.
+    Raises UsageError, which lists the labs, for any other name.
     """
     found = labs(root)
     number = LAB_NUMBER.fullmatch(name)
@@ -263,19 +288,26 @@ def find_lab(name: str, root: Path | None = None) -> Lab:
     for lab in found:
         if wanted in (lab.name, lab.short):
             return lab
-    raise UnknownNameError("lab", wanted, [lab.short for lab in found])
+    names = [lab.short for lab in found]
+    if number:
+        raise UsageError(f"there is no {wanted}; choose one of {', '.join(names)}")
+    raise UnknownNameError("lab", wanted, names)
 
 
 def as_text(labs: Iterable[Lab]) -> str:
-    """The course at a glance: the title and points of each lab, and whether a task is written."""
+    """The course at a glance: the title and points of each lab, and the state of each task."""
     lines = []
     for lab in labs:
         tasks, unwritten = lab.tasks, lab.unwritten()
+        passed, is_same = lab.passed()
         total = sum(task.points for task in tasks)
         lines.append(f"{lab.short}  {lab.title}  ({total:g} points)")
         for task in tasks:
-            state = "to do" if task.id in unwritten else "written"
+            state = "passed" if task.id in passed else "written"
+            state = "to do" if task.id in unwritten else state
             lines.append(f"    {task.id:<5} {task.name:<28} {task.points:>4g}  {state}")
+        if passed and not is_same:
+            lines.append(f"    changed since the last check: dlcourse check {lab.short}")
     return "\n".join(lines)
 
 
@@ -283,13 +315,13 @@ def as_json(labs: Iterable[Lab]) -> str:
     """The same as `as_text`, as a JSON list of labs."""
     found = []
     for lab in labs:
-        unwritten = lab.unwritten()
+        unwritten, (passed, is_same) = lab.unwritten(), lab.passed()
         tasks = [
             {"id": task.id, "points": task.points, "name": task.name,
-             "written": task.id not in unwritten}
+             "written": task.id not in unwritten, "passed": task.id in passed}
             for task in lab.tasks
         ]  # fmt: skip
-        found.append({"name": lab.name, "title": lab.title, "tasks": tasks})
+        found.append({"name": lab.name, "title": lab.title, "tasks": tasks, "checked": is_same})
     return json.dumps(found, indent=2)
 
 

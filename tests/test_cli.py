@@ -57,7 +57,7 @@ def test_every_command_and_flag_has_help(name):
     ("argv", "message"),
     [
         (["rnu", "lab05"], "unknown COMMAND 'rnu'; did you mean 'run'?"),
-        (["run", "lab55"], "unknown lab 'lab55'; did you mean 'lab05'?"),
+        (["run", "lab55"], "there is no lab55; choose one of lab01, lab02"),
         (["run", "lab05", "--solution", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["run", "lab05", "--solution", "--device", "tpu"], "unknown device 'tpu'"),
         (["run", "lab05", "--solution", "--seed", "-1"], "seed must be between 0 and 2**32 - 1"),

@@ -28,7 +28,7 @@ from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
 
-__all__ = ["TestSession", "run_session"]
+__all__ = ["TestSession", "run_session", "worth"]
 
 # Outcomes that a failed earlier task may explain. A crash or a time limit has its own cause.
 EXCUSED = {"wrong answer", "exception", "partial", "missing", "not reached"}

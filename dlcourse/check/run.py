@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import re
 import time
 from pathlib import Path
@@ -10,12 +12,14 @@ from pathlib import Path
 from dlcourse.check import student_host
 from dlcourse.check.pytest_plugin import TestSession, run_session
 from dlcourse.check.record import Record
+from dlcourse.check.source import read_source
 from dlcourse.check.student import InProcessChannel, Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
+from dlcourse.files import write_text
 from dlcourse.runtime import versions
 
-__all__ = ["check", "stubs"]
+__all__ = ["check", "grade_file", "remember", "stubs"]
 
 
 def stubs(source: str) -> dict[str, str]:
@@ -34,11 +38,21 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
     if not path.is_file():
         raise UsageError(f"no file {path}; `dlcourse labs` lists the labs that are there")
     start = time.perf_counter()
-    channel = InProcessChannel(path, lab.name, shown(path))
-    source = path.read_bytes()
-    unwritten = stubs(channel.host.source.decode("utf-8", "replace"))
-    tests = []
+    read_source(path.read_bytes(), path.name)  # before the tests are collected
+    records = []
+    run_session(lab, lambda session: records.append(grade_file(session, lab, path)), task)
+    (record,) = records
+    record.execution_time = time.perf_counter() - start
+    if file is None:
+        remember(lab, record)
+    return record
 
+
+def grade_file(session: TestSession, lab: Lab, path: Path) -> Record:
+    """Load the file at `path` and run the tests of `session` on it. Raises like `check`."""
+    start = time.perf_counter()
+    channel = InProcessChannel(path, lab.name, shown(path))
+    unwritten = stubs(channel.host.source.decode("utf-8", "replace"))
     failure: list[StudentError] = []  # the file is loaded once, because that can take long
 
     def open_student(item: object) -> Student:
@@ -52,20 +66,31 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
             raise
         return Student(channel)
 
-    def work(session: TestSession) -> None:
-        violations = Student(channel)._violations(session.rules)
-        tests.extend(session.grade(open_student, unwritten, violations))
-
-    run_session(lab, work, task)
+    violations = Student(channel)._violations(session.rules)
+    tests = session.grade(open_student, unwritten, violations)
     extra = {
         "file": shown(path),
-        "sha256": hashlib.sha256(source).hexdigest(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "tests_sha256": hashlib.sha256(lab.tests.read_bytes()).hexdigest(),
         "device": "cpu",
         "versions": versions(),
         "layers": [],
     }
     return Record(lab.short, tests, time.perf_counter() - start, extra)
+
+
+def remember(lab: Lab, record: Record) -> None:
+    """Write down which tasks of `record` passed, for `dlcourse labs`, if the folder allows it."""
+    verdicts = record.verdicts()
+    passed = lab.passed()[0] - {verdict.task for verdict in verdicts}
+    passed |= {verdict.task for verdict in verdicts if verdict.outcome == "passed"}
+    try:
+        seen = dict(json.loads(lab.memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        seen = {}
+    seen[lab.short] = {"passed": sorted(passed), "sha256": record.extra_data["sha256"]}
+    with contextlib.suppress(OSError):
+        write_text(lab.memory, json.dumps(seen, indent=1) + "\n")
 
 
 def shown(path: Path) -> str:

@@ -8,7 +8,7 @@ import textwrap
 from dlcourse.check.record import Record
 from dlcourse.course import Lab
 
-__all__ = ["as_text"]
+__all__ = ["as_line", "as_text"]
 
 
 def as_text(record: Record, lab: Lab) -> str:
@@ -37,7 +37,21 @@ def as_text(record: Record, lab: Lab) -> str:
         lines += ["", f"for the next hint on a task: dlcourse hint {wrong[0]}"]
     points = f"{record.score:g} / {record.max_score:g}"
     lines += ["", f"{'total':<6}{points:>11}   {record.execution_time:.1f} s"]
+    shown = {verdict.task for verdict in record.verdicts()}
+    hidden = sum(task.points for task in lab.tasks if task.id in shown) - record.max_score
+    if hidden > 0:
+        lines.append(
+            f"{record.score:g} of {record.max_score:g} visible points; {hidden:g} more are graded "
+            "by hidden tests, which try other inputs"
+        )
     return "\n".join(lines)
+
+
+def as_line(record: Record) -> str:
+    """The points of a file, and the tasks that are not passed."""
+    left = [verdict.task for verdict in record.verdicts() if verdict.outcome != "passed"]
+    tasks = f"; not passed: {', '.join(left)}" if left else "; all tasks passed"
+    return f"{record.lab}: {record.score:g} of {record.max_score:g} points{tasks}"
 
 
 def indent(text: str, width: int) -> list[str]:

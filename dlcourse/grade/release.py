@@ -67,51 +67,15 @@ NOT_IN_BUNDLE = (
     "dlcourse/work_folder.py",
 )
 
-SETUP = """#!/usr/bin/env bash
-set -e
-apt-get update && apt-get install -y python3-venv
-python3 -m venv /autograder/venv
-/autograder/venv/bin/pip install /autograder/source/course
-"""
-RUN = """#!/usr/bin/env bash
-# Grades /autograder/submission in the sandbox; what the student may see goes to results.json.
-rm -rf /tmp/batch /tmp/graded && mkdir /tmp/batch
-cp -r /autograder/submission /tmp/batch/student
-cd /autograder/source/course
-/autograder/venv/bin/python -m dlcourse grade /tmp/batch --lab {lab} --out /tmp/graded 2> /tmp/said
-results=/tmp/graded/students/student/results.json
-cat /tmp/said
-if [ -f $results ]; then
-    cp $results /autograder/results/results.json
-else
-    # Without this file Gradescope says no more than that the autograder failed.
-    /autograder/venv/bin/python - > /autograder/results/results.json <<'END'
-import json
-said = open("/tmp/said", errors="replace").read().strip().splitlines()[-1:]
-output = " ".join(["This was not graded; tell your instructor.", *said])
-print(json.dumps({{"score": 0, "output": output}}))
-END
-fi
-"""
-WORKFLOW = """# GitHub Classroom: every push is checked with the visible tests.
-name: check
-on: [push, workflow_dispatch]
-jobs:
-  check:
-    runs-on: ubuntu-latest
-    strategy:
-      fail-fast: false
-      matrix:
-        lab: [{labs}]
-    steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
-        with:
-          python-version: "3.12"
-          cache: pip
-      - run: pip install .
-      - run: dlcourse check ${{{{ matrix.lab }}}}
-"""
+Files = dict[str, str | bytes]  # what a zip holds, by path
+# Files that stand in the bundle, or in an autograder, under another name.
+HANDED_OUT = Path(__file__).parent / "handed_out"
+BUNDLED = {
+    "Makefile": "Makefile",
+    "gitignore": ".gitignore",
+    "settings.json": ".vscode/settings.json",
+    "check.yml": ".github/workflows/check.yml",
+}
 
 
 def release(root: Path, out: Path) -> list[Path]:
@@ -122,7 +86,7 @@ def release(root: Path, out: Path) -> list[Path]:
     labs = [lab for lab in course.labs(root) if lab.solution.is_file()]
     if not labs:
         raise UsageError(f"no solutions in {root}; a release is made from the whole course")
-    bundle = {
+    bundle: Files = {
         name: text
         for name, text in package_files(root).items()
         if not any(fnmatch.fnmatchcase(name, pattern) for pattern in NOT_IN_BUNDLE)
@@ -140,12 +104,16 @@ def release(root: Path, out: Path) -> list[Path]:
         bundle[handed_out] = generate(solution, lab.solution.name, hints=True)
         if lab.tests.is_file():
             bundle[f"tests/labs/{lab.tests.name}"] = visible_tests(lab)
-    bundle[".github/workflows/check.yml"] = WORKFLOW.format(
-        labs=", ".join(lab.short for lab in labs)
-    )
+    for path in sorted((root / "handouts").glob("*")):
+        content = path.read_text("utf-8") if path.suffix == ".md" else path.read_bytes()
+        bundle[f"handouts/{path.name}"] = content
+    bundle |= {place: packaged(name) for name, place in BUNDLED.items()}
+    conftest = root / "tests" / "labs" / "conftest.py"
+    if conftest.is_file():
+        bundle["tests/labs/conftest.py"] = conftest.read_text(encoding="utf-8")
     for lab in labs:
         refuse_leaks(lab, bundle)
-    archives = {"course.zip": bundle}
+    archives: dict[str, Files] = {"course.zip": bundle}
     for lab in labs:
         archives[f"gradescope_{lab.short}.zip"] = autograder(root, lab)
     try:
@@ -153,6 +121,10 @@ def release(root: Path, out: Path) -> list[Path]:
         return [write_zip(out / name, files) for name, files in archives.items()]
     except OSError as error:
         raise UsageError(f"cannot write into --out {out}: {error.strerror}") from None
+
+
+def packaged(name: str) -> str:
+    return (HANDED_OUT / name).read_text(encoding="utf-8")
 
 
 def package_files(root: Path) -> dict[str, str]:
@@ -170,14 +142,14 @@ def package_files(root: Path) -> dict[str, str]:
     }
 
 
-def autograder(root: Path, lab: Lab) -> dict[str, str]:
+def autograder(root: Path, lab: Lab) -> Files:
     """The course for one lab in the layout that Gradescope asks for. For instructors only."""
     files = package_files(root)
     for path in (lab.solution, lab.tests):
         files[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
     return {
-        "setup.sh": SETUP,
-        "run_autograder": RUN.format(lab=lab.short),
+        "setup.sh": packaged("setup.sh"),
+        "run_autograder": packaged("run_autograder").replace("LAB", lab.short),
         **{f"course/{name}": text for name, text in files.items()},
     }
 
@@ -214,8 +186,11 @@ def visible_tests(lab: Lab) -> str:
         while first and lines[first - 1].startswith("#"):
             first -= 1
         del lines[first : node.end_lineno]
-    text = "".join(lines)
-    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+    text = re.sub(r"\n{4,}", "\n\n\n", "".join(lines)).rstrip()
+    worth = {task.id: task.points for task in lab.tasks}
+    return (
+        f"{text}\n\n\n# What each task is worth; not all of its tests are here.\nPOINTS = {worth}\n"
+    )
 
 
 def serves_only(node: ast.stmt, gone: list[ast.stmt], tree: ast.Module) -> bool:
@@ -303,17 +278,18 @@ def forbidden_in(tests: str) -> dict[str, list[str]]:
     return found
 
 
-def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
+def refuse_leaks(lab: Lab, bundle: Files) -> None:
     """Raise UsageError if `bundle` holds an answer to `lab` or one of its hidden tests."""
     solution = lab.solution.read_text(encoding="utf-8")
     tests = lab.tests.read_text(encoding="utf-8") if lab.tests.is_file() else ""
     hidden = [node.name for node in hidden_tests(ast.parse(tests))]
     forbidden = forbidden_in(tests)
     own = f"labs/{lab.name}.py"
+    texts = {name: text for name, text in bundle.items() if isinstance(text, str)}
     for name in (own, lab.handed_out.relative_to(lab.root).as_posix()):
-        if lines := surviving_lines(bundle[name], solution):
+        if lines := surviving_lines(texts[name], solution):
             raise UsageError(f"{name} would hand out the answer {lines[0]!r}; nothing was written")
-    for name, text in bundle.items():
+    for name, text in texts.items():
         for test in hidden:
             if test in text:
                 raise UsageError(f"{name} would hand out the hidden {test}; nothing was written")
@@ -337,14 +313,15 @@ def refuse_leaks(lab: Lab, bundle: dict[str, str]) -> None:
                 )
 
 
-def write_zip(path: Path, files: dict[str, str]) -> Path:
+def write_zip(path: Path, files: Files) -> Path:
     """Write `files` to the zip `path` with fixed dates and rights, so that it is reproducible."""
     with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, MOMENT)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, on every system
-            executable = files[name].startswith("#!")
-            entry.external_attr = (0o100755 if executable else 0o100644) << 16
-            archive.writestr(entry, files[name].encode())
+            content = files[name]
+            data = content.encode() if isinstance(content, str) else content
+            entry.external_attr = (0o100755 if data.startswith(b"#!") else 0o100644) << 16
+            archive.writestr(entry, data)
     return path

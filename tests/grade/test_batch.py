@@ -357,5 +357,7 @@ def test_import_of_a_module_that_is_not_read_says_so(lab):
 def test_unknown_lab_is_named_before_anything_is_read(lab, monkeypatch, capsys):
     from dlcourse import course
 
-    with pytest.raises(UnknownNameError, match="unknown lab 'lab99'; did you mean 'lab90'"):
+    with pytest.raises(UsageError, match=r"^there is no lab99; choose one of lab90$"):
         course.find_lab("lab99", lab.root)
+    with pytest.raises(UnknownNameError, match="unknown lab 'lab90_sum'; did you mean 'lab90'"):
+        course.find_lab("lab90_sum", lab.root)
