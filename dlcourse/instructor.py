@@ -215,7 +215,9 @@ def similar(parser: argparse.ArgumentParser) -> Call:
             print(line, file=sys.stderr)
         starter = student_version.starter(lab)
         pairs = similar.similar(intake.submissions, starter, args.least)
-        print(similar.as_text(pairs))
+        print(similar.as_text([*pairs, *similar.from_package(intake.submissions, starter)]))
+        for line in similar.packed(intake.submissions):
+            print(line)
         if args.out:
             similar.write_pages(pairs, intake.submissions, lab, starter, args.out)
             print(f"pages: {args.out / 'index.html'}")

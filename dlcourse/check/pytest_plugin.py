@@ -11,6 +11,7 @@ import io
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,10 +29,12 @@ from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
 
-__all__ = ["TestSession", "run_session", "worth"]
+__all__ = ["TestSession", "run_session", "settle", "worth"]
 
 # Outcomes that a failed earlier task may explain. A crash or a time limit has its own cause.
 EXCUSED = {"wrong answer", "exception", "partial", "missing", "not reached"}
+# Outcomes that end the process of student code.
+LOST = {"killed", "malformed reply", "output", "time"}
 
 
 class TestSession:
@@ -121,19 +124,43 @@ class TestSession:
         unwritten: dict[str, str],
         violations: dict[str, tuple[str, str]],
     ) -> list[TestRecord]:
-        """Run every test and return one record for each test function.
-
-        open_student: returns the student for a test. unwritten: the tasks whose stub is still in
-        the file, with the name that each asks for. violations: the tasks that use a forbidden
-        name, with the message and the line.
-        """
-        self.open_student, self.unwritten = open_student, unwritten
-        cases: dict[str, list[TestRecord]] = {}
-        for item, following in zip(self.items, [*self.items[1:], None], strict=True):
-            cases.setdefault(item.originalname, []).append(self.run(item, following))
-        tests = [merge(several) for several in cases.values()]
+        """Run all tests with one student; the arguments are those of `run_part` and `settle`."""
+        tests = self.run_part(open_student, unwritten, hidden=False)
+        tests += self.run_part(open_student, unwritten, hidden=True)
         settle(tests, unwritten, violations)
         return tests
+
+    def has_hidden(self) -> bool:
+        """Return whether a test is hidden."""
+        return any(worth(item).hidden for item in self.items)
+
+    def run_part(
+        self,
+        open_student: Callable[[pytest.Function], Student],
+        unwritten: dict[str, str],
+        *,
+        hidden: bool,
+    ) -> list[TestRecord]:
+        """Run the hidden tests or the others; return one record for each test function.
+
+        open_student: returns the student for a test. unwritten: the tasks whose stub is still in
+        the file, with the name that each asks for.
+
+        Where a test ends the process of student code, the other tests of its task run last: they
+        are likely to do the same, and the tests of the other tasks must not pay for it.
+        """
+        self.open_student, self.unwritten = open_student, unwritten
+        queue = deque(item for item in self.items if worth(item).hidden == hidden)
+        cases: dict[str, list[TestRecord]] = {item.originalname: [] for item in queue}
+        lost: set[str] = set()
+        while queue:
+            item = queue.popleft()
+            test = self.run(item, queue[0] if queue else None)
+            cases[item.originalname].append(test)
+            if test.outcome in LOST and test.task not in lost:
+                lost.add(test.task)
+                queue = deque(sorted(queue, key=lambda other: worth(other).task in lost))
+        return [merge(several) for several in cases.values()]
 
     def could_not(self, error: Exception) -> list[TestRecord]:
         """Return the records of a file on which the grader itself failed with `error`."""
@@ -189,17 +216,17 @@ class TestSession:
             if isinstance(error, WrongAnswerError):
                 call = error.call or call
                 # A hint for the task could contradict what is known about this answer.
-                test.hint = "" if error.mistake else test.hint
+                test.hint = "" if error.mistake and not test.hidden else test.hint
             if call and call.partition("(")[0] + "(" not in test.reason:
                 test.reason = f"{call}: {test.reason}"
 
     def judge_stub(self, test: TestRecord, task: str | None) -> None:
-        """Judge a test that met the stub of `task`, if the file has one.
+        """Judge a visible test that met the stub of `task`, if the file has one.
 
-        The reason comes from the text of the file: the words of the exception could carry the
-        input of a hidden test.
+        The reason comes from the text of the file. In a hidden test the task that the exception
+        names, even a real one, could carry the test's input.
         """
-        if task is None or task not in self.unwritten:
+        if task is None or task not in self.unwritten or test.hidden:
             test.outcome = "exception"
             return
         test.outcome = "not written" if task == test.task else "not reached"
@@ -252,9 +279,14 @@ def statement(failure: pytest.ExceptionInfo, path: Path) -> str:
 
 
 def merge(cases: list[TestRecord]) -> TestRecord:
-    """Make one record of a test function's cases; the first failed case gives the reason."""
+    """Make one record of a test function's cases; the first failed case gives the reason.
+
+    A hidden test gives all of its points or none: a share would tell more than that it failed.
+    """
     merged = next((case for case in cases if not case.passed), cases[0])
     merged.score = round(sum(case.score for case in cases) / len(cases), 6)
+    if merged.hidden and not merged.passed:
+        merged.score = 0.0
     merged.seconds = sum(case.seconds for case in cases)
     passed = sum(case.passed for case in cases)
     if 0 < passed < len(cases):
@@ -266,7 +298,12 @@ def settle(
     tests: list[TestRecord], unwritten: dict[str, str], violations: dict[str, tuple[str, str]]
 ) -> None:
     """Apply what concerns several tests: a stub or a violation costs its whole task, and a failed
-    task excuses the tasks that need it."""
+    task excuses the tasks that need it.
+
+    unwritten: the tasks whose stub is still in the file, with the name that each asks for.
+    violations: the tasks that use a forbidden name, with the message and the line. Both were read
+    from the text of the file. How a hidden test failed must change nothing here.
+    """
     # A refusal while the code ran costs the whole task too, and keeps its own traceback.
     refused = {
         test.task: test.reason
@@ -293,7 +330,7 @@ def settle(
             continue
         elif test.task in unwritten:
             test.outcome, test.reason = "not written", stub_text(test.task, unwritten)
-        elif lacking and test.outcome in EXCUSED:
+        elif lacking and (test.hidden or test.outcome in EXCUSED):
             test.outcome, test.reason = "not reached", f"task {lacking[0]} comes first"
         else:
             continue

@@ -15,9 +15,9 @@ __all__ = ["BY_HAND", "COULD_NOT", "Record", "TestRecord", "Verdict"]
 
 COULD_NOT = "could not check"
 BY_HAND = "by hand"  # points that an instructor gave
-# Outcomes whose reason is shown even for a hidden test. The grader writes it, and it describes the
-# submission alone. (A file that does not load has seen no test yet, so Python's words are safe.)
-ALWAYS_SHOWN = {BY_HAND, "not written", "not reached", "not allowed", "import failure", "missing"}
+# The outcomes of a hidden test that its student may see, with the reason. Each comes from the text
+# of the file, from its first load, before any hidden test, or from which other tests passed.
+ALWAYS_SHOWN = {BY_HAND, "not written", "not reached", "not allowed", "import failure"}
 
 
 @dataclass
@@ -44,15 +44,17 @@ class TestRecord:
     def passed(self) -> bool:
         return self.outcome == "passed"
 
-    def output(self, *, hidden_too: bool) -> str:
-        """Return the test's message.
+    @property
+    def told(self) -> str:
+        """The outcome that the student may see: how a hidden test failed could tell its inputs."""
+        shown = not self.hidden or self.passed or self.outcome in ALWAYS_SHOWN | {COULD_NOT}
+        return self.outcome if shown else "failed"
 
-        Without `hidden_too`, a hidden test says its outcome and hint only, because an exception's
-        text or a print could contain its inputs.
-        """
+    def output(self, *, hidden_too: bool) -> str:
+        """Return the test's message; without `hidden_too`, as the student may see it."""
         if self.passed:
             return ""
-        lines = [self.outcome]
+        lines = [self.outcome if hidden_too else self.told]
         if self.outcome in ALWAYS_SHOWN:
             lines += [self.reason, self.where]
         elif not self.hidden or hidden_too:
@@ -71,7 +73,10 @@ class TestRecord:
             "status": "passed" if self.passed else "failed",
             "output": self.output(hidden_too=hidden_too),
             "visibility": "hidden" if hidden_too and self.hidden else "visible",
-            "extra_data": {"outcome": self.outcome, "hidden": self.hidden},
+            "extra_data": {
+                "outcome": self.outcome if hidden_too else self.told,
+                "hidden": self.hidden,
+            },
         }
 
 
@@ -138,16 +143,19 @@ class Record:
     def as_dict(self, *, hidden_too: bool = True) -> dict:
         """Return the record with Gradescope's field names; without `hidden_too`, for a student.
 
-        A student sees the time of the visible tests only: code could encode a hidden input in the
-        time that it takes.
+        A student sees the time of the visible tests only, which run first: code could encode a
+        hidden input in the time that it takes. What the sandbox is made of is not theirs to know.
         """
+        extra = {"lab": self.lab, **self.extra_data}
+        if not hidden_too:
+            extra.pop("layers", None)
         shown_s = sum(test.seconds for test in self.tests if not test.hidden)
         return {
             "score": self.score,
             "max_score": self.max_score,
             "execution_time": round(self.execution_time if hidden_too else shown_s, 3),
             "tests": [test.as_dict(hidden_too=hidden_too) for test in self.tests],
-            "extra_data": {"lab": self.lab, **self.extra_data},
+            "extra_data": extra,
         }
 
     def to_journal(self) -> dict:

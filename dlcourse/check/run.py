@@ -9,8 +9,10 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from dlcourse.check import student_host
-from dlcourse.check.pytest_plugin import TestSession, run_session
+from dlcourse.check.pytest_plugin import TestSession, run_session, worth
 from dlcourse.check.record import Record
 from dlcourse.check.source import read_source
 from dlcourse.check.student import InProcessChannel, Student, StudentError
@@ -51,11 +53,16 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
 def grade_file(session: TestSession, lab: Lab, path: Path) -> Record:
     """Load the file at `path` and run the tests of `session` on it. Raises like `check`."""
     start = time.perf_counter()
-    channel = InProcessChannel(path, lab.name, shown(path))
-    unwritten = stubs(channel.host.source.decode("utf-8", "replace"))
+    first = InProcessChannel(path, lab.name, shown(path))
+    channels = {False: first}  # the hidden tests get one of their own, as in `grade`
+    unwritten = stubs(first.host.source.decode("utf-8", "replace"))
     failure: list[StudentError] = []  # the file is loaded once, because that can take long
 
-    def open_student(item: object) -> Student:
+    def open_student(item: pytest.Function) -> Student:
+        hidden = worth(item).hidden
+        if hidden not in channels:
+            channels[hidden] = InProcessChannel(path, lab.name, shown(path))
+        channel = channels[hidden]
         channel.left_s = student_host.LIMIT_S
         if failure:
             raise failure[0]
@@ -66,7 +73,7 @@ def grade_file(session: TestSession, lab: Lab, path: Path) -> Record:
             raise
         return Student(channel)
 
-    violations = Student(channel)._violations(session.rules)
+    violations = Student(first)._violations(session.rules)
     tests = session.grade(open_student, unwritten, violations)
     extra = {
         "file": shown(path),

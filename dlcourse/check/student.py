@@ -25,9 +25,10 @@ from dlcourse.check.student_host import StudentHost, TimeLimitError
 
 __all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
 
+# What student code may say of itself. The other kinds of StudentError ("killed", "malformed reply"
+# and "time") are facts, which this side alone states.
 KINDS = {
-    "exception", "import failure", "killed", "malformed reply", "memory", "missing",
-    "not allowed", "not written", "output", "refused", "time",
+    "exception", "import failure", "missing", "not allowed", "not written", "output", "refused",
 }  # fmt: skip
 
 # Ctrl-C stops one test; a second one within this time stops all.
@@ -41,8 +42,8 @@ CallBack = Callable[[int, dict, Buffers], Answer]
 class StudentError(Exception):
     """Student code did not answer.
 
-    kind: one of KINDS. traceback: the frames of the student's file, or "". task: the task of the
-    stub that raised, if it was one.
+    kind: one of KINDS, or "killed", "malformed reply" or "time". traceback: the frames of the
+    student's file, or "". task: the task of the stub that raised, if it was one.
     """
 
     def __init__(self, kind: str, text: str, traceback: str = "", task: str | None = None) -> None:
@@ -75,18 +76,23 @@ class InProcessChannel:
         self.limit = TimeLimit(self.left_s)
         try:
             with self.separation.student(), self.limit:
-                return self.host.answer(message, buffers)
+                reply, replies = self.host.answer(message, buffers)
         except (KeyboardInterrupt, TimeLimitError) as error:
+            told = self.host.explain(error)
             if isinstance(error, TimeLimitError):
-                return {"error": self.host.explain(error)}, Buffers()
+                raise StudentError("time", told["text"], told["traceback"]) from None
             if time.monotonic() - self.interrupted < AGAIN_S:
                 raise
             self.interrupted = time.monotonic()
             seconds = self.interrupted - start
             text = f"stopped by Ctrl-C after {seconds:.0f} s; does a loop never end?"
-            return {"error": self.host.explain(error) | {"kind": "time", "text": text}}, Buffers()
+            raise StudentError("time", text, told["traceback"]) from None
         finally:
             self.left_s -= time.monotonic() - start
+        told = reply.get("error", {})
+        if told.get("kind") == "time":
+            raise StudentError("time", told["text"], told["traceback"])
+        return reply, replies
 
     def call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
         self.limit.paused = True

@@ -127,7 +127,10 @@ class StudentHost:
             raise
         except BaseException as error:  # noqa: BLE001 (whatever student code raises is data here)
             replies.clear()
-            reply = {"error": self.explain(error)}
+            try:
+                reply = {"error": self.explain(error)}
+            except Exception:  # noqa: BLE001 (an exception may lie about its text, traceback, ...)
+                reply = {"error": {"kind": "exception", "text": "an exception without words"}}
         finally:
             sys.stdin = stdin
         if self.printed.text:
@@ -224,12 +227,11 @@ class StudentHost:
             error = error.cause
         text = describe(error)
         kind = "import failure" if loading else "exception"
-        match = NOT_WRITTEN.match(str(error)) if type(error) is NotImplementedError else None
+        said = text.partition(": ")[2]
+        match = NOT_WRITTEN.match(said) if type(error) is NotImplementedError else None
         if match:
             return {"kind": "not written", "task": match[1], "text": match[0]}
-        if isinstance(error, MemoryError) or "can't allocate memory" in text:
-            kind = "memory"
-        elif isinstance(error, NotAllowedError):
+        if isinstance(error, NotAllowedError):
             kind, text = "not allowed", str(error)
         elif isinstance(error, OutputLimitError):
             kind, text = "output", str(error)
@@ -243,11 +245,13 @@ class StudentHost:
         if loading:
             line = frames[-1].lineno if frames else getattr(error, "lineno", None)
             at = f", line {line}" if line else ""
-            what = error.msg if isinstance(error, SyntaxError) else clean_text(error, 300)
+            what = error.msg if isinstance(error, SyntaxError) else said
+            what = clean_text(what, 300)
             text = f"{self.filename} does not load: {type(error).__name__}{at}: {what}"
             if isinstance(error, SystemExit):
-                said = "your code called sys.exit() while loading"
-                text = f"{self.filename} does not load: {said}{at}"
+                text = (
+                    f"{self.filename} does not load: your code called sys.exit() while loading{at}"
+                )
         shown = "".join(
             f"{self.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}\n"
             for frame in frames
@@ -289,6 +293,8 @@ def describe(error: BaseException) -> str:
     """Return "ValueError: its message", or the type alone if the message cannot be read."""
     if isinstance(error, SystemExit):
         return "your code called sys.exit()"
+    if isinstance(error, MemoryError):
+        return "MemoryError: your code needs more memory than there is"
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 (a student's __str__ may raise anything)

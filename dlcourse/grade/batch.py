@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import multiprocessing
 import re
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable
+from concurrent.futures import Executor, as_completed
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+import dlcourse
 from dlcourse import files, runtime, work_folder
+from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, Record, TestRecord
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
@@ -173,8 +173,9 @@ def records_of(
 ) -> list[Record]:
     """The record of each submission, from the journal if it is there, else by grading it."""
     from dlcourse.grade import worker
+    from dlcourse.grade.lanes import Lanes
 
-    environment = environment_of(lab)
+    environment = environment_of(lab, allow_unsandboxed=allow_unsandboxed)
     keys = {submission: key_of(submission, environment) for submission in submissions}
     journal = Journal(out / "journal.jsonl")
     try:
@@ -183,29 +184,11 @@ def records_of(
             hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
             settings = worker.BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
             with contextlib.ExitStack() as stack:
-                pool = executor or stack.enter_context(local_pool(min(jobs, len(todo))))
+                pool = executor or stack.enter_context(Lanes(min(jobs, len(todo))))
                 fill(journal, pool, settings, todo, keys, environment)
     finally:
         journal.close()
     return [journal.records[keys[submission]] for submission in submissions]
-
-
-@contextlib.contextmanager
-def local_pool(jobs: int) -> Iterator[Executor]:
-    """A pool of `jobs` processes on this machine."""
-    from dlcourse.grade import worker
-
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=worker.join_batch
-    )
-    try:
-        yield pool
-    except BrokenProcessPool:
-        raise GradingError(
-            "a worker died; run the same command again: finished work is kept"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def fill(
@@ -221,7 +204,7 @@ def fill(
 
     proof = pool.submit(worker.prove, settings).result()
     extra = {**environment, "layers": proof.layers}
-    blank = pool.submit(worker.grade_one, settings, worker.Job(b"", proof.limits_s)).result()[0]
+    blank = pool.submit(worker.grade_one, settings, proof.job(b"")).result()[0]
     tasks = {}
     for submission in todo:
         if submission.problem:
@@ -229,15 +212,16 @@ def fill(
             about = {**extra, "student": submission.student}
             journal.add(keys[submission], Record(settings.lab.short, tests, 0.0, about))
         else:
-            job = worker.Job(submission.source, proof.limits_s)
+            job = proof.job(submission.source)
             tasks[pool.submit(worker.grade_one, settings, job)] = submission
     progress = tqdm(as_completed(tasks), total=len(tasks), unit="submission", disable=None)
     for done in progress:
         submission = tasks.pop(done)
         try:
             tests, seconds = done.result()
-        except GradingError as error:
-            tests, seconds = ungraded(blank, COULD_NOT, str(error)), 0.0
+        except Exception as error:  # noqa: BLE001 (an engine raises its own; the batch goes on)
+            why = str(error) if isinstance(error, GradingError) else repr(error)
+            tests, seconds = ungraded(blank, COULD_NOT, clean_text(why, 500)), 0.0
         about = {**extra, "student": submission.student, "sha256": submission.sha256}
         record = Record(settings.lab.short, tests, seconds, about)
         journal.add(keys[submission], record)
@@ -266,14 +250,25 @@ def ungraded(tests: Iterable[TestRecord], outcome: str, reason: str) -> list[Tes
     ]  # fmt: skip
 
 
-def environment_of(lab: Lab) -> dict[str, Any]:
+def environment_of(lab: Lab, *, allow_unsandboxed: bool) -> dict[str, Any]:
     """Everything that a grade depends on, except the submission."""
+    package = Path(dlcourse.__file__).parent
+    sources = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".jinja"))
     return {
-        "tests_sha256": hashlib.sha256(lab.tests.read_bytes()).hexdigest(),
+        "tests_sha256": sha256_of([lab.tests]),
+        "solution_sha256": sha256_of([path for path in [lab.solution] if path.is_file()]),
+        "package_sha256": sha256_of(sources),
+        "allow_unsandboxed": allow_unsandboxed,
         "device": "cpu",
         "data": "none",
         "versions": runtime.versions(),
     }
+
+
+def sha256_of(paths: Iterable[Path]) -> str:
+    """The hash of the names and contents of `paths`."""
+    parts = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def key_of(submission: Submission, environment: dict[str, Any]) -> str:

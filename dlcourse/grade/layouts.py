@@ -12,26 +12,45 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlcourse.check.protocol import clean_text
+from dlcourse.errors import UsageError
 
-__all__ = ["Owner", "Person", "is_school_name", "owner_of", "people_of_blackboard", "submitters"]
+__all__ = [
+    "Owner",
+    "Person",
+    "is_school_name",
+    "owner_of",
+    "people_of_blackboard",
+    "school_of",
+    "submitters",
+]
 
+# What a student chose, the name of the file, comes last: it must not be read as the school's part.
 CANVAS = re.compile(
-    r"^(?P<name>.+?)(?P<late>_LATE)?_(?P<id>\d+)_"
-    r"(?:(?P<order>\d+)_(?P<file>.+)|(?P<entry>(?:text|link)\.html?))$"
+    r"^(?P<name>.+?)(?P<late>_LATE)?_(?P<id>[0-9]+)_"
+    r"(?:(?P<order>[0-9]+)_(?P<file>.+)|(?P<entry>(?:text|link)\.html?))$"
 )
 CANVAS_ANONYMOUS = re.compile(
     r"^(?P<late>LATE_)?anon_(?P<id>[A-Za-z0-9]+)_"
-    r"(?:(?P<order>\d+)_(?P<file>.+)|(?P<entry>(?:text|link)\.html?))$"
+    r"(?:(?P<order>[0-9]+)_(?P<file>.+)|(?P<entry>(?:text|link)\.html?))$"
 )
-MOODLE = re.compile(r"^(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)$")
-GRADESCOPE = re.compile(r"^submission_(?P<id>\d+)(?:\.zip)?$")
+MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>[0-9]+)_assignsubmission_[a-z]+_?(?P<file>.*)$")
+GRADESCOPE = re.compile(r"^submission_(?P<id>[0-9]+)(?:\.zip)?$")
 BLACKBOARD = re.compile(
-    r"^(?P<work>.+)_attempt_(?P<attempt>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)$"
+    r"^(?P<work>.+?)_attempt_(?P<attempt>[0-9]{4}(?:-[0-9][0-9]){5})(?:_(?P<file>.+)|\.txt)$"
 )
+# In the order of preference where all entries of a folder could come from several.
+SCHOOLS = {
+    "Moodle": (MOODLE,),
+    "Gradescope": (GRADESCOPE,),
+    "Blackboard": (BLACKBOARD,),
+    "Canvas": (CANVAS_ANONYMOUS, CANVAS),
+}
+WITH_FOLDERS = {"Moodle", "Gradescope"}  # the others export files alone
 
 
 @dataclass(frozen=True)
@@ -68,42 +87,83 @@ class Owner:
     late: bool = False
 
 
-def owner_of(name: str, *, is_folder: bool) -> Owner:
-    """Read the `name` of an entry, a file or a folder."""
-    if match := MOODLE.match(name):
+def schools_of(name: str, *, is_folder: bool) -> list[str]:
+    """The schools whose form the `name` of an entry has."""
+    return [
+        school
+        for school, patterns in SCHOOLS.items()
+        if (not is_folder or school in WITH_FOLDERS)
+        and any(pattern.match(name) for pattern in patterns)
+    ]
+
+
+def school_of(entries: Mapping[str, bool]) -> str:
+    """The one school that a folder with these entries comes from; "" for none.
+
+    entries: the name of each, and whether it is a folder. A student can give a file a name in the
+    form of another school, so the form that all have decides. Raises UsageError if none is.
+    """
+    forms = {name: schools_of(name, is_folder=folder) for name, folder in entries.items()}
+    forms = {name: schools for name, schools in forms.items() if schools}
+    if not forms:
+        return ""
+    common = [school for school in SCHOOLS if all(school in of for of in forms.values())]
+    first, *others = sorted(forms, key=lambda name: len(forms[name]))
+    if not common:
+        other = next(name for name in others if not set(forms[first]) & set(forms[name]))
+        raise UsageError(
+            f"one folder with exports of {forms[first][0]} ({clean_text(first, 100)}) and of "
+            f"{forms[other][0]} ({clean_text(other, 100)}); grade each from a folder of its own"
+        )
+    if len(common) > 1 and not others:
+        raise UsageError(
+            f"{clean_text(first, 100)} could be an export of {' or of '.join(common)}; put the "
+            "file into a folder with the name of the student"
+        )
+    return common[0]
+
+
+def owner_of(name: str, *, is_folder: bool, school: str) -> Owner:
+    """Read the `name` of an entry of an export of `school`, "" for none."""
+    if school not in schools_of(name, is_folder=is_folder):
+        return plain_owner(name, is_folder)
+    match = next(filter(None, (pattern.match(name) for pattern in SCHOOLS[school])))
+    if school == "Moodle":
         shown = clean_text(match["name"], 100)
         if shown.casefold() == "participant":  # blind marking: all students have this name
             shown = f"{shown} {match['id']}"
         return Owner(f"moodle {match['id']}", Person(shown, match["id"], school="moodle"),
                      match["file"])  # fmt: skip
-    if match := GRADESCOPE.match(name):
+    if school == "Gradescope":
         key = f"submission_{match['id']}"
         person = Person(key, match["id"], school="gradescope")
         return Owner(key, person, "" if is_folder else name)
-    if is_folder:
-        return Owner(name, Person(clean_text(name, 100), clean_text(name, 100)))
-    if match := BLACKBOARD.match(name):
+    if school == "Blackboard":
         login = match["work"].rpartition("_")[2]
         # A login may hold "_": only the whole beginning tells one student from another.
         key, file = f"blackboard {match['work']}", match["file"] or name
         person = Person(login, login, login, school="blackboard")
         return Owner(key, person, file, match["attempt"])
-    if match := CANVAS_ANONYMOUS.match(name) or CANVAS.match(name):
-        known = match.groupdict().get("name")
-        shown, school = known or f"anon_{match['id']}", "canvas" if known else "canvas anonymous"
-        return Owner(
-            f"canvas {match['id']}", Person(clean_text(shown, 100), match["id"], school=school),
-            match["file"] or match["entry"], order=int(match["order"] or 0),
-            late=bool(match["late"]),
-        )  # fmt: skip
+    known = match.groupdict().get("name")
+    shown, kind = known or f"anon_{match['id']}", "canvas" if known else "canvas anonymous"
+    return Owner(
+        f"canvas {match['id']}", Person(clean_text(shown, 100), match["id"], school=kind),
+        match["file"] or match["entry"], order=int(match["order"] or 0),
+        late=bool(match["late"]),
+    )  # fmt: skip
+
+
+def plain_owner(name: str, is_folder: bool) -> Owner:
+    """The owner of an entry that has the name of its student."""
     stem = re.sub(r"(?i)(\.py\.txt|\.tar\.\w+|\.\w+)$", "", name) or name
-    return Owner(stem, Person(clean_text(stem, 100), clean_text(stem, 100)), name)
+    stem = name if is_folder else stem
+    person = Person(clean_text(stem, 100), clean_text(stem, 100))
+    return Owner(f"named {stem}", person, "" if is_folder else name)
 
 
 def is_school_name(name: str) -> bool:
     """Whether `name` is one that Canvas, Moodle, Gradescope or Blackboard gives."""
-    patterns = (CANVAS, CANVAS_ANONYMOUS, MOODLE, GRADESCOPE, BLACKBOARD)
-    return any(pattern.match(name) for pattern in patterns)
+    return bool(schools_of(name, is_folder=False))
 
 
 def submitters(path: Path) -> dict[str, list[Person]]:

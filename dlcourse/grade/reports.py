@@ -82,7 +82,7 @@ def gradescope(one: Graded) -> dict[str, Any]:
     shown = {**record.as_dict(hidden_too=False), "score": one.score}
     for test, entry in zip(tests, shown["tests"], strict=True):
         if one.said_on_top(test):
-            entry["output"] = test.outcome
+            entry["output"] = test.told
     lines = [*one.remarks, *hidden_points(record)]
     return {**shown, "output": "\n".join(lines)} if lines else shown
 
@@ -253,10 +253,10 @@ def feedback(one: Graded, lab: Lab) -> str:
             if test.outcome == BY_HAND and not test.max_score
             else f"{test.score:g} / {test.max_score:g}",
             "passed": test.passed,
-            "outcome": test.outcome,
+            "outcome": test.told,
             "output": ""
             if one.said_on_top(test)
-            else test.output(hidden_too=False).removeprefix(test.outcome).strip(),
+            else test.output(hidden_too=False).removeprefix(test.told).strip(),
         }
         for test in sorted(one.record.tests, key=lambda test: order.index(test.task))
     ]

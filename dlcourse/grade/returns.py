@@ -41,6 +41,10 @@ GRADE, COMMENTS, MAXIMUM, LOCKED = (
     "grade", "feedback_comments", "maximum_grade", "grade_can_be_changed",
 )  # fmt: skip
 MOODLE_HEAD = ("identifier", GRADE, "last_modified_(grade)")
+# The start of a formula, also in full-width or small form, at the start or after a separator.
+FORMULA = re.compile(
+    r"((?:^|[;,|])[\s\"']*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b])"
+)
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
 
@@ -50,8 +54,11 @@ def number(value: float) -> str:
 
 
 def plain_cell(text: str) -> str:
-    """`text`, marked so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """`text` on one line, marked so that no spreadsheet takes it, or a part of it, for a formula.
+
+    Which characters separate cells depends on the country that the spreadsheet is set to.
+    """
+    return FORMULA.sub(r"\1'", " ".join(re.split(r"[\t\r\n\v\f]+", text)))
 
 
 def check_column(column: str, submissions: Sequence[Submission]) -> None:

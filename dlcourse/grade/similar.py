@@ -5,37 +5,55 @@ strings count by their kind only, comments and layout not at all. What stands in
 is left out. A shared fingerprint weighs less the more of the class has it (inverse document
 frequency), so that idioms do not make a pair and copies do, even if most of the class has them. A
 listed pair is a reason to read both, not a verdict.
+
+Code that a submission holds packed in a text is unpacked and compared too, and so are the functions
+and classes of the package, which a student can copy as well.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import keyword
 import math
+import textwrap
 import token
 import tokenize
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from markupsafe import Markup
 
+import dlcourse
 from dlcourse import page
 from dlcourse.check.protocol import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 from dlcourse.files import write_text
+from dlcourse.grade.packed import inner_sources, signs
 from dlcourse.grade.submissions import Submission
 from dlcourse.work_folder import claimed_folder
 
-__all__ = ["Pair", "as_text", "fingerprints", "shared_lines", "similar", "write_pages"]
+__all__ = [
+    "Pair",
+    "as_text",
+    "fingerprints",
+    "from_package",
+    "packed",
+    "shared_lines",
+    "similar",
+    "write_pages",
+]
 
 GRAM = 12  # tokens: shorter matches are noise
 WINDOW = 8  # a match of GRAM + WINDOW - 1 tokens is always found
 FEWEST = 3  # fingerprints that a pair must share
+MOST = 0.9  # of a function's fingerprints make a copy of it
+IDIOM = 12  # fingerprints: a shorter function of the package says nothing
 SILENT = {
     token.NEWLINE,
     token.INDENT,
@@ -99,7 +117,12 @@ def shared_lines(source: bytes, other: bytes, starter: bytes = b"") -> set[int]:
 
 
 def fingerprints(source: bytes) -> set[int]:
-    """The winnowed hashes of `source`: the least of every WINDOW neighbors."""
+    """The winnowed hashes of `source` and of the code packed in it."""
+    return set().union(*map(winnowed, [source, *inner_sources(source)]))
+
+
+def winnowed(source: bytes) -> set[int]:
+    """The least hash of every WINDOW neighbors in `source`."""
     hashes = gram_hashes(source)
     last = max(1, len(hashes) - WINDOW + 1)
     return {min(hashes[at : at + WINDOW]) for at in range(last)} if hashes else set()
@@ -172,6 +195,51 @@ def marked_lines(source: bytes, shared: set[int]) -> list[tuple[str, bool]]:
     """The lines of `source`, and whether each is shared."""
     lines = source.decode("utf-8", "replace").splitlines()
     return [(clean_text(line, 500), at in shared) for at, line in enumerate(lines, start=1)]
+
+
+def from_package(submissions: Sequence[Submission], starter: bytes = b"") -> list[Pair]:
+    """The functions and classes of the package that a submission holds almost whole.
+
+    `share` is the share of their fingerprints, at least MOST: an answer written after the same
+    paper shares up to three quarters with ours.
+    """
+    given = set(gram_hashes(starter))
+    parts = [(name, marks) for name, found in package_parts()
+             if len(marks := found - given) >= IDIOM]  # fmt: skip
+    pairs = []
+    for one in submissions:
+        held = {mark for text in [one.source, *inner_sources(one.source)]
+                for mark in gram_hashes(text)}  # fmt: skip
+        pairs += [
+            Pair(one.student, name, round(len(marks & held) / len(marks), 3), len(marks & held))
+            for name, marks in parts
+            if len(marks & held) >= MOST * len(marks)
+        ]
+    return pairs
+
+
+def package_parts() -> Iterator[tuple[str, set[int]]]:
+    """Each function and class of the package by its place, with its fingerprints."""
+    package = Path(dlcourse.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        lines, place = source.splitlines(), path.relative_to(package.parent).as_posix()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                text = textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno]))
+                yield f"{place}: {node.name}", winnowed(text.encode())
+
+
+def packed(submissions: Sequence[Submission]) -> list[str]:
+    """A line for each submission that runs code which is not written in it, or could."""
+    lines = []
+    for one in submissions:
+        found = signs(one.source)
+        if found or inner_sources(one.source):
+            also = f" and {len(found) - 5} more" if len(found) > 5 else ""
+            shown = ", ".join(found[:5]) or "a text that holds Python code"
+            lines.append(f"{one.student}: may run packed code ({shown}{also}); read it by hand")
+    return lines
 
 
 def as_text(pairs: Sequence[Pair]) -> str:

@@ -6,6 +6,7 @@ one, or a line in `Intake.left_out`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -84,11 +85,12 @@ class Submission:
     @property
     def slug(self) -> str:
         """A plain name for files: letters, digits, dot, dash. A hash is added if that loses
-        something."""
+        something, and where the name itself looks like one with a hash."""
         plain = re.sub(r"[^A-Za-z0-9.-]+", "_", self.student).strip("._")[:80]
-        if plain == self.student:
+        if plain == self.student and not re.search(r"-[0-9a-f]{16}$", plain):
             return plain
-        return f"{plain}-{hashlib.sha256(self.student.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        digest = hashlib.sha256(self.student.encode("utf-8", "replace")).hexdigest()
+        return f"{plain}-{digest[:16]}"
 
     @property
     def remarks(self) -> list[str]:
@@ -182,10 +184,14 @@ def find_submissions(folder: Path, lab: Lab) -> Intake:
     paths = entries_of(folder, left_out)
     groups: dict[str, list[tuple[Path, Owner]]] = {}
     people = layouts.submitters((paths[0].parent if paths else folder) / METADATA)
+    folders = {path.name: path.is_dir() and not path.is_symlink() for path in paths}
+    school = layouts.school_of(
+        {name: folder for name, folder in folders.items() if not is_system_file(name)}
+    )
     for path in paths:
         if path.name == METADATA and people:
             continue
-        owner = layouts.owner_of(path.name, is_folder=path.is_dir())
+        owner = layouts.owner_of(path.name, is_folder=folders[path.name], school=school)
         if reason := no_submission(path, owner):
             left_out.append(f"{clean_text(path.name, 200)}: {reason}")
         else:
@@ -205,6 +211,7 @@ def find_submissions(folder: Path, lab: Lab) -> Intake:
             f"{also}"
         )
     found = sorted(with_unique_names(found), key=lambda submission: submission.student)
+    refuse_same(found)
     return Intake(found, left_out + look_alikes(found))
 
 
@@ -247,9 +254,16 @@ def submissions_of(
     entries: list[Entry] = []
     person = several[0][1].person
     for path, owner in several:
+        if owner.person.name != person.name:
+            raise UsageError(
+                f"{clean_text(several[0][0].name, 100)} and {clean_text(path.name, 100)} have the "
+                f"same ID, {person.id}, and different names; rename one of them"
+            )
+    for path, owner in several:
         if owner.attempt and owner.file == path.name:
             # Blackboard's own text file about the attempt.
-            person = layouts.people_of_blackboard(path) or person
+            with contextlib.suppress(OSError):
+                person = layouts.people_of_blackboard(path) or person
         else:
             entries += [replace(one, place=path.name) for one in contents(path, owner)]
     newest = max(owner.attempt for _, owner in several)
@@ -326,6 +340,20 @@ def with_unique_names(found: list[Submission]) -> Iterable[Submission]:
             for one in found
         ]
     return found
+
+
+def refuse_same(found: list[Submission]) -> None:
+    """Raise UsageError if two students have one ID, or one folder for their feedback."""
+    owners: dict[tuple[str, str], Submission] = {}
+    for one in found:
+        for what, value in (("ID", one.id), ("folder of feedback", one.slug)):
+            other = owners.setdefault((what, value), one)
+            if other is not one and not (what == "ID" and one.group and one.group == other.group):
+                raise UsageError(
+                    f"{other.student} ({other.file or 'no file'}) and {one.student} "
+                    f"({one.file or 'no file'}) have the same {what}, {clean_text(value, 100)!r}; "
+                    "rename one of them"
+                )
 
 
 def look_alikes(found: list[Submission]) -> list[str]:

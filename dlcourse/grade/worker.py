@@ -7,32 +7,39 @@ the end of this file, in processes that serve many calls.
 from __future__ import annotations
 
 import ast
-import multiprocessing
+import contextlib
 import os
 import queue
 import resource
-import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from dlcourse import course
-from dlcourse.check.pytest_plugin import TestSession, run_session
+from dlcourse.check.pytest_plugin import TestSession, run_session, settle
 from dlcourse.check.record import TestRecord
 from dlcourse.check.run import stubs
 from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError
-from dlcourse.grade.sandbox import linux
+from dlcourse.grade.lanes import memory
 from dlcourse.grade.sandbox.confinement import Limits, missing
-from dlcourse.grade.sandbox.process import ForkServer, SandboxProcess
+from dlcourse.grade.sandbox.process import Budget, ForkServer, SandboxProcess, budget_used_up
 
-__all__ = ["BatchSettings", "Job", "Proof", "grade_one", "join_batch", "prove"]
+__all__ = ["BatchSettings", "Job", "Proof", "grade_one", "prove"]
 
-FACTOR, LEAST_S, PROOF_S = 10.0, 2.0, 120.0
+# Times what the reference takes, and at least: for one test, for loading, for the whole file.
+FACTOR, LEAST_S = 10.0, 2.0
+LOAD_FACTOR, LOAD_LEAST_S = 10.0, 5.0
+BUDGET_FACTOR, BUDGET_S = 5.0, 20.0
+RELOADS = 2  # in the visible tests, and again in the hidden ones
+PROOF_S = 120.0
+# When the process of the tests ends itself: by the clock, times the budget and more.
+PATIENCE, PATIENCE_S = 6.0, 120.0
 MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
 
 NEEDS = """
@@ -65,11 +72,15 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to grade. limits_s: seconds for each test by name; "" is the limit for loading."""
+    """One file to grade.
+
+    limits_s: seconds for each test by name; "" is the limit for loading. budget_s: for everything.
+    """
 
     source: bytes
     limits_s: dict[str, float] = field(default_factory=dict)
     default_s: float = LEAST_S
+    budget_s: float = BUDGET_S
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,10 @@ class Proof:
 
     limits_s: dict[str, float]
     layers: list[dict]
+    budget_s: float = BUDGET_S
+
+    def job(self, source: bytes) -> Job:
+        return Job(source, self.limits_s, budget_s=self.budget_s)
 
 
 class Worker:
@@ -89,8 +104,8 @@ class Worker:
         self.settings = settings
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
-        self.turn = threading.Lock()
         self.error: Exception | None = None
+        self.load_s = 0.0  # of the last submission
         torch.set_num_threads(1)
         threading.Thread(target=self.serve, daemon=True).start()
         self.hear()
@@ -100,28 +115,38 @@ class Worker:
         self.reports = self.fork_server.probe()
         lacking = missing(self.reports)
         if lacking and not self.settings.allow_unsandboxed:
+            also = (
+                "; what must stay hidden lies below a folder that Python needs: move it"
+                if "hidden folders" in lacking
+                else ""
+            )
             raise GradingError(
-                f"the sandbox lacks {', '.join(lacking)}; see `dlcourse doctor`, "
+                f"the sandbox lacks {', '.join(lacking)}{also}; see `dlcourse doctor`, "
                 "or pass --allow-unsandboxed for code that you trust"
             )
-        if "read-only root" not in {report.layer for report in self.reports if report.in_force}:
-            refuse_exposed(self.settings)
 
     def start_fork_server(self) -> ForkServer:
         lab = self.settings.lab
         source = lab.solution if lab.solution.is_file() else lab.student
-        return ForkServer(imported(source.read_text(encoding="utf-8")), self.settings.hidden)
+        secrets = [lab.root / name for name in ("tests", "solutions", ".git")]
+        modules = imported(source.read_text(encoding="utf-8"))
+        return ForkServer(modules, [*secrets, *self.settings.hidden])
 
     def grade(self, job: Job) -> list[TestRecord]:
         # An engine's worker may run several of its tasks in threads of one process.
-        with self.turn:
+        with TURN:
             if self.error is not None:
                 raise self.error
             self.jobs.put(job)
-            return self.hear()
+            with bounded_memory():
+                return self.hear(PATIENCE * job.budget_s + PATIENCE_S)
 
-    def hear(self) -> list[TestRecord]:
-        answer = self.answers.get()
+    def hear(self, patience_s: float | None = None) -> list[TestRecord]:
+        try:
+            answer = self.answers.get(timeout=patience_s)
+        except queue.Empty:
+            # The tests themselves do not end on some value, and nothing can stop a thread.
+            os._exit(1)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -149,80 +174,117 @@ class Worker:
             self.answers.put(error)
 
     def grade_now(self, session: TestSession, job: Job) -> list[TestRecord]:
-        """Grade `job`, and once more if the fork server was lost in the first attempt."""
+        """Grade `job`, the hidden tests last and in a process of their own."""
+        run = SubmissionRun(self, job)
+        unwritten = stubs(job.source.decode("utf-8", "replace"))
         try:
-            tests = self.try_once(session, job)
-        except GradingError:
-            return self.try_once(session, job)
-        return tests if self.fork_server.process.poll() is None else self.try_once(session, job)
+            tests = self.run_part(session, run, unwritten, hidden=False)
+            self.load_s = run.load_s
+            if session.has_hidden():
+                tests += self.run_part(session, run, unwritten, hidden=True)
+        finally:
+            run.close()
+        settle(tests, unwritten, run.violations)
+        return tests
 
-    def try_once(self, session: TestSession, job: Job) -> list[TestRecord]:
+    def run_part(
+        self, session: TestSession, run: SubmissionRun, unwritten: dict[str, str], *, hidden: bool
+    ) -> list[TestRecord]:
+        """Run the hidden tests or the others, once more if the fork server was lost meanwhile."""
+        try:
+            tests = self.try_part(session, run, unwritten, hidden)
+            if self.fork_server.process.poll() is None:
+                return tests
+        except GradingError:
+            pass
+        return self.try_part(session, run, unwritten, hidden)
+
+    def try_part(
+        self, session: TestSession, run: SubmissionRun, unwritten: dict[str, str], hidden: bool
+    ) -> list[TestRecord]:
         if self.fork_server.process.poll() is not None:
             self.fork_server.close()
             self.fork_server = self.start_fork_server()
-        run = SubmissionRun(self.fork_server, self.settings, job)
-        try:
-            return session.grade(
-                lambda item: run.open(item.originalname),
-                stubs(job.source.decode("utf-8", "replace")),
-                run.violations(session.rules),
-            )
-        finally:
-            run.close()
-
-
-def refuse_exposed(settings: BatchSettings) -> None:
-    """Raise GradingError where a hidden folder lies below one that Python must read.
-
-    Landlock cannot hide it; a mount namespace can.
-    """
-    for secret in settings.hidden:
-        for readable in map(Path, ("/usr", sys.prefix, sys.base_prefix)):
-            if secret.resolve().is_relative_to(readable.resolve()):
-                raise GradingError(
-                    f"{secret} lies below {readable}, which submissions can read here; move it, "
-                    "or grade on a system that allows mount namespaces"
-                )
+        if hidden:
+            run.begin_hidden()
+        else:
+            run.begin(session.rules)
+        return session.run_part(lambda item: run.open(item.originalname), unwritten, hidden=hidden)
 
 
 class SubmissionRun:
-    """The sandboxed process of one submission, and its successor when a test has lost it."""
+    """The sandboxed processes of one submission, which share one budget.
 
-    def __init__(self, fork_server: ForkServer, settings: BatchSettings, job: Job) -> None:
-        self.fork_server, self.settings, self.job = fork_server, settings, job
-        self.failure: StudentError | None = None
-        self.process = self.enter()
+    The visible tests have one and the hidden tests another, each loading the file anew. Where a
+    test has lost its process, a successor takes its place, at most RELOADS times.
+    """
 
-    def enter(self) -> SandboxProcess:
-        self.loaded = False
-        lab = self.settings.lab
-        return self.fork_server.open(
-            self.job.source, f"{lab.name}.py", lab.name, self.settings.limits
-        )
+    def __init__(self, worker: Worker, job: Job) -> None:
+        self.worker, self.job = worker, job
+        self.budget = Budget(job.budget_s)
+        self.process: SandboxProcess | None = None
+        self.failure: StudentError | None = None  # of the first load, before any test
+        self.load_s = 0.0
+        self.violations: dict[str, tuple[str, str]] = {}
 
-    def violations(self, rules: dict[str, tuple]) -> dict[str, tuple[str, str]]:
-        """The violations of `rules` in the file, read before any of it runs."""
-        self.process.allow(self.job.limits_s.get("", PROOF_S))
-        return Student(self.process)._violations(rules)
+    def begin(self, rules: dict[str, tuple]) -> None:
+        """Start the process of the visible tests: read the file for violations, then load it."""
+        self.loads = 0
+        process = self.enter()
+        process.allow(self.job.limits_s.get("", PROOF_S))
+        self.violations = Student(process)._violations(rules)
+        start = time.perf_counter()
+        try:
+            self.load(process)
+            self.failure = None
+        except StudentError as error:
+            self.failure = not_loaded(error)
+        self.load_s = time.perf_counter() - start
+
+    def begin_hidden(self) -> None:
+        """Start the process of the hidden tests. What it says of its loading is not passed on."""
+        self.loads = 0
+        self.close()
 
     def open(self, test: str) -> Student:
         if self.failure is not None:
             raise self.failure
-        if not self.process.alive:
-            self.process = self.enter()
-        if not self.loaded:
-            self.process.allow(self.job.limits_s.get("", PROOF_S))
-            self.loaded = True
-            try:
-                Student(self.process)._ask("load")
-            except StudentError as error:
-                self.failure = not_loaded(error)
-                raise self.failure from None
-        self.process.allow(self.job.limits_s.get(test, self.job.default_s))
-        return Student(self.process)
+        process = self.process
+        if process is None or not process.alive:
+            process = self.successor()
+        process.allow(self.job.limits_s.get(test, self.job.default_s))
+        return Student(process)
+
+    def successor(self) -> SandboxProcess:
+        """Return a process that has loaded the file anew."""
+        if self.loads > RELOADS:
+            raise StudentError("killed", f"your code ended its process {self.loads} times")
+        if self.budget.left_s <= 0:
+            raise budget_used_up(self.budget)
+        process = self.enter()
+        try:
+            self.load(process)
+        except StudentError as error:
+            process.close()
+            text = f"your file did not load again: {error.text}"
+            raise StudentError("killed", text, error.traceback) from None
+        return process
+
+    def enter(self) -> SandboxProcess:
+        lab = self.worker.settings.lab
+        self.process = self.worker.fork_server.open(
+            self.job.source, f"{lab.name}.py", lab.name, self.worker.settings.limits, self.budget
+        )
+        return self.process
+
+    def load(self, process: SandboxProcess) -> None:
+        self.loads += 1
+        process.allow(self.job.limits_s.get("", PROOF_S))
+        Student(process)._ask("load")
 
     def close(self) -> None:
-        self.process.close()
+        if self.process is not None:
+            self.process.close()
 
 
 def not_loaded(error: StudentError) -> StudentError:
@@ -262,23 +324,21 @@ def needs(lab: Lab) -> str:
 
 
 WORKERS: dict[BatchSettings, Worker] = {}
-STARTING = threading.Lock()
+STARTING, TURN = threading.Lock(), threading.Lock()
 
 
-def join_batch() -> None:
-    """Initialize a process of an Executor.
+@contextlib.contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Within this block, keep a student's values from filling the machine.
 
-    It ends when the batch is killed, and a limit on its memory keeps a student's values from
-    filling the machine.
+    The limit is the process's, which may be one of an engine's workers: afterwards it is lifted.
     """
-    linux.die_with_parent()
-    # The batch may have gone while this process was still importing.
-    parent = multiprocessing.parent_process()
-    if parent is None or os.getppid() != parent.pid:
-        os._exit(1)
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, most))
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (memory(0) + MEMORY, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, most))
 
 
 def worker(settings: BatchSettings) -> Worker:
@@ -286,6 +346,10 @@ def worker(settings: BatchSettings) -> Worker:
         if settings not in WORKERS:
             WORKERS[settings] = Worker(settings)
         return WORKERS[settings]
+
+
+def proof_of(source: bytes) -> Job:
+    return Job(source, default_s=PROOF_S, budget_s=10 * PROOF_S)
 
 
 def prove(settings: BatchSettings) -> Proof:
@@ -301,27 +365,28 @@ def prove(settings: BatchSettings) -> Proof:
     source = lab.solution.read_bytes()
     mine = worker(settings)
     start = time.perf_counter()
-    tests = mine.grade(Job(source, default_s=PROOF_S))
-    total_s = time.perf_counter() - start
+    tests = mine.grade(proof_of(source))
+    total_s, load_s = time.perf_counter() - start, mine.load_s
     for test in tests:
         if not test.passed:
             raise GradingError(
                 f"the reference fails {test.name}: {test.outcome}: {test.reason}; no batch was run"
             )
-    for test in mine.grade(Job(needs(lab).encode(), default_s=PROOF_S)):
-        if test.outcome in ("import failure", "killed", "memory", "output", "time"):
+    for test in mine.grade(proof_of(needs(lab).encode())):
+        if test.outcome in ("import failure", "killed", "output", "time"):
             raise GradingError(
                 f"a right answer could not run in the sandbox: {test.reason}; no batch was run"
             )
     stub = generate(source.decode("utf-8"), lab.solution.name).encode()
-    for test in mine.grade(Job(stub, default_s=PROOF_S)):
+    for test in mine.grade(proof_of(stub)):
         if test.score:
             raise GradingError(
                 f"an unwritten lab gets {test.score:g} points from {test.name}; no batch was run"
             )
     limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
-    limits[""] = max(LEAST_S, FACTOR * total_s)
-    return Proof(limits, [report.as_dict() for report in mine.reports])
+    limits[""] = max(LOAD_LEAST_S, LOAD_FACTOR * load_s)
+    budget_s = max(BUDGET_S, BUDGET_FACTOR * total_s)
+    return Proof(limits, [report.as_dict() for report in mine.reports], budget_s)
 
 
 def grade_one(settings: BatchSettings, job: Job) -> tuple[list[TestRecord], float]:

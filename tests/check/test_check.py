@@ -267,7 +267,7 @@ def test_hidden_failure_keeps_its_values_from_a_student(check):
     assert (hidden["name"], hidden["visibility"]) == ("hidden test", "visible")
     assert record.as_dict()["tests"][-1]["name"] == "test_add_tensors"
     assert record.as_dict()["tests"][-1]["visibility"] == "hidden"
-    assert hidden["output"] == "wrong answer\nhint: elementwise"
+    assert hidden["output"] == "failed\nhint: elementwise"
     assert "380" in record.as_dict()["tests"][-1]["output"]
 
 

@@ -5,11 +5,10 @@ import random
 import pytest
 import torch
 
-from dlcourse.check import protocol
 from dlcourse.check.explain import difference, explain_assertion
 from dlcourse.check.protocol import Buffers, ProtocolError, decode, encode, pack, unpack
 
-DTYPES = list(protocol.DTYPES.values())
+from support.answers import value
 
 
 def refuse(_):
@@ -23,34 +22,10 @@ def crossed(value):
     return decode(message["v"], buffers, refuse)
 
 
-def generated(draw, depth=0):
-    """A value of any kind that can cross, often an odd one."""
-    kind = draw.randrange(8 if depth > 2 else 12)
-    size = draw.choice([0, 1, 2, 3])
-    if kind == 0:
-        return draw.choice([None, True, False, 0, -1, 2**70, 0.5, float("nan"), float("-inf")])
-    if kind == 1:
-        return draw.choice(["", "text", "\u0142", b"", b"bytes", 1j, complex("nan"), ..., slice(1)])
-    if kind == 2:
-        return draw.choice([torch.float16, torch.device("cpu"), torch.Size([2])])
-    if kind < 8:
-        shape = [draw.choice([0, 1, 2, 20]) for _ in range(size)]
-        tensor = torch.randint(0, 2, shape).to(draw.choice(DTYPES))
-        return tensor / 0 if tensor.is_floating_point() and draw.random() < 0.3 else tensor
-    values = [generated(draw, depth + 1) for _ in range(size)]
-    if kind == 8:
-        return values
-    if kind == 9:
-        return tuple(values)
-    if kind == 10:
-        return {at if draw.random() < 0.5 else (at,): value for at, value in enumerate(values)}
-    return {draw.randrange(3) for _ in range(size)}
-
-
 def test_no_answer_is_beyond_description():
     draw = random.Random(0)
     for _ in range(2000):
-        got, expected = generated(draw), generated(draw)
+        got, expected = value(draw), value(draw)
         assert isinstance(difference(crossed(got), expected), str)
         assert isinstance(difference(crossed([got]), [expected]), str)
         assert isinstance(explain_assertion(AssertionError(), None, ("==", got, expected)), str)

@@ -27,8 +27,10 @@ if not sys.platform.startswith("linux"):
 from dlcourse.check.record import Record
 from dlcourse.check.student import KINDS, StudentError
 from dlcourse.errors import GradingError
+from dlcourse.grade.reports import feedback, gradescope
 from dlcourse.grade.sandbox.confinement import Limits, missing
 from dlcourse.grade.sandbox.process import SIZE, SandboxProcess
+from dlcourse.grade.submissions import Graded, Submission
 from dlcourse.grade.worker import BatchSettings, Job, Worker
 
 SECRET = "a hidden input"
@@ -206,7 +208,7 @@ def test_won_attack_would_be_seen(warm):
     assert sum(test.score for test in grade(warm, source)) == 6
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted({*KINDS, "killed", "malformed reply", "memory", "time"}))
 def test_forged_error_carries_no_hidden_input_out(warm, kind):
     told = f'{{"kind": "{kind}", "task": "90.1", "text": "{SECRET}", "traceback": "{SECRET}"}}'
     forged = attacks.forged(attacks.FRAME % f'{{"error": {told}, "printed": "{SECRET}"}}')
@@ -216,6 +218,52 @@ def test_forged_error_carries_no_hidden_input_out(warm, kind):
     assert [test.name for test in record.tests if not test.passed] == ["test_add_tensors"]
     assert SECRET not in json.dumps(record.as_dict(hidden_too=False))
     assert kind != "exception" or SECRET in json.dumps(record.as_dict())
+    # What only the grader can know is never taken from an answer.
+    assert kind in KINDS or record.tests[-1].outcome == "malformed reply"
+
+
+def as_told(warm, body, limit=10.0):
+    """All that a student sees of a submission whose `add` does `body` in the hidden test."""
+    stubs = "".join(f'raise NotImplementedError("task {n}.{n}: add")\n' for n in range(90, 99))
+    late = f"if time.time() > {time.time() + 0.5}: raise ImportError({SECRET!r})"
+    head = f'import os, time, torch\n{late}\n"""\n{stubs}"""\n'
+    hidden = f"if isinstance(a, torch.Tensor):\n        {body}\n    return a + b"
+    source = (head + tiny.SOLUTION.replace("return a + b", hidden)).encode()
+    tests = warm.grade(Job(source, {"test_add_tensors": limit}, 10.0))
+    assert [test.name for test in tests if not test.passed] == ["test_add_tensors"]
+    record = Record("lab90", tests, 0.0, {"layers": []})
+    graded = Graded(Submission("ada", "1", source), record)
+    page, shown = feedback(graded, warm.settings.lab), gradescope(graded)
+    assert shown.pop("execution_time") == round(sum(t.seconds for t in tests if not t.hidden), 3)
+    return page + json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'raise NotImplementedError("task 90" ".1: add")',
+        'raise NotImplementedError("task 95" ".95: add")',
+        'raise NotImplementedError(f"task {90 + len(a)}.{len(b)}: x")',
+        f"raise ImportError({SECRET!r})",
+        "return __getattr__",
+        "time.sleep(0.5); os._exit(0)",  # and the file does not load again
+        "os.abort()",
+        "while True: pass",
+        "print('x' * 10**7)",
+        f"print({SECRET!r}); return a",
+        "open('/etc/passwd')",
+        "return torch.zeros(2**24 + 1)",
+        "return bytearray(2**40)",
+        "return a + b + torch.nan",
+        "return 3",
+        "return object()",
+        "time.sleep(0.3); return a",
+    ],
+)
+def test_hidden_test_tells_a_student_only_that_it_failed(warm, body):
+    told = as_told(warm, body, 1.0 if body.startswith("while") else 10.0)
+    assert told == as_told(warm, "return a - b")
+    assert "hidden test" in told
 
 
 @pytest.mark.parametrize(
@@ -223,7 +271,8 @@ def test_forged_error_carries_no_hidden_input_out(warm, kind):
     [
         ("while True: pass", "import failure", "your file did not finish loading: your code took "
          "longer than 1 s; code at the top level runs at import: move it into main()"),
-        ("x = bytearray(2**40)", "memory", None),
+        ("x = bytearray(2**40)", "import failure", "lab90_sums.py does not load: MemoryError, "
+         "line 1: your code needs more memory than there is"),
         ("import os; os._exit(3)", "killed",
          "your file did not finish loading: the process that ran your code ended itself"),
         ("import ctypes; ctypes.string_at(0)", "killed",
@@ -242,9 +291,9 @@ def test_outcomes_are_told_apart(warm, prelude, outcome, reason):
     ("body", "outcome"),
     [
         ("import socket; socket.socket()", "refused"),
-        ("return bytearray(2**34)", "memory"),
+        ("return bytearray(2**34)", "exception"),
         ("return 10**5000", "output"),
-        ("return torch.zeros(2**34)", "memory"),
+        ("return torch.zeros(2**34)", "exception"),
         ("return torch.zeros(2**24 + 1)", "output"),
         ("print('x' * 10**7)", "output"),
         ("import os; os._exit(0)", "killed"),
@@ -310,7 +359,7 @@ def test_failure_of_the_grader_itself_costs_one_submission_alone(warm, monkeypat
         raise ZeroDivisionError("a fault")
 
     with monkeypatch.context() as patch:
-        patch.setattr("dlcourse.check.pytest_plugin.settle", fails)
+        patch.setattr("dlcourse.grade.worker.settle", fails)
         tests = grade(warm, tiny.SOLUTION.encode())
     assert [(test.score, test.outcome) for test in tests] == [(0.0, "could not check")] * 4
     assert tests[0].reason == "the grader itself failed: ZeroDivisionError: a fault"

@@ -30,6 +30,8 @@ class Counter:
 """
 PRELUDE = "WON = False\nWRONG_SUM = -1\n"
 COURSE, OUT = "@COURSE@", "@OUT@"  # replaced by where the course and the results lie
+# The same from back to front: an attack that looks for them must not find its own text.
+BACKWARD = "'@ESRUOC@', '@TUO@'"
 
 ALWAYS_EQUAL = """
 class Yes:
@@ -232,6 +234,75 @@ ATTACKS = {
     "    except OSError: pass\nwhile True: pass\n",
     "threads": "import threading\ndef spin():\n    while True: pass\n"
     "for _ in range(200): threading.Thread(target=spin, daemon=True).start()\n",
+    # Answers on which comparing, describing or decoding could fail.
+    "dict of tensors": "import torch\nWRONG_SUM = {(7,): torch.zeros(2)}\n",
+    "shape that holds tensors": "import torch\nWRONG_SUM = (torch.zeros(2), 3)\n",
+    "dict of arrays": "import numpy\nWRONG_SUM = {'a': numpy.zeros(3), 'b': [numpy.ones(2)]}\n",
+    "all not a number": "import torch\nWRONG_SUM = torch.full((20,), torch.nan)\n",
+    "keys of all kinds": "WRONG_SUM = {None: 1, 1j: 2, ...: 3, (1, (2,)): 4, b'x': 5, float('nan'): 6}\n",
+    "key that is a tensor": "import torch\nWRONG_SUM = {torch.zeros(1): 1, frozenset([torch.ones(1)]): 2}\n",
+    "array of objects": "import numpy\nWRONG_SUM = numpy.array([None, object()], dtype=object)\n",
+    "array with fields": "import numpy\nWRONG_SUM = numpy.zeros(3, dtype=[('a', 'f4'), ('b', 'i8')])\n",
+    "truth of an object": "class L:\n    def __len__(self): return 1\n    def __bool__(self): return True\nWRONG_SUM = L()\n",
+    "length beyond all": "class L:\n    def __len__(self): return 2**62\n    def __index__(self): return 2**70\nWRONG_SUM = L()\n",
+    "text that agrees": "class S(str):\n    def __eq__(self, o): return True\n    __hash__ = str.__hash__\nWRONG_SUM = S('3')\n",
+    "dict that agrees": "class D(dict):\n    def __eq__(self, o): return True\n    def items(self): return [(0, 3)] * 3\nWRONG_SUM = D()\n",
+    "array that agrees": "import numpy\nclass A(numpy.ndarray):\n    def __eq__(self, o): return True\nWRONG_SUM = numpy.zeros(20).view(A)\n",
+    "complex and infinite": "WRONG_SUM = complex('inf+nanj')\n",
+    "tensor of tensors": "import torch\nWRONG_SUM = [torch.zeros(2, 3), [torch.ones(1), (torch.ones(1).bool(),)]]\n",
+    "error whose words raise": "class B:\n    def __str__(self): raise SystemExit\nclass E(Exception):\n"
+    "    def __str__(self): return B()\nclass R:\n    def __radd__(s, o): raise E\n    __add__ = __radd__\nWRONG_SUM = R()\n",
+    "stub of words that raise": "class B:\n    def __str__(self): raise ValueError\n"
+    "def __getattr__(name): raise NotImplementedError(B())\n",
+    "syntax error of objects": "class E(SyntaxError):\n    msg = property(lambda self: 1 / 0)\nraise E\n",
+    # Frames that no `encode` makes.
+    "forged dtype": forged(FRAME % '{"value": {"t": "tensor", "dtype": [], "shape": [0]}}'),
+    "forged array": forged(FRAME % '{"value": {"t": "array", "dtype": "bfloat16", "shape": [0]}}'),
+    "forged gradient": forged(FRAME % '{"value": {"t": "tensor", "dtype": "int8", "shape": [0], "grad": true}}'),
+    "forged truth as size": forged(FRAME % '{"value": {"t": "tensor", "dtype": "int8", "shape": [true]}}'),
+    "forged number": forged(FRAME % '{"value": {"t": "float", "v": ["1"]}}'),
+    "forged pairs": forged(FRAME % '{"value": {"t": "dict", "v": [[1, 2, 3], 4]}}'),
+    "forged nothing": forged(FRAME % '{"value": {"t": "tuple"}}'),
+    "forged generator": forged("(lambda t: struct.pack('<Q', len(t) + 4 + 9) + struct.pack('<I', len(t)) + t + b'x' * 9)"
+                               """(b'{"m": {"value": {"t": "generator"}}, "b": [9]}')"""),
+    "forged device": forged(FRAME % '{"value": {"t": "device", "v": "cuda:99999999999999999999"}}'),
+    "forged hint of time": forged(FRAME % '{"error": {"kind": "time", "text": "the machine was slow"}}'),
+    "forged crash": forged(FRAME % '{"error": {"kind": "killed", "text": "the grader was restarted"}}'),
+    "forged callback of a number": forged(FRAME % '{"callback": 1e400, "args": [], "kwargs": {}}'),
+    # Time and memory of the other side.
+    "empty rows": "import torch\nWRONG_SUM = torch.empty(2**26, 0)\n",
+    "claimed rows": forged(FRAME % '{"value": {"t": "tensor", "dtype": "int8", "shape": [1099511627776, 0]}}'),
+    "60 MB for each answer": "import torch\nWRONG_SUM = torch.zeros(15 * 2**20)\n",
+    "list without end": "WRONG_SUM = [0] * 1_900_000\n",
+    "thousands of tensors": "import torch\nWRONG_SUM = [torch.zeros(1)] * 19_000\n",
+    "wide and deep": "WRONG_SUM = 0\nfor _ in range(18): WRONG_SUM = [WRONG_SUM, WRONG_SUM]\n",
+    "keys that collide, as tuples": "WRONG_SUM = {(k * (2**61 - 1),): 0 for k in range(9_000)}\n",
+    "keys that collide, as fractions": "WRONG_SUM = {complex(k * float(2**61 - 1) * 2**100, 0): 0 for k in range(9_000)}\n",
+    "sleep in each call": "import time\nclass S:\n    def __bool__(self): time.sleep(0.3)\nWON = S()\n",
+    "sleep while others spin": "import threading, time\ndef spin():\n    while True: pass\n"
+    "for _ in range(8): threading.Thread(target=spin, daemon=True).start()\ntime.sleep(3600)\n",
+    "load slowly and die": "import os, time\ntime.sleep(0.3)\nclass D:\n    def __bool__(self): os._exit(0)\nWON = D()\n",
+    "answer byte by byte": "import os, struct, time\ndef drip():\n    os.write(3, struct.pack('<Q', 9999))\n"
+    "    while True:\n        os.write(3, b'x')\n        time.sleep(0.05)\nclass D:\n    __bool__ = lambda self: drip()\nWON = D()\n",
+    "stop itself": "import signal\ntry: signal.raise_signal(signal.SIGSTOP)\nexcept OSError: pass\n",
+    "exit as SIGKILL would": "import os\nos._exit(137)\n",
+    # Places that are not theirs, and messages to other processes.
+    "read the alternatives": won_if(f"open('{COURSE}/tests/support/alternatives_lab90.py').read()"),
+    "read the history": won_if(f"open('{COURSE}/.git/HEAD').read()"),
+    "list the temporary folder": won_if("import os\nassert os.listdir('/tmp')"),
+    "a note for the next process": "import os\nWON = os.path.exists('/tmp/note')\n"
+    "try: open('/tmp/note', 'w').close()\nexcept OSError: pass\n",
+    "a note in shared memory": won_if("open('/dev/shm/note', 'w')"),
+    "a note as a date": won_if("import os, dlcourse\nos.utime(dlcourse.__file__)"),
+    "paths in the frames": won_if(
+        "import sys\nframe, seen = sys._getframe().f_back, ''\nwhile frame:\n    seen += repr(frame.f_locals)\n"
+        f"    frame = frame.f_back\nassert any(word[::-1] in seen for word in ({BACKWARD}))"
+    ),
+    "paths in the heap": won_if(
+        "import gc\nassert any(word[::-1] in repr(o) for word in ("
+        f"{BACKWARD}) for o in gc.get_objects() if type(o) in (list, dict, tuple) and len(o) < 50"
+        " and all(type(v) is str for v in o))"
+    ),
     # Crashes.
     "null pointer": "import ctypes\nctypes.string_at(0)\n",
     "recursion": "def f(): return f()\nf()\n",
@@ -272,4 +343,6 @@ def source(name: str, course: str, out: str) -> bytes:
     text = PRELUDE + ATTACKS[name] + WRONG
     if "__getattr__" in ATTACKS[name]:
         text = PRELUDE + ATTACKS[name]
-    return text.replace(COURSE, course).replace(OUT, out).encode()
+    for mark, path in ((COURSE, course), (OUT, out)):
+        text = text.replace(mark, path).replace(mark[::-1], path[::-1])
+    return text.encode()

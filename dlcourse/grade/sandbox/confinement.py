@@ -15,6 +15,7 @@ from dlcourse.grade.sandbox import linux, seccomp
 
 __all__ = [
     "DEVICES",
+    "HIDDEN",
     "LAYERS",
     "READABLE",
     "UID",
@@ -31,6 +32,8 @@ __all__ = [
 BASELINE = 0  # bytes of address space before student code; see note_baseline
 PRIVATE = False  # whether only root can read a folder of READABLE; see note_private
 READABLE: list[str] = []  # folders that Python itself reads; the fork server fills it
+HIDDEN: list[str] = []  # folders that no submission may see; filled for the probe alone
+OWN_TMP = False  # whether /tmp is this submission's own; see own_tmpfs
 DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
 # No account has these uids, and only root can take one. Each fork server has its own, because the
 # kernel counts threads for each uid: one submission must not use up the threads of another.
@@ -137,6 +140,7 @@ def outermost(paths: list[str]) -> list[str]:
 
 
 def own_tmpfs(limits: Limits) -> None:
+    global OWN_TMP
     linux.unshare(linux.CLONE_NEWNS)
     # The environment or the course may lie below /tmp; both are mounted again in the new one.
     trees = {path: linux.clone_tree(path) for path in below_tmp()}
@@ -146,6 +150,7 @@ def own_tmpfs(limits: Limits) -> None:
         linux.attach(tree, path)
         os.close(tree)
     os.chdir("/tmp")
+    OWN_TMP = True
 
 
 def below_tmp() -> list[str]:
@@ -202,8 +207,8 @@ def no_privileges(limits: Limits) -> None:
 
 
 def landlock(limits: Limits) -> None:
-    # Where namespaces are refused a submission has no /tmp of its own and may write nowhere.
-    writable = ["/tmp"] if os.getpid() == 1 else []
+    # Where mounts are refused a submission has no /tmp of its own and may write nowhere.
+    writable = ["/tmp"] if OWN_TMP else []
     try:
         linux.landlock(["/usr", "/lib", "/lib64", *DEVICES, *READABLE], writable)
     except OSError:
@@ -240,6 +245,31 @@ def tmp_is_small() -> bool:
     return tmp.f_blocks * tmp.f_frsize <= 2**30 and set(os.listdir("/tmp")) == needed
 
 
+def only_some_files() -> bool:
+    """Whether Landlock refuses named pipes, the root and, unless it is this process's own, /tmp."""
+    acts: list[Callable[[], object]] = [lambda: os.mkfifo("/tmp/fifo"), lambda: os.listdir("/")]
+    if not OWN_TMP:
+        acts += [lambda: os.listdir("/tmp"), lambda: os.open("/tmp/x", os.O_CREAT | os.O_WRONLY)]
+    return all(map(refused, acts))
+
+
+def hidden_is_unreadable() -> bool:
+    return not any(map(is_readable, HIDDEN))
+
+
+def is_readable(path: str) -> bool:
+    """Whether the folder can be listed and holds something, or the file can be opened."""
+    try:
+        if os.path.isdir(path):
+            return bool(os.listdir(path))
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in REFUSED:
+            return False
+        raise
+    return True
+
+
 def fork() -> None:
     if os.fork() == 0:
         os._exit(0)
@@ -263,8 +293,9 @@ LAYERS = (
     Layer("limits", bounds, too_much_memory_refused),
     Layer("no_new_privs", no_privileges,
           lambda: linux.no_new_privileges() and refused(lambda: os.chroot("/"))),
-    Layer("landlock", landlock, lambda: refused(lambda: os.mkfifo("/tmp/fifo"))),
+    Layer("landlock", landlock, only_some_files),
     Layer("seccomp", filtered, lambda: refused(socket.socket) and refused(fork)),
+    Layer("hidden folders", None, hidden_is_unreadable),
 )  # fmt: skip
 
 
@@ -285,7 +316,8 @@ def lock_in(limits: Limits, *, probing: bool) -> list[Report]:
 def missing(reports: list[Report]) -> list[str]:
     """Return the layers that are missing to grade untrusted code; [] if none is."""
     there = {report.layer for report in reports if report.in_force}
-    needed = [name for name in ("limits", "no_new_privs", "seccomp") if name not in there]
+    always = ("limits", "no_new_privs", "seccomp", "hidden folders")
+    needed = [name for name in always if name not in there]
     if not there & {"read-only root", "landlock"}:
         needed.append("read-only root or landlock")
     if not there & {"separate uid", "pid namespace"}:

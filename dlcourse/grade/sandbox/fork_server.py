@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -29,6 +30,11 @@ def main(descriptor: int) -> None:
     linux.die_with_parent()
     linux.adopt_orphans()
     control = socket.socket(fileno=descriptor)
+    set_up(control)
+    serve(control)
+
+
+def set_up(control: socket.socket) -> None:
     setup = json.loads(control.recv(2**16))
     warm_up(setup["modules"])
     confinement.note_baseline()
@@ -41,6 +47,10 @@ def main(descriptor: int) -> None:
         ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]], setup["hidden"]
     )
     control.send(json.dumps({"namespaces": problem}).encode())
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for each order. No frame that a submission could climb to holds a path."""
     server = os.getpid()
     while True:
         line, descriptors, _, _ = socket.recv_fds(control, 2**16, 1)
@@ -54,7 +64,7 @@ def main(descriptor: int) -> None:
         for inherited in descriptors:
             os.close(inherited)
         # The next message says whether the fork has ended ("reap") or must be killed.
-        patience_s = 3.0 if control.recv(16) == b"reap" else 0.0
+        patience_s = 1.0 if control.recv(16) == b"reap" else 0.0
         control.send(json.dumps({"status": reap(pid, patience_s)}).encode())
 
 
@@ -72,7 +82,7 @@ def warm_up(modules: list[str]) -> None:
 
 
 def reap(pid: int, patience_s: float) -> int:
-    """Return the exit status of `pid`, and kill it if it does not end within `patience_s`."""
+    """Return how `pid` ended (below 0: the signal); kill it if it takes over `patience_s`."""
     end = time.monotonic() + patience_s
     ended, status = 0, 0
     while not ended and time.monotonic() < end:
@@ -109,9 +119,17 @@ def middle(descriptor: int, order: dict, server: int) -> None:
         os.close(tell)
         os.close(descriptor)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        status = 128 - status if status < 0 else status
+        if status < 0:  # a number alone could also be what the submission gave to exit()
+            end_by_signal(-status)
     finally:
-        os._exit(status)
+        os._exit(status % 256)
+
+
+def end_by_signal(number: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # SIGKILL has no handler
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def inner(descriptor: int, order: dict) -> None:
@@ -127,10 +145,12 @@ def inner(descriptor: int, order: dict) -> None:
         from dlcourse.check.protocol import Buffers, ProtocolError, pack, unpack
         from dlcourse.check.student_host import StudentHost
 
+        confinement.HIDDEN[:] = order.get("hidden", [])  # while probing only
         reports = confinement.lock_in(
-            confinement.Limits(**order["limits"]), probing=order["probing"]
+            confinement.Limits(**order["limits"]), probing=order.get("probing", False)
         )
         write_frame(pack({"layers": [report.as_dict() for report in reports]}, Buffers()))
+        confinement.READABLE.clear()
         source = read_frame()
 
         def call_back(number: int, message: dict, buffers: deque[bytes]) -> tuple:

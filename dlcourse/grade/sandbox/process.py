@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import select
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -21,12 +23,13 @@ from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox.confinement import Limits, Report
 from dlcourse.grade.sandbox.fork_server import COULD_NOT_LOCK_IN, SIZE
 
-__all__ = ["ForkServer", "SandboxProcess", "probe_layers"]
+__all__ = ["Budget", "ForkServer", "SandboxProcess", "budget_used_up", "probe_layers"]
 
 START_S = 600.0  # importing torch on a busy machine
 LOCK_IN_S = 20.0
-BUSY = 3.0  # times the limit that code may take by the clock while it has not had that much CPU
+BUSY = 3.0  # times the limit that code may take by the clock while other work has the CPU
 CPU_CLOCK = 2  # the low bits of the number of a process's clock
+MAX_RECEIVED = 4 * MAX_FRAME  # bytes of all answers to one test, which may keep them all
 KILLED = {9: "killed (SIGKILL)", 11: "crashed (SIGSEGV)", 6: "aborted (SIGABRT)", 24: "CPU limit"}
 
 
@@ -38,6 +41,16 @@ def site_folders() -> list[str]:
         if spec is not None and spec.origin:
             found.add(str(Path(spec.origin).parents[1]))
     return sorted(found)
+
+
+def python_folders() -> list[str]:
+    """Return the folders in which Python finds modules and libraries.
+
+    Not `sys.prefix` itself: an environment can be the folder of the course.
+    """
+    lib = [os.path.join(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix)]
+    paths = sysconfig.get_paths()
+    return [*lib, *(f"{path}64" for path in lib), paths["stdlib"], paths["platstdlib"]]
 
 
 class ForkServer:
@@ -65,16 +78,11 @@ class ForkServer:
             start_new_session=True,
         )
         theirs.close()
-        folders = [
-            os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, *sites, str(package))
-        ]
+        folders = [os.path.realpath(path) for path in (*python_folders(), *sites, str(package))]
         if "/tmp" in folders:
             raise GradingError("Python lies in /tmp itself; move it into a folder below")
-        setup = {
-            "modules": list(modules),
-            "folders": folders,
-            "hidden": [os.path.realpath(folder) for folder in hidden],
-        }
+        self.hidden = [os.path.realpath(folder) for folder in hidden]
+        setup = {"modules": list(modules), "folders": folders, "hidden": self.hidden}
         self.say(json.dumps(setup).encode())
         self.problem = self.hear()["namespaces"]
         self.current: SandboxProcess | None = None
@@ -100,13 +108,22 @@ class ForkServer:
         return GradingError(f"the sandbox {what}")
 
     def open(
-        self, source: bytes, filename: str, name: str, limits: Limits, *, probing: bool = False
+        self,
+        source: bytes,
+        filename: str,
+        name: str,
+        limits: Limits,
+        budget: Budget | None = None,
+        **probing: object,
     ) -> SandboxProcess:
-        """Fork for the student's file `source`, and end the earlier fork."""
+        """Fork for the student's file `source`, and end the earlier fork.
+
+        budget: what is left for the submission. probing: for `probe` alone.
+        """
         if self.current is not None:
             self.current.close()
         ours, theirs = socket.socketpair()
-        order = {"filename": filename, "name": name, "limits": asdict(limits), "probing": probing}
+        order = {"filename": filename, "name": name, "limits": asdict(limits), **probing}
         with theirs:
             try:
                 self.say(json.dumps(order).encode(), [theirs.fileno()])
@@ -115,16 +132,20 @@ class ForkServer:
                 raise
         self.current = SandboxProcess(self, ours)
         self.current.begin(source)
+        self.current.budget = budget or Budget()
         return self.current
 
     def probe(self) -> list[Report]:
         """Try to break every layer, in a fork of its own, and return the reports."""
-        process = self.open(b"", "probe", "probe", Limits(), probing=True)
+        process = self.open(b"", "probe", "probe", Limits(), probing=True, hidden=self.hidden)
         process.close()
         return process.layers
 
     def end(self, word: bytes) -> int:
-        """Let the current fork end (b"reap") or kill it (b"kill"), and return its exit status."""
+        """Let the current fork end (b"reap") or kill it (b"kill"), and return its exit status.
+
+        The status is below 0 if a signal ended it.
+        """
         self.say(word)
         self.current = None
         return self.hear()["status"]
@@ -133,6 +154,23 @@ class ForkServer:
         self.control.close()
         self.process.kill()
         self.process.wait()
+
+
+class Budget:
+    """The seconds that one submission may take, over all of its tests and processes.
+
+    Both the time in which it is asked and the CPU time of the tests on its answers count.
+    """
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self.granted_s = self.left_s = seconds
+        self.reserve_s = (BUSY - 1) * seconds
+        self.tests_s = time.thread_time()  # of this thread's CPU time, what is counted already
+
+
+def budget_used_up(budget: Budget) -> StudentError:
+    text = f"your file has used up the {budget.granted_s:.0f} s that all tests together may take"
+    return StudentError("time", text)
 
 
 class SandboxProcess:
@@ -148,6 +186,7 @@ class SandboxProcess:
         self.alive, self.counting = True, False
         self.pid = 0
         self.layers: list[Report] = []
+        self.budget = Budget()
         self.allow(LOCK_IN_S)
 
     def begin(self, source: bytes) -> None:
@@ -161,14 +200,15 @@ class SandboxProcess:
             raise GradingError(f"the sandbox could not lock itself in: {error}") from None
 
     def allow(self, seconds: float) -> None:
-        """Grant `seconds` for the requests from now on."""
+        """Grant `seconds` for the requests from now on, as far as the budget has them."""
         self.left_s = self.granted_s = seconds
-        self.reserve_s = (BUSY - 1) * seconds
-        self.cpu_from_s = self.cpu_s()
+        self.used_s = self.added_s = 0.0  # by the clock, and what of it was added for waiting
+        self.received = 0  # bytes
+        self.cpu_from_s, self.waited_from_s = self.cpu_s(), self.waited_s()
 
     @contextlib.contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """Count the time of this block as the submission's, with the reading of its answers.
+        """Count the time of this block as the submission's.
 
         A test's function that is called back may make a request of its own. It stays under the
         deadline of the outermost request.
@@ -176,13 +216,24 @@ class SandboxProcess:
         if self.counting:
             yield
             return
+        # What the tests did with the last answer, its decoding too.
+        self.charge(time.thread_time() - self.budget.tests_s)
         self.counting = True
-        self.deadline = time.monotonic() + self.left_s
+        self.start = time.monotonic()
+        self.deadline = self.start + min(self.left_s, self.budget.left_s)
+        added_s = self.added_s
         try:
             yield
         finally:
             self.counting = False
-            self.left_s = self.deadline - time.monotonic()
+            spent_s = time.monotonic() - self.start
+            self.used_s += spent_s
+            self.charge(spent_s - (self.added_s - added_s))
+            self.budget.tests_s = time.thread_time()
+
+    def charge(self, seconds: float) -> None:
+        self.left_s -= seconds
+        self.budget.left_s -= seconds
 
     def cpu_s(self) -> float:
         """Return the seconds of CPU that the submission has used."""
@@ -191,13 +242,31 @@ class SandboxProcess:
         except OSError:
             return 0.0
 
+    def waited_s(self) -> float:
+        """Return the seconds that it was ready to run and had no CPU; inf where nobody knows."""
+        try:
+            _, waited, count = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        except (OSError, ValueError):
+            return math.inf
+        return int(waited) / 1e9 if int(count) else math.inf
+
     def prolong(self) -> bool:
-        """Extend the deadline by the time without CPU, within the reserve; return if it did."""
-        lacking_s = self.granted_s - (self.cpu_s() - self.cpu_from_s)
-        if lacking_s < 0.1 * self.granted_s or self.reserve_s <= 0:
+        """Extend the deadline by the time that it waited for a CPU; return if it did.
+
+        Only code that is ready to run and has had less CPU than the clock says is waiting: code
+        that sleeps is not, nor is code whose threads are in each other's way.
+        """
+        spent_s = self.used_s + time.monotonic() - self.start
+        lacking_s = spent_s - (self.cpu_s() - self.cpu_from_s)
+        if math.isfinite(self.waited_from_s):
+            lacking_s = min(lacking_s, self.waited_s() - self.waited_from_s)
+        reserve_s = min((BUSY - 1) * self.granted_s - self.added_s, self.budget.reserve_s)
+        more_s = min(lacking_s - self.added_s, reserve_s)
+        if more_s < 0.01 * self.granted_s:
             return False
-        more_s = min(lacking_s, self.reserve_s)
-        self.deadline, self.reserve_s = time.monotonic() + more_s, self.reserve_s - more_s
+        self.added_s += more_s
+        self.budget.reserve_s -= more_s
+        self.deadline += more_s
         return True
 
     def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> tuple:
@@ -234,6 +303,12 @@ class SandboxProcess:
             raise StudentError(
                 "output", f"the answer has {size:,} bytes; {MAX_FRAME:,} are allowed"
             )
+        self.received += size
+        if self.received > MAX_RECEIVED:
+            self.close()
+            raise StudentError(
+                "output", f"your answers to one test have more than {MAX_RECEIVED:,} bytes"
+            )
         return self.exactly(size)
 
     def exactly(self, count: int) -> bytes:
@@ -261,7 +336,10 @@ class SandboxProcess:
             if left_s > 0 and poll.poll(left_s * 1000):
                 return
             if not self.prolong():
+                used_up = self.budget.left_s < self.left_s
                 self.close()
+                if used_up:
+                    raise budget_used_up(self.budget)
                 raise StudentError("time", f"your code took longer than {self.granted_s:.0f} s")
 
     def gone(self) -> StudentError:
@@ -271,8 +349,8 @@ class SandboxProcess:
         status = self.fork_server.end(b"reap")
         if status == COULD_NOT_LOCK_IN and not self.layers:
             raise GradingError("the sandbox could not lock itself in")
-        if status > 128:
-            how = KILLED.get(status - 128, f"ended by signal {status - 128}")
+        if status < 0:
+            how = KILLED.get(-status, f"ended by signal {-status}")
             return StudentError("killed", f"the process that ran your code was {how}")
         return StudentError("killed", "the process that ran your code ended itself")
 

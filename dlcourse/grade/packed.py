@@ -1,0 +1,144 @@
+"""Find Python code that hides in the texts of a file, and signs that a file runs such code.
+
+Nothing is run. What a file packs in a way that is not known here is at least named, because to run
+it takes one of a few functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import bz2
+import codecs
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+
+__all__ = ["inner_sources", "signs"]
+
+LEAST = 60  # bytes: a shorter text hides no answer
+LONG = 400  # characters without a docstring's spaces: nobody writes that by hand
+MAX = 2**20  # bytes, unpacked
+MAX_TEXTS, MAX_DEPTH = 2000, 5
+RUNNERS = {"exec", "eval", "compile", "__import__", "FunctionType", "CodeType"}
+LOADERS = {"builtins", "importlib", "marshal", "runpy", "code", "codeop", "pickle", "types"}
+
+
+def inflated(make: Callable) -> Callable[[bytes], bytes]:
+    # No more than MAX is made of a text that unpacks to gigabytes.
+    return lambda data: make().decompress(data, MAX)
+
+
+UNPACK: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: base64.b64decode(data, validate=True),
+    lambda data: base64.urlsafe_b64decode(data),
+    base64.b32decode,
+    base64.b85decode,
+    base64.a85decode,
+    lambda data: bytes.fromhex(data.decode()),
+    inflated(zlib.decompressobj),
+    inflated(lambda: zlib.decompressobj(31)),  # gzip
+    inflated(bz2.BZ2Decompressor),
+    inflated(lzma.LZMADecompressor),
+    lambda data: codecs.encode(data.decode(), "rot13").encode(),
+    lambda data: data[::-1],
+)
+PROBLEMS = (
+    ValueError, SyntaxError, EOFError, OSError, RecursionError, MemoryError, TypeError,
+    binascii.Error, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+
+
+def inner_sources(source: bytes) -> list[bytes]:
+    """Return the programs that the texts of `source` hold, as they are or packed."""
+    try:
+        tree = ast.parse(source)
+        texts = list(dict.fromkeys(texts_of(tree)))[:MAX_TEXTS]
+    except PROBLEMS:
+        return []
+    found: dict[bytes, None] = {}
+    seen, level = set(texts), texts
+    for _ in range(MAX_DEPTH):
+        found |= dict.fromkeys(text for text in level if is_program(text))
+        unpacked = (made for text in level for made in unpacked_forms(text))
+        level = [text for text in dict.fromkeys(unpacked) if text not in seen][:MAX_TEXTS]
+        seen |= set(level)
+    return list(found)
+
+
+def texts_of(tree: ast.AST) -> Iterator[bytes]:
+    """The constant texts of a program, also those that it joins or lists as numbers."""
+    for node in ast.walk(tree):
+        text = constant(node)
+        if text is not None and len(text) >= LEAST:
+            yield text
+    every = [node.value for node in ast.walk(tree)
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)]  # fmt: skip
+    yield "".join(part for part in every if " " not in part).encode("utf-8", "replace")
+
+
+def constant(node: ast.AST) -> bytes | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.encode("utf-8", "replace")
+    if isinstance(node, ast.Constant) and isinstance(node.value, bytes):
+        return node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = constant(node.left), constant(node.right)
+        return None if left is None or right is None else left + right
+    if isinstance(node, ast.List | ast.Tuple):
+        values = [part.value for part in node.elts if isinstance(part, ast.Constant)]
+        if values and all(isinstance(value, str) for value in values):
+            return "".join(map(str, values)).encode("utf-8", "replace")
+        if values and all(type(value) is int and 0 <= value < 256 for value in values):
+            return bytes(values)  # type: ignore[arg-type]  # all are int
+    return None
+
+
+def unpacked_forms(text: bytes) -> Iterator[bytes]:
+    for unpack in UNPACK:
+        try:
+            made = unpack(text)
+        except PROBLEMS:
+            continue
+        if LEAST <= len(made) <= MAX:
+            yield made
+
+
+def is_program(text: bytes) -> bool:
+    """Whether `text` is Python that defines or binds something, and not prose."""
+    try:
+        body = ast.parse(text).body
+    except PROBLEMS:
+        return False
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign) for node in body)
+
+
+def signs(source: bytes) -> list[str]:
+    """Return where `source` runs code that is not written in it, and its texts of odd length."""
+    try:
+        tree = ast.parse(source)
+    except PROBLEMS:
+        return []
+    prose = {id(node.body[0].value) for node in ast.walk(tree)
+             if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and node.body
+             and isinstance(node.body[0], ast.Expr)}  # fmt: skip
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.expr | ast.stmt):
+            continue
+        name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+        owner = node.value if isinstance(node, ast.Attribute) else None
+        if name in RUNNERS and (owner is None or ast.unparse(owner) in LOADERS | {"__builtins__"}):
+            found.append((node.lineno, name))
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+            found += [(node.lineno, f"import of {one}") for one in sorted(LOADERS & set(names))]
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str | bytes)
+            and id(node) not in prose
+            and len(node.value) >= LONG
+        ):
+            found.append((node.lineno, f"a text of {len(node.value):,} characters"))
+    return [f"line {line}: {what}" for line, what in sorted(dict.fromkeys(found))]

@@ -1,0 +1,35 @@
+"""No answer of student code stops the tests of a lab, whatever it is.
+
+`benchmarks/grade_fuzz.py` gives many more answers to every test of every lab.
+"""
+
+import random
+
+import pytest
+
+from dlcourse import course
+from dlcourse.check.pytest_plugin import run_session
+from dlcourse.check.record import COULD_NOT
+from dlcourse.check.student import InProcessChannel, Student
+
+from support.answers import AnyAnswers
+
+LABS = [lab.short for lab in course.labs()]
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_no_answer_stops_a_lab(name):
+    lab = course.find_lab(name)
+    draw = random.Random(name)
+    right = InProcessChannel(lab.solution, lab.name)
+    outcomes = []
+
+    def work(session):
+        for channel in [AnyAnswers(draw, right), *[AnyAnswers(draw)] * 4]:
+            tests = session.grade(lambda _: Student(channel), {}, {})  # noqa: B023
+            assert len(tests) == len({item.originalname for item in session.items})
+            outcomes.extend(test.outcome for test in tests)
+
+    run_session(lab, work)
+    assert COULD_NOT not in outcomes
+    assert "wrong answer" in outcomes
