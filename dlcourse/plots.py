@@ -1,14 +1,12 @@
-"""The figures. Each function draws one, writes it as a PNG file to `path`, and returns it.
+"""The figures. Each function draws one, writes it to `path`, and returns it.
 
-Without a `path` no file is written. A notebook displays the figure that a cell returns. Figures
-are made without pyplot, so no window opens and none stays in memory. matplotlib is imported with
-the first figure: it takes 0.4 s, which `dlcourse check` does not need.
+The file is SVG or PDF if `path` ends so, else PNG; without a `path` none is written. A notebook
+displays the figure that a cell returns. Figures are made without pyplot, so no window opens and
+none stays in memory.
 """
 
 from __future__ import annotations
 
-import functools
-import io
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from dlcourse.figure_style import MARKERS, add_legend, finish, new_figure, only_integers, styled
+
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from dlcourse.models.summary import Stage
@@ -32,7 +31,6 @@ __all__ = [
     "confusion_matrix",
     "curves",
     "decision_regions",
-    "finish",
     "histograms",
     "image_grid",
     "learning_curves",
@@ -45,6 +43,7 @@ __all__ = [
 Path = str | PathLike[str] | None
 
 
+@styled
 def architecture(stages: Sequence[Stage], path: Path = None, title: str = "") -> Figure:
     """Draw a network from left to right: feature maps as slabs, vectors as bars.
 
@@ -76,6 +75,7 @@ def architecture(stages: Sequence[Stage], path: Path = None, title: str = "") ->
     return finish(figure, path)
 
 
+@styled
 def learning_curves(histories: History | Mapping[str, History], path: Path = None) -> Figure:
     """Draw the loss and each validation metric over the epochs.
 
@@ -86,7 +86,7 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
         histories = {"": histories}
     rows = next(iter(histories.values())).epochs
     metrics = [name for name in rows[0] if name.startswith("val_") and name != "val_loss"]
-    figure = new_figure(5 * (1 + len(metrics)), 3.6)
+    figure = new_figure(5.5 * (1 + len(metrics)), 4.2)
     axes = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     for index, (name, history) in enumerate(histories.items()):
         epochs = history["epoch"]
@@ -105,11 +105,12 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
     for ax, title in zip(axes, ["loss", *(m.removeprefix("val_") for m in metrics)], strict=True):
         ax.set(title=title, xlabel="epoch")
         only_integers(ax)
-        ax.grid(alpha=0.3)
-        ax.legend()
+        ax.grid(True)
+        add_legend(ax)
     return finish(figure, path)
 
 
+@styled
 def image_grid(
     images: Tensor | Sequence[Tensor],
     titles: Sequence[str] = (),
@@ -137,10 +138,11 @@ def image_grid(
         if index < len(titles):
             ax.set_title(titles[index], fontsize=9)
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(title)
     return finish(figure, path)
 
 
+@styled
 def lr_range(result: LRRange, path: Path = None) -> Figure:
     """Draw the loss over the learning rate, with the suggested learning rate as a line.
 
@@ -154,6 +156,7 @@ def lr_range(result: LRRange, path: Path = None) -> Figure:
     return finish(figure, path)
 
 
+@styled
 def mosaic(
     images: Tensor, columns: int, path: Path = None, title: str = "", rows: Sequence[str] = ()
 ) -> Figure:
@@ -173,28 +176,30 @@ def mosaic(
     ax.set_yticks([H * (row + 0.5) for row in range(len(rows))], rows, fontsize=9)
     ax.tick_params(length=0)
     ax.set_frame_on(False)
-    ax.set_title(title, fontsize=11)
+    ax.set_title(title)
     return finish(figure, path)
 
 
+@styled
 def trajectories(ways: Mapping[str, Tensor], path: Path = None, title: str = "") -> Figure:
     """Draw how a point moves in the plane.
 
     ways: the positions of the point, by name, each (steps + 1, 2). A dot marks the start, a cross
         the origin.
     """
-    figure = new_figure(4.8, 4.5)
+    figure = new_figure(6, 5)
     ax = figure.subplots()
-    for index, (name, way) in enumerate(ways.items()):
-        ax.plot(*way.T.tolist(), color=f"C{index}", lw=1.2, label=name)
-        ax.plot(*way[0].tolist(), "o", color=f"C{index}", ms=4)
+    for name, way in ways.items():
+        (line,) = ax.plot(*way.T.tolist(), label=name)
+        ax.plot(*way[0].tolist(), "o", color=line.get_color())
     ax.plot(0, 0, "k+", ms=10)
     ax.set(xlabel="x", ylabel="y", title=title, aspect="equal")
-    ax.grid(alpha=0.3)
-    ax.legend()
+    ax.grid(True)
+    add_legend(ax)
     return finish(figure, path)
 
 
+@styled
 def code_scatter(
     codes: Tensor, labels: Tensor, class_names: Sequence[str], path: Path = None
 ) -> Figure:
@@ -204,16 +209,25 @@ def code_scatter(
     The name of a class stands at the median of its points.
     Shape: codes (N, 2), labels int64 (N,).
     """
+    import matplotlib
+
+    # The style's eight colors are not enough for ten classes; their names stand in the plot.
+    colors = matplotlib.color_sequences["tab10"]
     labels = labels.cpu()
     ranks = codes.detach().cpu().argsort(0).argsort(0) / len(codes)
-    figure = new_figure(5.5, 5)
+    figure = new_figure(6.4, 5.6)
     ax = figure.subplots()
     for label, name in enumerate(class_names):
         points = ranks[labels == label]
         x, y = points.T.numpy()
-        ax.scatter(x, y, s=3, color=f"C{label}", alpha=0.5, linewidths=0)
+        ax.scatter(x, y, s=3, color=colors[label % 10], alpha=0.5, linewidths=0)
         if len(points):
-            halo = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": f"C{label}", "alpha": 0.85}
+            halo = {
+                "boxstyle": "round,pad=0.15",
+                "fc": "white",
+                "ec": colors[label % 10],
+                "alpha": 0.85,
+            }
             x, y = points.median(0).values.tolist()
             ax.text(x, y, name, ha="center", va="center", bbox=halo)
     ax.set(xlabel="first number, by rank", ylabel="second number, by rank")
@@ -221,6 +235,7 @@ def code_scatter(
     return finish(figure, path)
 
 
+@styled
 def confusion_matrix(
     predictions: Tensor, targets: Tensor, class_names: Sequence[str], path: Path = None
 ) -> Figure:
@@ -234,7 +249,7 @@ def confusion_matrix(
     counts = (targets * num_classes + predictions).bincount(minlength=num_classes**2)
     counts = counts.reshape(num_classes, num_classes)
     mistakes = counts - counts.diag().diag()
-    figure = new_figure(0.45 * num_classes + 2, 0.45 * num_classes + 1.6)
+    figure = new_figure(0.55 * num_classes + 2, 0.55 * num_classes + 1.6)
     ax = figure.subplots()
     ax.imshow(mistakes.numpy(), cmap="Reds")
     for row in range(num_classes):
@@ -254,6 +269,7 @@ def confusion_matrix(
     return finish(figure, path)
 
 
+@styled
 def curves(
     series: Mapping[str, Sequence[float]],
     path: Path = None,
@@ -269,22 +285,24 @@ def curves(
     x: the same for all series; None counts from 1.
     axes: further arguments for matplotlib's Axes.set, such as yscale="log" or ylim=(0, 1).
     """
-    figure = new_figure(5, 3.4)
+    figure = new_figure(6, 4 + 0.15 * len(series) * (len(series) > 4))
     ax = figure.subplots()
     if all(len(values) == 1 for values in series.values()):
         ax.barh(list(series), [values[0] for values in series.values()])
         ax.invert_yaxis()
         ax.set(title=title, xlabel=ylabel, xscale=axes.get("yscale", "linear"))
         return finish(figure, path)
-    for name, values in series.items():
+    for index, (name, values) in enumerate(series.items()):
         places = range(1, len(values) + 1) if x is None else x
-        ax.plot(places, values, label=name, lw=1.2, marker="." if len(values) < 20 else "")
+        marker = MARKERS[index % len(MARKERS)] if len(values) < 20 else ""
+        ax.plot(places, values, label=name, marker=marker)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, **axes)
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=9)
+    ax.grid(True)
+    add_legend(ax)
     return finish(figure, path)
 
 
+@styled
 def decision_regions(
     panels: Mapping[str, tuple[Callable[[Tensor], Tensor], Tensor]],
     inputs: Tensor,
@@ -298,7 +316,7 @@ def decision_regions(
     low, high = inputs.min().item() - 0.6, inputs.max().item() + 0.6
     side = torch.linspace(low, high, 241)
     plane = torch.cartesian_prod(side, side)
-    figure = new_figure(2.3 * len(panels), 2.6)
+    figure = new_figure(2.6 * len(panels), 3)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, (title, (classify, targets)) in zip(axes, panels.items(), strict=True):
         says = classify(plane).reshape(len(side), -1).T  # rows are the second coordinate
@@ -311,6 +329,7 @@ def decision_regions(
     return finish(figure, path)
 
 
+@styled
 def histograms(
     rows: Mapping[str, Sequence[Tensor]], titles: Sequence[str], path: Path = None
 ) -> Figure:
@@ -318,7 +337,9 @@ def histograms(
 
     All panels of a row share the range of the row. The tallest bar of a panel has height 1.
     """
-    figure = new_figure(1.5 * len(titles) + 1.2, 1.05 * len(rows) + 0.4)
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(1.6 * len(titles) + 1.8, 1.15 * len(rows) + 0.4)
     axes = figure.subplots(len(rows), len(titles), squeeze=False, sharex="row")
     for row, (name, tensors) in zip(axes, rows.items(), strict=True):
         tensors = [tensor.detach().float().cpu().flatten() for tensor in tensors]
@@ -330,13 +351,15 @@ def histograms(
             places = low + width * (torch.arange(41) + 0.5)
             ax.bar(places.numpy(), (heights / heights.max()).numpy(), width=width)
             ax.set_yticks([])
-            ax.tick_params(labelsize=7)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+            ax.tick_params(labelsize=9)
+            ax.xaxis.set_major_locator(MaxNLocator(2))
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title)
     return finish(figure, path)
 
 
+@styled
 def line_descent(
     x: Tensor, y: Tensor, lines: Sequence[tuple[float, float]], path: Path = None
 ) -> Figure:
@@ -345,49 +368,16 @@ def line_descent(
     lines: (a, b) for each step; later lines are darker.
     Shape: x (N,), y (N,).
     """
-    figure = new_figure(7.5, 3.2)
+    figure = new_figure(9, 3.8)
     left, right = figure.subplots(1, 2)
     ends = torch.tensor([0.0, 1.0], dtype=x.dtype)
     for index, (a, b) in enumerate(lines):
-        left.plot(ends, a * ends + b, color="C0", lw=1, alpha=0.15 + 0.85 * index / len(lines))
+        left.plot(ends, a * ends + b, "-", color="C0", lw=1, alpha=0.15 + 0.85 * index / len(lines))
     left.plot(x, y, "ko", ms=4, zorder=3)
     left.set(title="the line on its way", xlabel="x", ylabel="y")
     losses = [(a * x + b - y).square().mean().item() for a, b in lines]
     right.semilogy(range(1, len(lines) + 1), losses, "o-", ms=3)
     right.set(title="mean squared error", xlabel="slide")
     only_integers(right)
-    right.grid(alpha=0.3)
+    right.grid(True)
     return finish(figure, path)
-
-
-@functools.cache
-def figure_class() -> type[Figure]:
-    """matplotlib's Figure, which a notebook displays although pyplot does not know it."""
-    from matplotlib.figure import Figure
-
-    class NotebookFigure(Figure):
-        def _repr_png_(self) -> bytes:
-            png = io.BytesIO()
-            self.savefig(png, format="png")
-            return png.getvalue()
-
-    return NotebookFigure
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure; `width` and `height` in inches."""
-    return figure_class()(figsize=(width, height), layout="constrained")
-
-
-def only_integers(ax: Axes) -> None:
-    """Label only whole numbers on the x axis, such as epochs."""
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def finish(figure: Figure, path: Path) -> Figure:
-    """Write `figure` to `path` if there is one, and return it."""
-    if path is not None:
-        figure.savefig(path, dpi=120)
-    return figure

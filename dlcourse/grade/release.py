@@ -132,7 +132,7 @@ def package_files(root: Path) -> dict[str, str]:
     package = sorted(
         path
         for path in (root / "dlcourse").rglob("*")
-        if path.suffix in (".py", ".jinja") or path.name == "py.typed"
+        if path.suffix in (".py", ".jinja", ".mplstyle") or path.name == "py.typed"
     )
     paths = [*package, *(root / name for name in BESIDE)]
     return {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from dlcourse import optim
 from dlcourse.compare.settings import Environment, parse
 from dlcourse.compare.study import Study
 from dlcourse.compare.train_run import build, splits
+from dlcourse.figure_style import MARKERS, finish, new_figure, styled
 from dlcourse.train import cross_entropy
 
 __all__ = ["STEPS", "Layer", "gradient_by_depth", "layer_histograms", "probe", "ten_layers"]
@@ -132,42 +135,50 @@ def ten_layers(
     return found
 
 
+@styled
 def layer_histograms(cases: Mapping[str, Sequence[Layer]], what: str = "activations") -> Figure:
     """How "activations" or "gradients" are spread: a row for each case, a column for each layer."""
     depth = max(len(layers) for layers in cases.values())
     height = 1.25 * len(cases) + 0.5
-    figure = Figure(figsize=(1.15 * depth + 0.4, height))
+    figure = new_figure(1.15 * depth + 0.4, height, layout=None)
     axes = figure.subplots(len(cases), depth, squeeze=False)
     # By hand: the constrained layout takes seconds for so many axes.
     figure.subplots_adjust(0.04, 0.25 / height, 0.99, 1 - 0.6 / height, wspace=0.2, hspace=0.35)
     for row, (name, layers) in zip(axes, cases.items(), strict=True):
         for ax in row[len(layers) :]:
             ax.axis("off")
-        for ax, layer in zip(row, layers, strict=False):
+        pick = "" if what == "activations" else "gradient_"
+        edges = [getattr(layer, f"{pick}edges") for layer in layers]
+        # One range for a row: otherwise activations that die look like those that live.
+        left, right = min(low for low, _ in edges), max(high for _, high in edges)
+        for ax, layer, (low, high) in zip(row, layers, edges, strict=False):
             counts = layer.activations if what == "activations" else layer.gradients
-            low, high = layer.edges if what == "activations" else layer.gradient_edges
-            width = (high - low) / len(counts)
-            ax.stairs(counts, [low + i * width for i in range(len(counts) + 1)], fill=True)
+            middles = low + (high - low) / BINS * (np.arange(BINS) + 0.5)
+            heights, places = np.histogram(middles, BINS, (left, right), weights=counts)
+            ax.stairs(heights, places, fill=True)
             ax.set_yticks([])
-            ax.set_xticks([low, high], [f"{low:.1g}", f"{high:.1g}"], fontsize=6)
-        row[0].set_ylabel(name, fontsize=7)
+            ax.set_xlim(left, right)
+            ax.set_xticks([])
+        row[0].set_xticks([left, right], [f"{left:.1g}", f"{right:.1g}"], fontsize=9)
+        row[0].set_ylabel(name, fontsize=9)
     for number, ax in enumerate(axes[0], start=1):
-        ax.set_title(f"layer {number}", fontsize=8)
-    figure.suptitle(what, fontsize=10)
+        ax.set_title(f"layer {number}", fontsize=10)
+    figure.suptitle(what)
     return figure
 
 
+@styled
 def gradient_by_depth(cases: Mapping[str, Sequence[Layer]]) -> Figure:
     """The norm of the gradient and the spread of the activations by layer, on log scales."""
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = new_figure(11, 4.4)
     left, right = figure.subplots(1, 2)
-    for name, layers in cases.items():
+    for marker, (name, layers) in zip(itertools.cycle(MARKERS), cases.items(), strict=False):
         depth = range(1, len(layers) + 1)
-        left.plot(depth, [layer.gradient_norm for layer in layers], "o-", label=name, markersize=3)
-        right.plot(depth, [layer.std for layer in layers], "o-", label=name, markersize=3)
+        left.plot(depth, [layer.gradient_norm for layer in layers], marker=marker, label=name)
+        right.plot(depth, [layer.std for layer in layers], marker=marker, label=name)
     for ax, title in ((left, "gradient norm"), (right, "standard deviation of activations")):
         ax.set(title=title, xlabel="layer")
         ax.set_yscale("symlog", linthresh=1e-9)
-        ax.grid(alpha=0.3)
+        ax.grid(True)
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    return finish(figure, None)

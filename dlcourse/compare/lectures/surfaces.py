@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from dlcourse import optim
+from dlcourse.figure_style import new_figure, styled
 
 __all__ = ["RAVINE", "SADDLE", "Surface", "Walk", "best_walk", "trajectories", "walk"]
 
@@ -118,9 +119,10 @@ def rank(surface: Surface, walk: Walk) -> tuple[float, float]:
     return walk.arrived, height.item()
 
 
+@styled
 def trajectories(surface: Surface, walks: Sequence[Walk]) -> Figure:
     """Walks down a surface on top of its contours; the legend says when each one arrived."""
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    figure = new_figure(7, 6)
     ax = figure.subplots()
     left, right, low, high = surface.extent
     x, y = torch.meshgrid(
@@ -134,8 +136,8 @@ def trajectories(surface: Surface, walks: Sequence[Walk]) -> Figure:
             arrived += ", at the edge of the search"
         label = f"{one.optimizer} (lr {one.lr:.2g}): {arrived}"
         xs, ys = zip(*one.points, strict=True)
-        ax.plot(xs, ys, ".-", markersize=3, linewidth=1, label=label)
+        ax.plot(xs, ys, marker=".", label=label)
     ax.plot(*surface.start, "k*", markersize=10)
     ax.set(xlim=(left, right), ylim=(low, high), title=surface.name)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10)
     return figure
