@@ -86,7 +86,17 @@ def dtype_kind(tensor: Tensor) -> str:
 
 
 def difference(got: object, expected: object) -> str:
-    """Describe how `got` differs from `expected`, in one line."""
+    """Describe how `got` differs from `expected`, in one line.
+
+    Never raises: a value without a description is still a wrong answer.
+    """
+    try:
+        return told_apart(got, expected)
+    except Exception as trouble:  # noqa: BLE001 (the values are a student's: anything may happen)
+        return f"not the expected value, and describing it raised {type(trouble).__name__}"
+
+
+def told_apart(got: object, expected: object) -> str:
     import torch
 
     if got is None and expected is not None:
@@ -178,18 +188,18 @@ def tensor_difference(got: object, expected: Tensor) -> str:
         return f"expected {expected.dtype}, got {got.dtype}"
     wide = torch.complex128 if expected.is_complex() else torch.float64
     apart = (got.detach().to(wide) - expected.detach().to(wide)).abs()
-    apart = torch.where(got.isnan() & ~expected.isnan(), torch.inf, apart).nan_to_num(
-        0.0, torch.inf
-    )
+    apart = torch.where(got.isnan() ^ expected.isnan(), torch.inf, apart).nan_to_num(0.0, torch.inf)
     if expected.numel() == 0:
         return "expected an empty tensor, got another one"
     if expected.numel() <= 12:
         texts = numbers(expected), numbers(got.to(expected.dtype))
-        close = texts[0] == texts[1] or apart.max() <= 1e-4 * expected.abs().max()
+        close = texts[0] == texts[1] or apart.max() <= 1e-4 * expected.to(wide).abs().max()
         by = f", which differs by up to {apart.max():.1g}" if close else ""
         return f"expected {texts[0]}, got {texts[1]}{by}"
+    if not apart.max() and (count := int(got.isnan().sum())):
+        return f"{count} of {expected.numel()} values are nan, which is equal to nothing"
     # A difference below a thousandth of the largest one is likely rounding, not the mistake.
-    differ = int((apart > 1e-3 * apart.max()).sum())
+    differ = int((apart.isinf() | (apart > 1e-3 * apart.max())).sum())
     place = tuple(int(i) for i in torch.unravel_index(apart.argmax(), apart.shape))
     return f"{differ} of {expected.numel()} values differ, most at {list(place)}: " + difference(
         got[place].item(), expected[place].item()

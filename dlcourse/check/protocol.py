@@ -11,6 +11,7 @@ import math
 import struct
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 # Bound here: student code may replace the functions in their module.
 from json import dumps as to_json
@@ -40,6 +41,7 @@ MAX_DEPTH = 50
 MAX_KEYS = 10_000
 MAX_ALIKE = 16  # keys with one hash, because inserting n of them takes n**2 comparisons
 MAX_BUFFERS = 20_000
+MAX_NODES = 300_000  # values in one message, with those in lists
 MAX_ROWS = 2**20  # of a tensor without elements: sending one costs the sender nothing
 HEADER = struct.Struct("<I")  # length of the JSON part
 
@@ -128,6 +130,14 @@ def encode_tensor(value: torch.Tensor, buffers: Buffers) -> dict:
     return node
 
 
+@dataclass
+class Counts:
+    """How many values a message has given so far, and how many keys of dictionaries and sets."""
+
+    nodes: int = 0
+    keys: int = 0
+
+
 def decode(
     node: object,
     buffers: Buffers,
@@ -135,22 +145,25 @@ def decode(
     *,
     strided: bool = False,
     depth: int = 0,
-    keys: list[int] | None = None,
+    counts: Counts | None = None,
 ) -> object:
     """Return the value of a node that `encode` made, and take its buffers from the front.
 
     other: returns the value of a node of a kind unknown here, or raises ProtocolError.
     strided: whether to rebuild the strides of tensors. Only student code may trust them.
-    depth, keys: the nesting so far, and the count of all keys in dictionaries and sets.
+    depth, counts: how far the decoding of the whole message is.
 
     Raises ProtocolError for any node that `encode` did not make.
     """
-    keys = [0] if keys is None else keys
+    counts = Counts() if counts is None else counts
+    counts.nodes += 1
+    if counts.nodes > MAX_NODES:
+        raise ProtocolError(f"more than {MAX_NODES:,} values")
     if depth > MAX_DEPTH:
         raise ProtocolError(f"values nested deeper than {MAX_DEPTH}")
 
     def inner(part: object) -> object:
-        return decode(part, buffers, other, strided=strided, depth=depth + 1, keys=keys)
+        return decode(part, buffers, other, strided=strided, depth=depth + 1, counts=counts)
 
     if node is None or isinstance(node, bool | int | float | str):
         return node
@@ -162,8 +175,8 @@ def decode(
         kind = node.get("t")
         value: Any = node.get("v")  # JSON: what it is not fails below
         if kind in ("dict", "set", "frozenset"):
-            keys[0] += len(value)
-            if keys[0] > MAX_KEYS:
+            counts.keys += len(value)
+            if counts.keys > MAX_KEYS:
                 raise ProtocolError(f"more than {MAX_KEYS:,} keys in dictionaries and sets")
         if kind in ("tensor", "array"):
             return decode_tensor(node, take(buffers), strided)

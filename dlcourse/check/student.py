@@ -276,6 +276,10 @@ class Handle:
             labeled(value, shown_call(self._label, args, kwargs))
         return value
 
+    def __bool__(self) -> bool:
+        # Python would ask the student's object for its length.
+        raise TypeError(f"{self._label} is no plain data, so it is neither true nor false")
+
     def __len__(self) -> int:
         length = self._student._ask("len", self._number)
         if not isinstance(length, int):

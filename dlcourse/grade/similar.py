@@ -13,6 +13,7 @@ and classes of the package, which a student can copy as well.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import io
 import keyword
@@ -21,7 +22,7 @@ import textwrap
 import token
 import tokenize
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -218,16 +219,18 @@ def from_package(submissions: Sequence[Submission], starter: bytes = b"") -> lis
     return pairs
 
 
-def package_parts() -> Iterator[tuple[str, set[int]]]:
+@functools.cache
+def package_parts() -> list[tuple[str, set[int]]]:
     """Each function and class of the package by its place, with its fingerprints."""
-    package = Path(dlcourse.__file__).parent
+    package, parts = Path(dlcourse.__file__).parent, []
     for path in sorted(package.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
         lines, place = source.splitlines(), path.relative_to(package.parent).as_posix()
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 text = textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno]))
-                yield f"{place}: {node.name}", winnowed(text.encode())
+                parts.append((f"{place}: {node.name}", winnowed(text.encode())))
+    return parts
 
 
 def packed(submissions: Sequence[Submission]) -> list[str]:

@@ -51,8 +51,20 @@ class Unspeakable:
 
 
 def test_value_that_cannot_be_described_is_still_a_wrong_answer():
-    said = explain_assertion(AssertionError(), None, ("==", {1: Unspeakable()}, {1: 2}))
-    assert said == "not the expected value, and describing it raised RuntimeError"
+    values = {1: Unspeakable()}, {1: Unspeakable()}
+    said = "not the expected value, and describing it raised RuntimeError"
+    assert difference(*values) == said
+    assert explain_assertion(AssertionError(), None, ("==", *values)) == said
+
+
+def test_nan_reads_as_nan():
+    nan = torch.full((6, 6), torch.nan)
+    assert difference(nan, nan) == "36 of 36 values are nan, which is equal to nothing"
+    for got, expected in ((nan, torch.ones(6, 6)), (torch.ones(6, 6), nan)):
+        said = difference(got, expected)
+        assert said.startswith("36 of 36 values differ, most at [0, 0]: expected ")
+        assert "nan" in said
+    assert difference(torch.tensor([torch.nan]), torch.ones(1)) == "expected [1.], got [nan]"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +76,7 @@ def test_value_that_cannot_be_described_is_still_a_wrong_answer():
         ({"t": "dict", "v": [[{"t": "tuple", "v": [k * (2**61 - 1)]}, 0] for k in range(100)]},
          "more than 16 keys with the same hash"),
         ({"t": "set", "v": list(range(10_001))}, "more than 10,000 keys"),
+        ([[0] * 1000] * 300, "more than 300,000 values"),
     ],
 )  # fmt: skip
 def test_value_that_would_cost_the_tests_much_is_refused(node, message):

@@ -17,7 +17,7 @@ import pytest
 import dlcourse
 from dlcourse.check.record import Record, TestRecord
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
-from dlcourse.grade.batch import Journal, grade_folder, name_helpers
+from dlcourse.grade.batch import Journal, environment_of, grade_folder, key_of, name_helpers
 from dlcourse.grade.submissions import Submission
 
 from support import exports, tiny
@@ -219,6 +219,8 @@ class StandIn(Executor):
         self.seen += [name] if name else []
         if name == "lost" and first:
             done.set_exception(GradingError("the sandbox ended"))
+        elif name == "engine" and first:
+            done.set_exception(KeyError("an engine's own"))
         else:
             outcome = "could not check" if name == "odd" and first else "passed"
             done.set_result(([TestRecord("90.1", "t", 1.0, 1.0, outcome)], 0.1))
@@ -229,17 +231,33 @@ class StandIn(Executor):
 def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
     lab, folder, tmp_path, capsys
 ):
-    for name in ("fine", "lost", "odd"):
+    for name in ("engine", "fine", "lost", "odd"):
         (folder / f"{name}.py").write_text(name)
     pool = StandIn()
     graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
-    assert [one.record.exit_status for one in graded] == [0, 3, 3]
-    assert graded[1].record.tests[0].reason == "the sandbox ended"
+    assert [one.record.exit_status for one in graded] == [3, 0, 3, 3]
+    assert graded[2].record.tests[0].reason == "the sandbox ended"
     again = "; the same command tries this submission again\n"
-    assert f"lost: could not check t: the sandbox ended{again}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"lost: could not check t: the sandbox ended{again}" in said
+    assert 'engine: could not check t: KeyError("an engine\'s own");' in said
     graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
     assert {one.record.tests[0].outcome for one in graded} == {"passed"}
-    assert sorted(pool.seen) == ["fine", "lost", "lost", "odd", "odd"]
+    assert sorted(pool.seen) == ["engine"] * 2 + ["fine"] + ["lost"] * 2 + ["odd"] * 2
+
+
+def test_grade_in_the_journal_counts_only_where_nothing_has_changed(lab, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(dlcourse, "__file__", str(package / "__init__.py"))
+    seen = [environment_of(lab, allow_unsandboxed=False)]
+    for path in (package / "__init__.py", lab.tests, lab.solution):
+        with path.open("a") as file:
+            file.write("# changed\n")
+        seen.append(environment_of(lab, allow_unsandboxed=False))
+    seen.append(environment_of(lab, allow_unsandboxed=True))
+    keys = [key_of(Submission("ada", "1", b"x"), one) for one in seen]
+    assert len(set(keys)) == len(keys) == 5
 
 
 def test_batch_off_linux_says_so(lab, folder, tmp_path, monkeypatch):

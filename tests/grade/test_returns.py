@@ -203,3 +203,22 @@ def test_gradescope_shows_the_tasks_in_order_and_a_line_on_hidden_points():
         "outcome."
     )
     assert "expected 2" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        (" @x", " '@x"),
+        ("a;=1", "a;'=1"),
+        ("a\t=1", "a =1"),
+        ("a\n+1", "a +1"),
+        ("a, -1", "a, '-1"),
+        ('"x";=1', '"x";\'=1'),
+        ("\uff1d1", "'\uff1d1"),
+        ("a|\uff0b1", "a|'\uff0b1"),
+        ("Anna-Lena M\u00fcller, Dr.", "Anna-Lena M\u00fcller, Dr."),
+    ],
+)
+def test_no_cell_begins_a_formula_in_any_country(text, cell):
+    assert returns.plain_cell(text) == cell

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -29,9 +30,9 @@ from dlcourse.check.student import KINDS, StudentError
 from dlcourse.errors import GradingError
 from dlcourse.grade.reports import feedback, gradescope
 from dlcourse.grade.sandbox.confinement import Limits, missing
-from dlcourse.grade.sandbox.process import SIZE, SandboxProcess
+from dlcourse.grade.sandbox.process import SIZE, Budget, SandboxProcess
 from dlcourse.grade.submissions import Graded, Submission
-from dlcourse.grade.worker import BatchSettings, Job, Worker
+from dlcourse.grade.worker import BatchSettings, Job, SubmissionRun, Worker
 
 SECRET = "a hidden input"
 UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
@@ -42,7 +43,11 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("course")
     out = tmp_path_factory.mktemp("out")
     (out / "grades.csv").write_text("student,score\n")
-    return tiny.make_course(root), out
+    lab = tiny.make_course(root)
+    for name in (".git/HEAD", "tests/support/alternatives_lab90.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("kept from students\n")
+    return lab, out
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +77,23 @@ print([r.layer for r in worker.reports if not r.in_force])
 for source in [lab.solution.read_text(), *json.loads(sys.argv[3])]:
     print(sum(test.score for test in worker.grade(Job(source.encode()))))
 """
+# Runs a command in which no file system can be mounted, though namespaces can be made: what a
+# kernel with AppArmor's rules for user namespaces does.
+NO_MOUNTS = """
+import os, struct, sys
+from dlcourse.grade.sandbox import linux
+refused = {"x86_64": (165, 155), "aarch64": (40, 41)}[os.uname().machine]
+load, equal, give = 0x20, 0x15, 0x06
+rules = [(load, 0, 0, 0), (equal, 3, 0, refused[0]), (equal, 2, 0, refused[1]), (equal, 1, 0, 442)]
+rules += [(give, 0, 0, 0x7FFF0000), (give, 0, 0, 0x00050001)]  # allow; EPERM
+linux.filter_calls(b"".join(struct.pack("<HBBI", *rule) for rule in rules))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 OUTSIDE = (
-    "read the tests", "read the solution", "list the course", "read other submissions",
-    "read the launcher's environment", "read /proc", "read accounts", "write results",
+    "list the temporary folder", "a note for the next process", "read the alternatives",
+    "read the history", "read the tests", "read the solution", "list the course",
+    "read other submissions", "read the launcher's environment", "read /proc", "read accounts",
+    "write results",
     "write the package", "signal to the parent", "signal to all", "trace", "become root",
 )  # fmt: skip
 
@@ -85,8 +104,9 @@ OUTSIDE = (
         (["unshare", "--user", "--map-user=1000", "--map-group=1000"], ["separate uid"]),
         (["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
          ["network namespace", "pid namespace", "read-only root", "own tmpfs"]),
+        ([sys.executable, "-c", NO_MOUNTS], ["read-only root", "own tmpfs"]),
     ],
-    ids=["as an ordinary user", "as root in a container"],
+    ids=["as an ordinary user", "as root in a container", "where mounts are refused"],
 )  # fmt: skip
 def test_sandbox_holds_elsewhere_too(place, command, lacking):
     if shutil.which(command[0]) is None:
@@ -103,6 +123,7 @@ def test_sandbox_holds_elsewhere_too(place, command, lacking):
     )  # fmt: skip
     said = done.stdout.splitlines()
     assert said == [str(lacking), "6.0", *["0.0"] * len(OUTSIDE)], done.stderr
+    assert not Path("/tmp/note").exists()
 
 
 BELOW_TMP = """
@@ -132,35 +153,53 @@ def test_right_answers_find_what_lies_below_the_temporary_folder(tmp_path, comma
         pytest.skip("needs root, and setpriv from util-linux")
     place = course_and_environment(tmp_path)
     acts = [
-        "import late_friend",
+        f"import late_friend; late_friend.see_nothing_of({str(place / 'course')!r})",
         "import dlcourse.plots, dlcourse.optim",
         "str(torch.rand(2) / 3)",
         "import matplotlib.pyplot as plt; plt.figure().canvas.draw()",
         "import torchvision.transforms",
     ]
     done = subprocess.run(
-        [*command, place / "env" / "bin" / "python", "-c", BELOW_TMP, place / "course", *acts],
+        [*command, place / "course" / "bin" / "python", "-c", BELOW_TMP, place / "course", *acts],
         capture_output=True, text=True, check=False, cwd=place / "course",
         env={**os.environ, "PYTHONPATH": str(place / "course")},
     )  # fmt: skip
     where, *scores = done.stdout.splitlines() or [""]
-    assert where == f"{place}/course/dlcourse/__init__.py {place}/env", done.stderr
+    assert where == f"{place}/course/dlcourse/__init__.py {place}/course", done.stderr
     assert scores == ["6.0"] * len(acts)
 
 
 def course_and_environment(tmp_path):
-    """A course with its package, and an environment, below /tmp."""
+    """A course with its package below /tmp, whose folder is the environment too."""
     assert tmp_path.is_relative_to("/tmp")
-    tiny.make_course(tmp_path / "course")
+    course = tmp_path / "course"
+    tiny.make_course(course)
     package = Path(dlcourse.__file__).parent
-    shutil.copytree(
-        package, tmp_path / "course" / "dlcourse", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    venv.create(tmp_path / "env", symlinks=True)
-    (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
-    (packages / "late_friend.py").write_text("")
+    shutil.copytree(package, course / "dlcourse", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in SECRETS:
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).touch()
+    venv.create(course, symlinks=True)
+    (packages,) = (course / "lib").glob("python*/site-packages")
+    (packages / "late_friend.py").write_text(f"SECRETS = {SECRETS}\n{LATE_FRIEND}")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
     return tmp_path
+
+
+SECRETS = (".git/HEAD", "tests/support/alternatives_lab90.py", "solutions/lab90_sums.py",
+           "tests/labs/test_lab90_sums.py", "notes.txt")  # fmt: skip
+LATE_FRIEND = """
+import os
+
+def see_nothing_of(course):
+    for name in SECRETS:
+        for act, path in ((open, name), (os.listdir, os.path.dirname(name) or ".")):
+            try:
+                seen = act(os.path.join(course, path))
+            except OSError:
+                continue
+            assert act is os.listdir and name not in seen and not (seen and path != "."), seen
+"""
 
 
 def test_honest_solution_scores_full(warm):
@@ -170,17 +209,77 @@ def test_honest_solution_scores_full(warm):
 @pytest.mark.parametrize("name", attacks.ATTACKS)
 def test_attack_earns_nothing(warm, place, name):
     lab, out = place
-    tests = grade(warm, attacks.source(name, str(lab.root), str(out)), seconds=0.4)
+    source = attacks.source(name, str(lab.root), str(out))
+    tests = warm.grade(Job(source, dict.fromkeys(UNHURT, 0.4), 0.4, 2.0))
     assert len(tests) == 4
     assert {test.name: test.score for test in tests if test.score} == {}
     assert "could not check" not in {test.outcome for test in tests}
     assert (out / "grades.csv").read_text() == "student,score\n"
 
 
-def test_attacks_are_programs():
-    assert len(attacks.ATTACKS) >= 40
+def test_attacks_are_programs_on_what_is_there(place):
+    lab, out = place
     for name in attacks.ATTACKS:
-        compile(attacks.source(name, "/course", "/out"), name, "exec")
+        text = attacks.source(name, str(lab.root), str(out)).decode()
+        compile(text, name, "exec")
+        for path in re.findall(rf"(?:{lab.root}|{out})[\w./]*", text):
+            assert Path(path).exists(), (name, path)
+
+
+def test_hidden_tests_run_in_a_process_that_loaded_the_file_anew(warm):
+    head = "CALLS = []\n"
+    body = "CALLS.append(type(a).__name__)\n    return a + b if len(set(CALLS)) == 1 else None"
+    source = head + tiny.SOLUTION.replace("return a + b", body)
+    assert {test.name: test.score for test in grade(warm, source.encode())} == {
+        "test_add": 1, "test_total": 3, "test_counter": 1, "test_add_tensors": 1,
+    }  # fmt: skip
+
+
+LOST_OFTEN = """
+import os
+def add(a, b): os._exit(0)
+def total(values): os._exit(0)
+class Counter:
+    def __init__(self, start): os._exit(0)
+"""
+
+
+def test_file_is_loaded_again_at_most_twice(warm, monkeypatch):
+    loads = []
+    load = SubmissionRun.load
+    monkeypatch.setattr(SubmissionRun, "load", lambda *args: (loads.append(1), load(*args))[1])
+    tests = grade(warm, LOST_OFTEN.encode())
+    assert {test.outcome for test in tests} == {"killed"}
+    assert len(loads) == 3 + 1  # one hidden test
+
+
+def test_one_budget_bounds_all_tests_of_a_submission(warm):
+    source = "import time\n" + tiny.SOLUTION.replace(
+        "return a + b", "time.sleep(0.2); return a + b"
+    )
+    tests = warm.grade(Job(source.encode(), {}, 10.0, 0.5))
+    reason = "your file has used up the 0 s that all tests together may take"
+    assert {(test.outcome, test.reason) for test in tests[2:]} == {("time", reason)}
+
+
+def test_test_that_loses_the_process_costs_no_other_task(warm):
+    source = tiny.SOLUTION.replace("return a + b", "import os; os._exit(0)")
+    tests = {test.name: test.outcome for test in grade(warm, source.encode())}
+    assert (tests["test_add"], tests["test_counter"]) == ("killed", "passed")
+
+
+def test_time_that_the_tests_take_with_an_answer_counts_too():
+    ours, theirs = socket.socketpair()
+    process = SandboxProcess(types.SimpleNamespace(end=lambda word: 0), ours)
+    process.budget = Budget(100.0)
+    process.allow(50.0)
+    process.budget.tests_s -= 3.0  # as if this thread had worked for 3 s
+    with process.on_the_clock():
+        pass
+    assert 46.0 < process.left_s < 47.1
+    assert 96.0 < process.budget.left_s < 97.1
+    theirs.close()
+    ours.close()
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)
@@ -274,6 +373,8 @@ def test_hidden_test_tells_a_student_only_that_it_failed(warm, body):
         ("x = bytearray(2**40)", "import failure", "lab90_sums.py does not load: MemoryError, "
          "line 1: your code needs more memory than there is"),
         ("import os; os._exit(3)", "killed",
+         "your file did not finish loading: the process that ran your code ended itself"),
+        ("import os; os._exit(137)", "killed",
          "your file did not finish loading: the process that ran your code ended itself"),
         ("import ctypes; ctypes.string_at(0)", "killed",
          "your file did not finish loading: the process that ran your code was crashed (SIGSEGV)"),

@@ -1,11 +1,16 @@
 """Likeness: copies are found through renaming, in notebooks and in most of a class."""
 
+import base64
+import zlib
+from pathlib import Path
 from random import Random
 
 import pytest
 
+import dlcourse
+from dlcourse import course
 from dlcourse.errors import UsageError
-from dlcourse.grade.similar import as_text, shared_lines, similar, write_pages
+from dlcourse.grade.similar import as_text, from_package, packed, shared_lines, similar, write_pages
 from dlcourse.grade.student_version import starter
 from dlcourse.grade.submissions import Submission, find_submissions
 
@@ -118,3 +123,65 @@ def test_each_pair_has_a_page_with_both_texts(lab, tmp_path):
     (tmp_path / "full" / "thesis.txt").touch()
     with pytest.raises(UsageError, match="holds other files; name an empty or a new folder"):
         write_pages(pairs, submissions, lab, starter(lab), tmp_path / "full")
+
+
+SECRET_FORMS = {
+    "plain": lambda text: f"exec({text!r})",
+    "base64": lambda text: f"import base64\nexec(base64.b64decode({b64(text)!r}))",
+    "compressed": lambda text: (
+        "import base64, zlib\n"
+        f"exec(zlib.decompress(base64.b85decode({base64.b85encode(zlib.compress(text.encode()))!r})))"
+    ),
+    "numbers": lambda text: f"exec(bytes({list(text.encode())}))",
+    "hexadecimal": lambda text: f"exec(bytes.fromhex({text.encode().hex()!r}))",
+    "in two parts": lambda text: (
+        f"import base64\nfirst = {b64(text)[:400]!r}\n"
+        f"exec(base64.b64decode(first + {b64(text)[400:]!r}))"
+    ),
+    "backwards": lambda text: f"exec({text[::-1]!r}[::-1])",
+}
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("form", SECRET_FORMS)
+def test_packed_copy_is_compared_and_named(lab, form):
+    packed_copy = SECRET_FORMS[form](tiny.SOLUTION).encode()
+    submissions = [
+        Submission("ada", "1", tiny.SOLUTION.encode()), Submission("bob", "2", packed_copy),
+    ]  # fmt: skip
+    (pair,) = similar(submissions, starter(lab))
+    assert (pair.first, pair.second, pair.share) == ("ada", "bob", 1.0)
+    (line,) = packed(submissions)
+    assert line.startswith("bob: may run packed code (line ")
+    assert "exec" in line
+
+
+def test_code_that_runs_what_nobody_can_unpack_is_named():
+    ways = (
+        "exec(''.join(chr(ord(c) ^ 1) for c in open('x').read()))",
+        "import builtins as b\nb.exec('x = 1')",
+        "import importlib\nimportlib.import_module('os')",
+        "from types import FunctionType",
+        "__import__('marshal')",
+    )
+    for number, way in enumerate(ways):
+        assert packed([Submission("ada", str(number), f"x = 1\n{way}\n".encode())]), way
+
+
+def test_no_right_answer_looks_packed_or_copied_from_the_package():
+    labs = course.labs()
+    for lab in labs[:3]:
+        found = [Submission(lab.name, lab.name, lab.solution.read_bytes())]
+        assert packed(found) == []
+        assert from_package(found, starter(lab)) == []
+
+
+def test_copy_of_the_package_is_named():
+    source = Path(dlcourse.__file__).with_name("models") / "lenet.py"
+    pairs = from_package([Submission("ada", "1", source.read_bytes())])
+    assert ("ada", "dlcourse/models/lenet.py: LeNet5", 1.0) in {
+        (pair.first, pair.second, pair.share) for pair in pairs
+    }

@@ -247,6 +247,8 @@ def test_plain_names_for_files():
     assert Submission("ada.l", "1").slug == "ada.l"
     assert Submission("../x", "1").slug.startswith("x-")
     assert Submission("a b", "1").slug != Submission("a_b", "1").slug
+    hashed = Submission("a b", "1").slug
+    assert Submission(hashed, "1").slug != hashed  # a name that is another's folder
 
 
 def test_zip_names_with_backslashes_are_folders(lab, folder):
@@ -256,3 +258,53 @@ def test_zip_names_with_backslashes_are_folders(lab, folder):
         archive.writestr(info, "x = 1")
     (found,) = find_submissions(folder, lab).submissions
     assert found.source == b"x = 1"
+
+
+EVIL = f"doejane_10001_501_Jane Roe_77_assignsubmission_file_{exports.LAB}.py"
+
+
+def test_name_in_the_form_of_another_school_gives_nobody_elses_row(lab, tmp_path):
+    others = {f"ada_10002_502_{exports.LAB}.py": exports.ANSWER}
+    late = f"bob_10003_503_x_attempt_2026-03-01-10-00-00_{exports.LAB}.py"
+    folder = exports.put(tmp_path / "class", {EVIL: exports.ANSWER, late: exports.ANSWER, **others})
+    found = find_submissions(folder, lab).submissions
+    assert {one.student: one.id for one in found} == {
+        "ada": "10002", "bob": "10003", "doejane": "10001",
+    }  # fmt: skip
+    twice = f"Student A_10001_assignsubmission_file_x_77_assignsubmission_file_{exports.LAB}.py"
+    moodle = {f"Student B_10002_assignsubmission_file_{exports.LAB}.py": exports.ANSWER}
+    folder = exports.put(tmp_path / "moodle", {twice: exports.ANSWER, **moodle})
+    assert [one.id for one in find_submissions(folder, lab).submissions] == ["10001", "10002"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([f"ada_1_2_{exports.LAB}.py", f"B_3_assignsubmission_file_{exports.LAB}.py"],
+         r"exports of Moodle \(B_3_.*\) and of Canvas \(ada_1_2_.*\); grade each from"),
+        ([EVIL], "could be an export of Moodle or of Canvas; put the file into a folder"),
+        (["ada_7_1_x.py", "bob_7_2_y.py"], "ada_7_1_x.py and bob_7_2_y.py have the same ID, 7,"),
+        (["7/x.py", "ada_7_2_y.py"], r"7 \(7/x.py\) and ada \(.*\) have the same ID, '7'; rename"),
+    ],
+)  # fmt: skip
+def test_folder_that_would_mix_up_students_is_refused_by_both_names(lab, tmp_path, names, message):
+    folder = exports.put(tmp_path / "class", dict.fromkeys(names, exports.ANSWER))
+    with pytest.raises(UsageError, match=message):
+        find_submissions(folder, lab)
+
+
+def test_links_and_doubles_are_named(lab, tmp_path):
+    folder = exports.put(tmp_path / "class", {"ada/x.py": exports.ANSWER})
+    (folder / "bob").symlink_to(lab.root / "solutions", target_is_directory=True)
+    (folder / "cyd").symlink_to(tmp_path / "nothing")
+    (folder / "ada" / "more").symlink_to(lab.root, target_is_directory=True)
+    doubles = [("work/x.py", "a"), ("work\\x.py", "b")]
+    (folder / "dan.zip").write_bytes(exports.zipped(doubles))
+    said = "\n".join(find_submissions(folder, lab).lines())
+    for line in (
+        "ada: only x.py is graded; not read: more is a link; links are not read",
+        "bob: not graded: bob is a link; links are not read",
+        "cyd: not graded: cyd is a link; links are not read",
+        "dan: not graded: dan.zip: a zip that holds 'work/x.py' twice",
+    ):
+        assert line in said

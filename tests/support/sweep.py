@@ -31,7 +31,7 @@ class Sweep(Worker):
         self.solution = self.lab.solution.read_text(encoding="utf-8")
         self.task, self.alone, self.visible = None, False, False
         super().__init__(BatchSettings(self.lab))
-        tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0))
+        tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0, 600.0))
         self.failed = [(test.name, test.outcome, test.reason) for test in tests if not test.passed]
         self.limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
 
