@@ -217,7 +217,7 @@ def test_feedforward_joins_the_vectors(student):
             "a sigmoid instead of tanh": inside.sigmoid(),
             "leaving out d": (inside - d).tanh(),
             "adding d after tanh": (inside - d).tanh() + d,
-            "the newest word first": torch.tensor([[[0.8, 0.05, 4.5]], [[0.6, -0.35, 0.5]]]).tanh(),
+            "the newest word first": torch.tensor([[[0.8, -1.1, 4.5]], [[0.6, -0.55, 0.5]]]).tanh(),
         },
     )
     C.requires_grad_()
@@ -600,6 +600,18 @@ WRONG = {
         "ignoring lr": [0.0626, 0.7108, -1.2685, 1.3071, -1.5244, -0.6753, 0.7263, 0.9828],
         "adding the gradient instead of subtracting it": [
             0.3537, 0.7827, -1.3337, 1.3371, -1.6256, -0.7912, 0.6105, 0.8671,
+        ],
+        "a softmax before the cross-entropy, which has its own": [
+            0.1605, 0.6735, -1.3496, 1.3339, -1.5490, -0.7088, 0.6925, 0.9491,
+        ],
+        "the inputs as targets": [
+            0.1902, 0.6436, -1.4511, 1.3041, -1.5462, -0.6969, 0.7059, 0.9620,
+        ],
+        "the state of the first batch for all later ones": [
+            0.0990, 0.7109, -1.2830, 1.3065, -1.5372, -0.6908, 0.7108, 0.9673,
+        ],
+        "changing only the first of the parameters": [
+            0.1014, 0.7015, -1.2912, 1.3013, -1.5860, -0.7477, 0.6539, 0.9105,
         ],
         "not changing the parameters themselves": [
             0.2387, 0.7335, -1.3219, 1.3148, -1.586, -0.7477, 0.6539, 0.9105,
