@@ -54,10 +54,30 @@ def in_place(module: ModuleType, name: str, *args: object, **kwargs: object) -> 
     return returned, list(args)
 
 
-def sgd(module: ModuleType, network: torch.nn.Module, lr: float) -> torch.optim.Optimizer:
-    """Return torch's SGD of the parameters of `network`, which would cross to a test as copies."""
-    return torch.optim.SGD(network.parameters(), lr)
+class GradientDescent:
+    """An optimizer: gradient descent. One of torch's would load torch's compiler, for seconds."""
+
+    def __init__(self, network: torch.nn.Module, lr: float) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "lr": lr}]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.zero_()
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            if parameter.grad is not None:
+                parameter -= self.param_groups[0]["lr"] * parameter.grad
 
 
-functions: tuple[Callable[..., Any], ...] = (gradients, in_place, sgd)
+def gradient_descent(module: ModuleType, network: torch.nn.Module, lr: float) -> GradientDescent:
+    """Return an optimizer of the parameters of `network`, which would cross to a test as copies."""
+    return GradientDescent(network, lr)
+
+
+functions: tuple[Callable[..., Any], ...] = (gradients, gradient_descent, in_place)
 PROBES = {function.__name__: function for function in functions}

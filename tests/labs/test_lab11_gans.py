@@ -143,7 +143,7 @@ class Players:
             "generator": nn.Linear(3, 4),
             "discriminator": nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)),
         }
-        self.optimizers, self.twin_optimizers, self.steps = {}, {}, {}
+        self.lr, self.optimizers, self.steps = lr, {}, {}
         for number, (name, twin) in enumerate(self.twins.items()):
             drawn = {
                 key: randn(*value.shape, seed=10 * seed + 3 * number + i, dtype=torch.float32)
@@ -151,16 +151,14 @@ class Players:
             }
             twin.load_state_dict(drawn)
             self.nets[name].load_state_dict(drawn)
-            self.optimizers[name] = student.probe("sgd", self.nets[name], lr)
-            self.twin_optimizers[name] = torch.optim.SGD(twin.parameters(), lr)
+            self.optimizers[name] = student.probe("gradient_descent", self.nets[name], lr)
 
     def twin_step(self, name, loss):
         """Make one step of the twin called `name`; keep in `wrong` what mistakes would give."""
         before = self.weights(self.twins, name)
         weights = list(self.twins[name].parameters())
         for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-            weight.grad = gradient
-        self.twin_optimizers[name].step()
+            weight.data -= self.lr * gradient
         after = self.weights(self.twins, name)
         step = {key: after[key] - before[key] for key in after}
         self.wrong = {
