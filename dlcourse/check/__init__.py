@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlcourse.check.expect import expect
+from dlcourse.check.expect import assert_close, expect
 from dlcourse.check.points import award, points
 
-__all__ = ["award", "expect", "points"]
+__all__ = ["assert_close", "award", "expect", "points"]

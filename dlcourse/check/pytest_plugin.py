@@ -24,7 +24,7 @@ from dlcourse.check.explain import explain_assertion
 from dlcourse.check.points import ALWAYS, PartialCredit, Points
 from dlcourse.check.process_state import fixed_settings, seed_everything
 from dlcourse.check.protocol import clean_text
-from dlcourse.check.record import COULD_NOT, TestRecord
+from dlcourse.check.record import COULD_NOT, NOT_COUNTED, TestRecord
 from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
@@ -194,8 +194,7 @@ class TestSession:
             if error.kind in ("import failure", "missing", "not allowed"):
                 test.where = ""
             if error.kind == "not allowed" and test.hidden:
-                # The words of the student's process could carry the input of a hidden test.
-                test.reason = f"task {test.task}: your code ran what the task asks you to write"
+                test.outcome = "exception"  # what a student's process says of a hidden test
             if error.kind == "not written":
                 self.judge_stub(test, error.task)
         elif isinstance(error, PartialCredit):
@@ -297,12 +296,12 @@ def merge(cases: list[TestRecord]) -> TestRecord:
 def settle(
     tests: list[TestRecord], unwritten: dict[str, str], violations: dict[str, tuple[str, str]]
 ) -> None:
-    """Apply what concerns several tests: a stub or a violation costs its whole task, and a failed
-    task excuses the tasks that need it.
+    """Apply what concerns several tests: a stub or a violation costs its whole task, a failed task
+    excuses the tasks that need it, and visible tests count only if the task's hidden tests pass.
 
     unwritten: the tasks whose stub is still in the file, with the name that each asks for.
     violations: the tasks that use a forbidden name, with the message and the line. Both were read
-    from the text of the file. How a hidden test failed must change nothing here.
+    from the text of the file. How a hidden test failed must change nothing here, but only whether it passed.
     """
     # A refusal while the code ran costs the whole task too, and keeps its own traceback.
     refused = {
@@ -335,6 +334,12 @@ def settle(
         else:
             continue
         test.traceback = test.where = ""
+    # Else code that plays back the values of the visible tests would earn their points.
+    lost = {t.task for t in tests if t.hidden and not t.passed and t.outcome != COULD_NOT}
+    for test in tests:
+        if test.task in lost and test.score and not test.hidden:
+            test.score, test.outcome = 0.0, NOT_COUNTED
+            test.reason = f"task {test.task}: a hidden test failed; then visible tests do not count"
 
 
 def forget(tests: Path) -> None:

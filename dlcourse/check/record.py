@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, field
 
 from dlcourse.errors import GradingError
 
-__all__ = ["BY_HAND", "COULD_NOT", "Record", "TestRecord", "Verdict"]
+__all__ = ["BY_HAND", "COULD_NOT", "NOT_COUNTED", "Record", "TestRecord", "Verdict"]
 
 COULD_NOT = "could not check"
 BY_HAND = "by hand"  # points that an instructor gave
+NOT_COUNTED = "not counted"  # a visible test that passed, of a task whose hidden test did not
 # The outcomes of a hidden test that its student may see, with the reason. Each comes from the text
 # of the file, from its first load, before any hidden test, or from which other tests passed.
-ALWAYS_SHOWN = {BY_HAND, "not written", "not reached", "not allowed", "import failure"}
+ALWAYS_SHOWN = {BY_HAND, NOT_COUNTED, "not written", "not reached", "not allowed", "import failure"}
 
 
 @dataclass
@@ -129,7 +130,9 @@ class Record:
         for task in sorted(by_task, key=task_order):
             tests = by_task[task]
             score = round(sum(test.score for test in tests), 6)
-            worst = next((test for test in tests if not test.passed), None)
+            failed = [test for test in tests if not test.passed]
+            # What does not count passed: the hidden test is the one that failed.
+            worst = min(failed, key=lambda test: test.outcome == NOT_COUNTED, default=None)
             outcome = worst.outcome if worst else "passed"
             most = round(sum(test.max_score for test in tests), 6)
             if any(test.outcome == BY_HAND for test in tests):

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from dlcourse.check import student_host
 from dlcourse.check.explain import shown_call
 from dlcourse.check.process_state import Separation
@@ -267,6 +269,9 @@ class Handle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if hasattr(torch.Tensor, name) and not hasattr(torch.nn.Module, name):
+            # Only a plain tensor says its shape: another object could say anything.
+            raise AssertionError(f"expected a tensor, got {self._label}")
         return labeled(self._student._ask("get", self._number, (name,)), f"{self._label}.{name}")
 
     def __call__(self, *args: object, **kwargs: object) -> Any:

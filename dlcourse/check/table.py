@@ -40,10 +40,12 @@ def as_text(record: Record, lab: Lab) -> str:
     shown = {verdict.task for verdict in record.verdicts()}
     hidden = sum(task.points for task in lab.tasks if task.id in shown) - record.max_score
     if hidden > 0:
-        lines.append(
+        said = (
             f"{record.score:g} of {record.max_score:g} visible points; {hidden:g} more are graded "
-            "by hidden tests, which try other inputs"
+            "by hidden tests, which try other inputs. The visible points of a task count only if "
+            "all its hidden tests pass."
         )
+        lines += textwrap.wrap(said, width)
     return "\n".join(lines)
 
 

@@ -9,9 +9,8 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch.testing import assert_close
 
-from dlcourse.check import points
+from dlcourse.check import assert_close, points
 from dlcourse.check.explain import difference
 
 AUTOGRAD = (

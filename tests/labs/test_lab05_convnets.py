@@ -5,9 +5,8 @@ The oracles are torch's own layers and numbers computed by hand.
 
 import torch
 import torch.nn.functional as F
-from torch.testing import assert_close
 
-from dlcourse.check import points
+from dlcourse.check import assert_close, points
 from dlcourse.check.explain import difference
 
 

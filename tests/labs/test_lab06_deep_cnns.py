@@ -8,9 +8,8 @@ import itertools
 
 import torch
 import torch.nn.functional as F
-from torch.testing import assert_close
 
-from dlcourse.check import expect, points
+from dlcourse.check import assert_close, expect, points
 
 
 def randn(*shape, seed=0, dtype=torch.float32):
@@ -83,6 +82,7 @@ def redrawn(model, seed=0):
     state = model.state_dict()
     for i, name in enumerate(sorted(state, key=part_of)):
         old = state[name]
+        assert old.numel(), f"{name} has the shape {tuple(old.shape)}, which holds no numbers"
         if old.is_floating_point():
             value = randn(*old.shape, seed=seed + i)
             value = value / old[0].numel() ** 0.5 if old.dim() > 1 else value + 1

@@ -8,9 +8,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.testing import assert_close
 
-from dlcourse.check import expect, points
+from dlcourse.check import assert_close, expect, points
 from dlcourse.check.student import StudentError
 
 
