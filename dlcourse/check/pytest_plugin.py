@@ -337,9 +337,11 @@ def settle(
     # Else code that plays back the values of the visible tests would earn their points.
     lost = {t.task for t in tests if t.hidden and not t.passed and t.outcome != COULD_NOT}
     for test in tests:
-        if test.task in lost and test.score and not test.hidden:
-            test.score, test.outcome = 0.0, NOT_COUNTED
-            test.reason = f"task {test.task}: a hidden test failed; then visible tests do not count"
+        if test.task in lost and not test.hidden:
+            test.score = 0.0
+            if test.passed:
+                reason = f"task {test.task}: a hidden test failed; then visible tests do not count"
+                test.outcome, test.reason = NOT_COUNTED, reason
 
 
 def forget(tests: Path) -> None:

@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from dlcourse import course
-from dlcourse.check import student_host, table
+from dlcourse.check import assert_close, expect, student_host, table
 from dlcourse.check.run import check as check_lab
 from dlcourse.cli import main
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
@@ -73,7 +74,7 @@ def test_half_written_class_scores_nothing_and_names_the_method(check):
 def test_wrong_answer_names_expected_got_where_and_hint(check, lab):
     record = check("return a + b", "return a - b")
     cases, tensors = record.tests[0], record.tests[-1]
-    assert cases.score == 0.5
+    assert cases.score == 0  # a half of them is right, but the hidden test of the task fails
     assert cases.reason == "2 of 4 cases passed; then: add(1, 2): expected 3, got -1"
     assert tensors.reason == (
         "add(<tensor (20,)>, <tensor (20,)>): "
@@ -326,3 +327,48 @@ def test_check_imports_nothing_slow_that_no_verdict_needs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_visible_points_count_only_if_the_hidden_tests_of_the_task_pass(check):
+    # What the visible tests of task 90.1 expect, played back.
+    known = "{(2, 0): 2, (0, 0): 0, (1, 2): 3, (4, 4): 8}"
+    record = check("return a + b", f"return {known}.get((a, b)) if isinstance(a, int) else a")
+    assert record.score == 1
+    by_name = {test.name: test for test in record.tests}
+    visible, hidden = by_name["test_add"], by_name["test_add_tensors"]
+    assert (visible.score, visible.outcome) == (0.0, "not counted")
+    assert visible.reason == "task 90.1: a hidden test failed; then visible tests do not count"
+    assert hidden.outcome != "passed"
+    (first, *_) = record.verdicts()
+    assert (first.task, first.score, first.worst) == ("90.1", 0.0, hidden)
+
+
+def test_table_says_how_many_points_are_visible(lab, check):
+    whole = check("", "")
+    assert "visible" not in table.as_text(whole, lab)
+    alone = '@points(1, task="90.1", hint="elementwise", hidden=True)'
+    lab.tests.write_text(tiny.TESTS.replace(alone, ""))
+    said = " ".join(table.as_text(check("", ""), lab).split())
+    assert said.endswith(
+        "These visible tests are worth 5 of 6 points. In grading, hidden tests ask the same with "
+        "other numbers. The visible points of a task count only if all its hidden tests pass."
+    )
+
+
+def test_object_that_is_no_tensor_is_not_asked_for_its_shape(check, lab):
+    lab.tests.write_text(
+        tiny.TESTS.replace(
+            "assert student.add(a, b) == a + b", "assert student.add(a, b).numel() == 1"
+        )
+    )
+    lie = "class Lie:\n        def numel(self): return 1\n    return Lie()"
+    test = check("return a + b", lie).tests[0]
+    assert (test.outcome, test.reason) == ("wrong answer", "add(2, 0): expected a tensor, got Lie")
+
+
+def test_tensors_without_numbers_are_never_close():
+    empty = torch.zeros(3, 0)
+    for compare in (assert_close, expect):
+        with pytest.raises(AssertionError, match="leave no numbers to compare"):
+            compare(empty, empty)
+        compare(torch.ones(2), torch.ones(2))
