@@ -104,7 +104,7 @@ class Guard:
         self.arm(rule or ("", ()))
         try:
             if rule and self.strangers & threads:
-                self.refuse("a thread that the file started earlier", "is still running")
+                self.refuse("a thread beside the function", "it started while the file loaded")
             with self.profiled(on=bool(rule)):
                 yield
         finally:

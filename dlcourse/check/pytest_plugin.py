@@ -301,7 +301,8 @@ def settle(
 
     unwritten: the tasks whose stub is still in the file, with the name that each asks for.
     violations: the tasks that use a forbidden name, with the message and the line. Both were read
-    from the text of the file. How a hidden test failed must change nothing here, but only whether it passed.
+    from the text of the file. How a hidden test failed must change nothing here; whether it passed
+    decides about the visible points.
     """
     # A refusal while the code ran costs the whole task too, and keeps its own traceback.
     refused = {

@@ -18,7 +18,9 @@ BY_HAND = "by hand"  # points that an instructor gave
 NOT_COUNTED = "not counted"  # a visible test that passed, of a task whose hidden test did not
 # The outcomes of a hidden test that its student may see, with the reason. Each comes from the text
 # of the file, from its first load, before any hidden test, or from which other tests passed.
-ALWAYS_SHOWN = {BY_HAND, NOT_COUNTED, "not written", "not reached", "not allowed", "import failure"}
+ALWAYS_SHOWN = {
+    BY_HAND, NOT_COUNTED, "not written", "not reached", "not allowed", "import failure",
+}  # fmt: skip
 
 
 @dataclass

@@ -271,9 +271,8 @@ class Handle:
             raise AttributeError(name)
         if hasattr(torch.Tensor, name) and not hasattr(torch.nn.Module, name):
             # Only a plain tensor says its shape: another object could say anything.
-            raise AssertionError(
-                f"{self._label}: expected a tensor, got {self._type.split('.')[-1]}"
-            )
+            of = self._type.rpartition(".")[2]
+            raise AssertionError(f"{self._label}: expected a tensor, got {of}")
         return labeled(self._student._ask("get", self._number, (name,)), f"{self._label}.{name}")
 
     def __call__(self, *args: object, **kwargs: object) -> Any:

@@ -29,6 +29,7 @@ from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, 
 
 __all__ = ["LIMIT_S", "StudentHost", "TimeLimitError"]
 
+LIBRARIES = ("torch.", "dlcourse.")
 MAX_ITEMS = 100_000
 LIMIT_S = 30.0  # for student code in one test of `dlcourse check`
 MAX_PRINTED = 2**20  # characters
@@ -239,6 +240,8 @@ class StudentHost:
             kind, text = "import failure" if loading else "time", str(error)
         elif isinstance(error, PermissionError) and not loading:
             kind, text = "refused", refusal(error, text)
+        elif isinstance(error, ModuleNotFoundError) and str(error.name).startswith(LIBRARIES):
+            text += "; it is not available while a lab is graded"
         elif isinstance(error, AttributeError) and error.obj is self.module and self.module:
             kind = "missing"
         frames = self.own_frames(error)

@@ -350,8 +350,8 @@ def test_table_says_how_many_points_are_visible(lab, check):
     lab.tests.write_text(tiny.TESTS.replace(alone, ""))
     said = " ".join(table.as_text(check("", ""), lab).split())
     assert said.endswith(
-        "These visible tests are worth 5 of 6 points. In grading, hidden tests ask the same with "
-        "other numbers. The visible points of a task count only if all its hidden tests pass."
+        "5 of 5 visible points; 1 more are graded by hidden tests, which try other inputs. The "
+        "visible points of a task count only if all its hidden tests pass."
     )
 
 

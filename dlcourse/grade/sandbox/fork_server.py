@@ -44,7 +44,8 @@ def set_up(control: socket.socket) -> None:
     )
     confinement.UID += os.getpid() % confinement.UIDS
     problem = confinement.enter_namespaces(
-        ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]], setup["hidden"]
+        ["/usr", "/lib", "/lib64", *confinement.DEVICES, *setup["folders"]],
+        [*setup["hidden"], *setup["answers"]],
     )
     control.send(json.dumps({"namespaces": problem}).encode())
 
@@ -79,6 +80,11 @@ def warm_up(modules: list[str]) -> None:
     for name in ["matplotlib.pyplot", *modules]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    # The package imports some names only when they are used; later their files are hidden.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("dlcourse."):
+            for public in getattr(module, "__all__", []):
+                getattr(module, public)
 
 
 def reap(pid: int, patience_s: float) -> int:
