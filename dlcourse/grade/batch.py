@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-import dlcourse
 from dlcourse import files, runtime, work_folder
 from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, Record, TestRecord
@@ -252,7 +251,7 @@ def ungraded(tests: Iterable[TestRecord], outcome: str, reason: str) -> list[Tes
 
 def environment_of(lab: Lab, *, allow_unsandboxed: bool) -> dict[str, Any]:
     """Everything that a grade depends on, except the submission."""
-    package = Path(dlcourse.__file__).parent
+    package = Path(__file__).parent.parent
     sources = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".jinja"))
     return {
         "tests_sha256": sha256_of([lab.tests]),

@@ -29,7 +29,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-import dlcourse
 from dlcourse import page
 from dlcourse.check.protocol import clean_text
 from dlcourse.course import Lab
@@ -222,7 +221,7 @@ def from_package(submissions: Sequence[Submission], starter: bytes = b"") -> lis
 @functools.cache
 def package_parts() -> list[tuple[str, set[int]]]:
     """Each function and class of the package by its place, with its fingerprints."""
-    package, parts = Path(dlcourse.__file__).parent, []
+    package, parts = Path(__file__).parent.parent, []
     for path in sorted(package.rglob("*.py")):
         source = path.read_text(encoding="utf-8")
         lines, place = source.splitlines(), path.relative_to(package.parent).as_posix()
