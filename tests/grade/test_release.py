@@ -138,8 +138,8 @@ def test_an_image_that_cannot_grade_says_why(tmp_path, monkeypatch):
         "the container has 1.5 GB of memory, grading needs 2.5 GB; choose the size with 3 GB in "
         "the settings of the autograder",
         "the sandbox lacks limits, no_new_privs, seccomp, hidden folders, read-only root or "
-        "landlock, separate uid or pid namespace in this container; grade an export on a machine of your "
-        "own with `dlcourse grade`",
+        "landlock, separate uid or pid namespace in this container; grade an export on a machine "
+        "of your own with `dlcourse grade`",
     ]
     monkeypatch.setattr(image, "missing", lambda reports: [])
     assert image.problems(3 * 10**9) == []
