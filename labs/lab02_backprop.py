@@ -4,8 +4,9 @@
 How does a network of neurons learn its weights, and what are hidden layers good for?
 
 You write the forward and the backward pass of a network with one hidden layer, and check its
-gradients with finite differences. Then you approximate a function by a sum of ReLUs, and count the
-regions into which a network divides the plane. You do not use autograd.
+gradients with finite differences. You approximate a function by a sum of ReLUs, and count the
+regions into which a network divides the plane. Last, you write the loop that trains the network.
+You do not use autograd.
 
 Lecture sections: Neural networks and back-propagation; MLP = universal approximators; Deep vs
 shallow.
@@ -61,7 +62,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -123,7 +124,7 @@ def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the derivative of cross_entropy(logits, targets) with respect to each logit.
 
     It is (p - t) / N, where p are the probabilities, and t is 1 at the true class and 0 elsewhere.
-    Shape: logits (N, K), targets int64 (N,) -> (N, K).
+    Do not change `logits` itself. Shape: logits (N, K), targets int64 (N,) -> (N, K).
 
     >>> cross_entropy_gradient(torch.zeros(1, 4), torch.tensor([2]))
     tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]])
@@ -171,7 +172,7 @@ def numerical_gradient(
     >>> numerical_gradient(lambda x: x[0] ** 2 * x[1], torch.tensor([3.0, 2.0]).double())
     tensor([12.0000,  9.0000], dtype=torch.float64)
     """
-    # Task 2.5 (2 points). For a hint: dlcourse hint 2.5
+    # Task 2.5 (1 point). For a hint: dlcourse hint 2.5
     raise NotImplementedError("task 2.5: numerical_gradient")
 
 
@@ -192,7 +193,7 @@ def relu_weights(knots: Tensor, values: Tensor) -> Tensor:
     >>> relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
     tensor([ 2., -2.])
     """
-    # Task 2.6 (2 points). For a hint: dlcourse hint 2.6
+    # Task 2.6 (1 point). For a hint: dlcourse hint 2.6
     raise NotImplementedError("task 2.6: relu_weights")
 
 
@@ -246,7 +247,39 @@ def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
 
 
 # %% [markdown]
-# ## 6. The experiment
+# ## 6. Training
+# Everything is ready to train a network: go through the data in batches, compute the derivatives of
+# each batch's loss, and move the parameters a little against them. One pass over the data is an
+# epoch. Every deep network is trained by a loop like this one.
+
+
+# %%
+def train_epoch(
+    params: Params, batches: Iterable[tuple[Tensor, Tensor]], lr: float
+) -> tuple[Params, float]:
+    """Train the network once on each batch; return the new parameters and the mean loss.
+
+    For each batch, with the newest parameters: run the network forward, compute the derivatives of
+    cross_entropy, and subtract from each parameter its derivative, multiplied by lr. Do not change
+    the tensors in `params`; make new ones.
+    The mean loss is over all samples of all batches. Each batch's loss is that before its step.
+    Batches can have different sizes.
+    Shape: batches of (inputs (N, D), targets int64 (N,)) -> a dictionary like `params`, a number.
+    Call your own functions: autograd and torch.optim are not allowed.
+
+    >>> params = {"weight1": torch.tensor([[1.0]]), "bias1": torch.zeros(1),
+    ...           "weight2": torch.zeros(2, 1), "bias2": torch.zeros(2)}
+    >>> batch = torch.tensor([[2.0]]), torch.tensor([1])
+    >>> params, loss = train_epoch(params, [batch], lr=0.1)
+    >>> params["weight2"].flatten(), params["bias2"]  # the loss was log 2
+    (tensor([-0.1000,  0.1000]), tensor([-0.0500,  0.0500]))
+    """
+    # Task 2.9 (3 points). For a hint: dlcourse hint 2.9
+    raise NotImplementedError("task 2.9: train_epoch")
+
+
+# %% [markdown]
+# ## 7. The experiment
 # Check the gradients, approximate a sine, count regions, and train on digits with only the
 # functions above. One of the networks whose regions are counted was not built by folding but found
 # by a computer, which changed random weights as long as this did not lower the count.
@@ -366,15 +399,9 @@ def train_network(
     """
     losses, errors = [], []
     for _ in range(epochs):
-        total = 0.0
-        for inputs, targets in train:
-            inputs = inputs.flatten(1)  # (B, 784)
-            hidden, logits = forward(params, inputs)
-            dlogits = cross_entropy_gradient(logits, targets)
-            gradients = backward(params, inputs, hidden, dlogits)
-            params = {name: params[name] - lr * gradients[name] for name in params}
-            total += cross_entropy(logits, targets).item() * len(targets)
-        losses.append(total / train.num_samples)
+        flat = ((inputs.flatten(1), targets) for inputs, targets in train)
+        params, loss = train_epoch(params, flat, lr)
+        losses.append(loss)
         errors.append(1 - accuracy(params, val))
     return params, losses, errors
 
@@ -449,8 +476,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             if start == "random":
                 curves = {"training loss": losses, "validation error": errors}
-    claim("test accuracy, random weights", tests["random"], ">", 0.9, ".2%", task="2.4")
-    claim("test accuracy, all weights 0", tests["all 0"], "<", 0.15, ".2%", task="2.4")
+    claim("test accuracy, random weights", tests["random"], ">", 0.9, ".2%", task="2.9")
+    claim("test accuracy, all weights 0", tests["all 0"], "<", 0.15, ".2%", task="2.9")
 
     if args.plot:
         few = {name: sines[name].tolist() for name in ("sin x", "3 ReLUs", "6 ReLUs", "12 ReLUs")}

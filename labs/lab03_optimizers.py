@@ -166,7 +166,7 @@ def adagrad(
     >>> adagrad(torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 0.9000])
     """
-    # Task 3.3 (2 points). For a hint: dlcourse hint 3.3
+    # Task 3.3 (1 point). For a hint: dlcourse hint 3.3
     raise NotImplementedError("task 3.3: adagrad")
 
 
@@ -199,7 +199,7 @@ def adadelta(
     >>> adadelta(torch.tensor([1.0]), torch.tensor([3.0]), {})[0]
     tensor([0.9968])
     """
-    # Task 3.4 (2 points). For a hint: dlcourse hint 3.4
+    # Task 3.4 (1 point). For a hint: dlcourse hint 3.4
     raise NotImplementedError("task 3.4: adadelta")
 
 
@@ -215,8 +215,10 @@ def adam(
     """Adam (Kingma & Ba 2015): momentum and RMSprop together. Step t = 1, 2, ...; betas (b1, b2).
 
         m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) g^2          both start at 0
-        w <- w - lr M / (sqrt(S) + eps)     with M = m / (1 - b1^t), S = s / (1 - b2^t)
-    The divisors correct the effect of starting at 0.
+        w <- w - lr M / (sqrt(S) + eps)
+    Because m and s start at 0, they are too small at first. M and S correct this: divide m by a
+    factor that depends only on b1 and t, such that M = g if all gradients so far were equal to g.
+    In the same way S = g^2. Find the two factors; keep m and s themselves uncorrected.
 
     >>> adam(torch.tensor([1.0, 1.0]), torch.tensor([3.0, -0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 1.1000])
@@ -244,7 +246,7 @@ def nadam(
     >>> nadam(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)[0]
     tensor([0.8944])
     """
-    # Task 3.6 (2 points). For a hint: dlcourse hint 3.6
+    # Task 3.6 (1 point). For a hint: dlcourse hint 3.6
     raise NotImplementedError("task 3.6: nadam")
 
 

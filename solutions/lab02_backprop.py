@@ -4,8 +4,9 @@
 How does a network of neurons learn its weights, and what are hidden layers good for?
 
 You write the forward and the backward pass of a network with one hidden layer, and check its
-gradients with finite differences. Then you approximate a function by a sum of ReLUs, and count the
-regions into which a network divides the plane. You do not use autograd.
+gradients with finite differences. You approximate a function by a sum of ReLUs, and count the
+regions into which a network divides the plane. Last, you write the loop that trains the network.
+You do not use autograd.
 
 Lecture sections: Neural networks and back-propagation; MLP = universal approximators; Deep vs
 shallow.
@@ -61,7 +62,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -93,7 +94,8 @@ def forward(params: Params, inputs: Tensor) -> tuple[Tensor, Tensor]:
     >>> forward(params, torch.tensor([[3.0, 4.0]]))
     (tensor([[3., 0.]]), tensor([[6.5000]]))
     """
-    # Task 2.1 (1 point). Hint: inputs @ weight.T computes all units for all samples at once.
+    # Task 2.1 (1 point). Hint: inputs @ weight.T computes all units for all samples at once. Hint:
+    # only the hidden units have a ReLU; the logits can be negative.
     # BEGIN SOLUTION
     hidden = torch.relu(inputs @ params["weight1"].T + params["bias1"])
     return hidden, hidden @ params["weight2"].T + params["bias2"]
@@ -117,8 +119,9 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     >>> cross_entropy(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]), torch.tensor([1, 0]))
     tensor(0.3466)
     """
-    # Task 2.2 (2 points). Hint: -log p_t = log(sum_j exp(z_j)) - z_t. First subtract the largest
-    # logit of each row. logits[torch.arange(N), targets] picks z_t of each sample.
+    # Task 2.2 (2 points). Hint: -log p_t = log(sum_j exp(z_j)) - z_t. Hint: before that, subtract
+    # from each row its own largest logit; keepdim=True keeps the shape (N, 1). Hint:
+    # logits[torch.arange(N), targets] picks z_t of each sample.
     # BEGIN SOLUTION
     shifted = logits - logits.amax(dim=1, keepdim=True)
     true = shifted[torch.arange(len(targets)), targets]  # (N,)
@@ -131,13 +134,13 @@ def cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the derivative of cross_entropy(logits, targets) with respect to each logit.
 
     It is (p - t) / N, where p are the probabilities, and t is 1 at the true class and 0 elsewhere.
-    Shape: logits (N, K), targets int64 (N,) -> (N, K).
+    Do not change `logits` itself. Shape: logits (N, K), targets int64 (N,) -> (N, K).
 
     >>> cross_entropy_gradient(torch.zeros(1, 4), torch.tensor([2]))
     tensor([[ 0.2500,  0.2500, -0.7500,  0.2500]])
     """
-    # Task 2.3 (1 point). Hint: you may call torch.softmax here. Then subtract 1 at the true class
-    # of each sample.
+    # Task 2.3 (1 point). Hint: you may call torch.softmax here. Hint: then subtract 1 at the true
+    # class of each sample, and divide everything by N.
     # BEGIN SOLUTION
     gradient = torch.softmax(logits, dim=1)
     gradient[torch.arange(len(targets)), targets] -= 1
@@ -167,10 +170,11 @@ def backward(params: Params, inputs: Tensor, hidden: Tensor, dlogits: Tensor) ->
     tensor([[6., 8.],
             [0., 0.]])
     """
-    # Task 2.4 (3 points). Hint: for outputs = x @ weight.T + bias the derivatives are
-    # doutputs.T @ x with respect to the weight, doutputs summed over the samples with respect to
-    # the bias, and doutputs @ weight with respect to x. The derivative passes unchanged through a
-    # ReLU whose output was above 0, and becomes 0 at the other ReLUs.
+    # Task 2.4 (3 points). Hint: begin at the end: weight2 and bias2, then the hidden units, then
+    # weight1 and bias1. The shapes leave little choice. Hint: for outputs = x @ weight.T + bias the
+    # derivatives are doutputs.T @ x with respect to the weight, doutputs summed over the samples
+    # with respect to the bias, and doutputs @ weight with respect to x. Hint: the derivative passes
+    # unchanged through a ReLU whose output was above 0, and becomes 0 at the other ReLUs.
     # BEGIN SOLUTION
     dhidden = (dlogits @ params["weight2"]) * (hidden > 0)  # (N, H), before the ReLU
     return {
@@ -195,8 +199,9 @@ def numerical_gradient(
     >>> numerical_gradient(lambda x: x[0] ** 2 * x[1], torch.tensor([3.0, 2.0]).double())
     tensor([12.0000,  9.0000], dtype=torch.float64)
     """
-    # Task 2.5 (2 points). Hint: make a step that is eps at one entry and 0 elsewhere:
-    # torch.zeros_like(x), then step.view(-1)[i] = eps, for each i in range(x.numel()).
+    # Task 2.5 (1 point). Hint: go through all entries, for i in range(x.numel()), and move only
+    # entry i. Hint: make a step that is eps at one entry and 0 elsewhere: torch.zeros_like(x), then
+    # step.view(-1)[i] = eps.
     # BEGIN SOLUTION
     gradient = torch.zeros_like(x)
     for i in range(x.numel()):
@@ -224,9 +229,9 @@ def relu_weights(knots: Tensor, values: Tensor) -> Tensor:
     >>> relu_weights(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([0.0, 2.0, 2.0]))
     tensor([ 2., -2.])
     """
-    # Task 2.6 (2 points). Hint: torch.diff gives the differences of values and of knots; their
-    # quotients are the slopes. The weights are the differences of the slopes. The slope before the
-    # first knot is 0: use the argument `prepend`.
+    # Task 2.6 (1 point). Hint: torch.diff gives the differences of values and of knots; their
+    # quotients are the slopes. Hint: the weights are the differences of the slopes. The slope
+    # before the first knot is 0: use the argument `prepend`.
     # BEGIN SOLUTION
     slopes = values.diff() / knots.diff()
     return slopes.diff(prepend=slopes.new_zeros(1))
@@ -261,7 +266,8 @@ def region_bound(num_inputs: int, width: int, layers: int = 1) -> int:
     >>> region_bound(1, 3, layers=2)
     12
     """
-    # Task 2.7 (1 point). Hint: use math.comb.
+    # Task 2.7 (1 point). Hint: math.comb(n, j) is C(n, j). Hint: `range` leaves out its end, and j
+    # runs up to num_inputs.
     # BEGIN SOLUTION
     last = sum(math.comb(width, j) for j in range(num_inputs + 1))
     return (width // num_inputs) ** (num_inputs * (layers - 1)) * last
@@ -281,8 +287,9 @@ def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
     >>> count_regions([(torch.eye(2), torch.zeros(2))], points)
     3
     """
-    # Task 2.8 (2 points). Hint: collect `outputs > 0` of each layer, join them with torch.cat
-    # (dim=1), and count the different rows with unique(dim=0).
+    # Task 2.8 (2 points). Hint: collect `outputs > 0` of each layer; its outputs, after the ReLU,
+    # are the inputs of the next. Hint: join the patterns with torch.cat (dim=1), and count the
+    # different rows with unique(dim=0).
     # BEGIN SOLUTION
     patterns = []
     for weight, bias in layers:
@@ -293,7 +300,51 @@ def count_regions(layers: Sequence[Layer], points: Tensor) -> int:
 
 
 # %% [markdown]
-# ## 6. The experiment
+# ## 6. Training
+# Everything is ready to train a network: go through the data in batches, compute the derivatives of
+# each batch's loss, and move the parameters a little against them. One pass over the data is an
+# epoch. Every deep network is trained by a loop like this one.
+
+
+# %%
+def train_epoch(
+    params: Params, batches: Iterable[tuple[Tensor, Tensor]], lr: float
+) -> tuple[Params, float]:
+    """Train the network once on each batch; return the new parameters and the mean loss.
+
+    For each batch, with the newest parameters: run the network forward, compute the derivatives of
+    cross_entropy, and subtract from each parameter its derivative, multiplied by lr. Do not change
+    the tensors in `params`; make new ones.
+    The mean loss is over all samples of all batches. Each batch's loss is that before its step.
+    Batches can have different sizes.
+    Shape: batches of (inputs (N, D), targets int64 (N,)) -> a dictionary like `params`, a number.
+    Call your own functions: autograd and torch.optim are not allowed.
+
+    >>> params = {"weight1": torch.tensor([[1.0]]), "bias1": torch.zeros(1),
+    ...           "weight2": torch.zeros(2, 1), "bias2": torch.zeros(2)}
+    >>> batch = torch.tensor([[2.0]]), torch.tensor([1])
+    >>> params, loss = train_epoch(params, [batch], lr=0.1)
+    >>> params["weight2"].flatten(), params["bias2"]  # the loss was log 2
+    (tensor([-0.1000,  0.1000]), tensor([-0.0500,  0.0500]))
+    """
+    # Task 2.9 (3 points). Hint: call forward, cross_entropy_gradient and backward, in this order.
+    # Hint: make a new dictionary, {name: ... for name in params}, in each step, and go on with it.
+    # Hint: cross_entropy gives the mean over a batch: multiply it by the number of samples of the
+    # batch before you add it up, and divide by the number of all samples at the end.
+    # BEGIN SOLUTION
+    total, count = 0.0, 0
+    for inputs, targets in batches:
+        hidden, logits = forward(params, inputs)
+        gradients = backward(params, inputs, hidden, cross_entropy_gradient(logits, targets))
+        params = {name: value - lr * gradients[name] for name, value in params.items()}
+        total += float(cross_entropy(logits, targets)) * len(targets)
+        count += len(targets)
+    return params, total / count
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 7. The experiment
 # Check the gradients, approximate a sine, count regions, and train on digits with only the
 # functions above. One of the networks whose regions are counted was not built by folding but found
 # by a computer, which changed random weights as long as this did not lower the count.
@@ -413,15 +464,9 @@ def train_network(
     """
     losses, errors = [], []
     for _ in range(epochs):
-        total = 0.0
-        for inputs, targets in train:
-            inputs = inputs.flatten(1)  # (B, 784)
-            hidden, logits = forward(params, inputs)
-            dlogits = cross_entropy_gradient(logits, targets)
-            gradients = backward(params, inputs, hidden, dlogits)
-            params = {name: params[name] - lr * gradients[name] for name in params}
-            total += cross_entropy(logits, targets).item() * len(targets)
-        losses.append(total / train.num_samples)
+        flat = ((inputs.flatten(1), targets) for inputs, targets in train)
+        params, loss = train_epoch(params, flat, lr)
+        losses.append(loss)
         errors.append(1 - accuracy(params, val))
     return params, losses, errors
 
@@ -496,8 +541,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             if start == "random":
                 curves = {"training loss": losses, "validation error": errors}
-    claim("test accuracy, random weights", tests["random"], ">", 0.9, ".2%", task="2.4")
-    claim("test accuracy, all weights 0", tests["all 0"], "<", 0.15, ".2%", task="2.4")
+    claim("test accuracy, random weights", tests["random"], ">", 0.9, ".2%", task="2.9")
+    claim("test accuracy, all weights 0", tests["all 0"], "<", 0.15, ".2%", task="2.9")
 
     if args.plot:
         few = {name: sines[name].tolist() for name in ("sin x", "3 ReLUs", "6 ReLUs", "12 ReLUs")}

@@ -114,7 +114,8 @@ def minibatches(num_samples: int, batch_size: int, generator: torch.Generator) -
     >>> [len(batch) for batch in minibatches(10, 4, torch.Generator())]
     [4, 4, 2]
     """
-    # Task 3.1 (1 point). Hint: torch.randperm takes a generator; tensors have a method `split`.
+    # Task 3.1 (1 point). Hint: torch.randperm(n, generator=generator) shuffles the numbers 0 to
+    # n - 1. Hint: tensors have a method `split`.
     # BEGIN SOLUTION
     return list(torch.randperm(num_samples, generator=generator).split(batch_size))
     # END SOLUTION
@@ -154,7 +155,7 @@ def momentum(
     tensor([0.2300])
     """
     # Task 3.2 (2 points). Hint: state.get("v", 0.0) is the v of the step before, or 0 in the first
-    # step. Return the new v in a dictionary.
+    # step. Hint: return the new w and {"v": v}, with the new v.
     # BEGIN SOLUTION
     v = mu * state.get("v", 0.0) + g
     return w - lr * (g + mu * v if nesterov else v), {"v": v}
@@ -172,7 +173,7 @@ def adagrad(
     >>> adagrad(torch.tensor([1.0, 1.0]), torch.tensor([3.0, 0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 0.9000])
     """
-    # Task 3.3 (2 points). Hint: eps is outside the root.
+    # Task 3.3 (1 point). Hint: keep s in the state, as you kept v. Hint: eps is outside the root.
     # BEGIN SOLUTION
     s = state.get("s", 0.0) + g.square()
     return w - lr * g / (s.sqrt() + eps), {"s": s}
@@ -211,8 +212,8 @@ def adadelta(
     >>> adadelta(torch.tensor([1.0]), torch.tensor([3.0]), {})[0]
     tensor([0.9968])
     """
-    # Task 3.4 (2 points). Hint: keep two numbers for each weight. d uses the new s and the old u.
-    # torch.sqrt takes tensors, not the number 0.0: use state.get("u", torch.zeros_like(g)).
+    # Task 3.4 (1 point). Hint: keep two numbers for each weight. d uses the new s and the old u.
+    # Hint: torch.sqrt takes tensors, not the number 0.0: use state.get("u", torch.zeros_like(g)).
     # BEGIN SOLUTION
     zeros = torch.zeros_like(g)
     s = rho * state.get("s", zeros) + (1 - rho) * g.square()
@@ -234,13 +235,17 @@ def adam(
     """Adam (Kingma & Ba 2015): momentum and RMSprop together. Step t = 1, 2, ...; betas (b1, b2).
 
         m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) g^2          both start at 0
-        w <- w - lr M / (sqrt(S) + eps)     with M = m / (1 - b1^t), S = s / (1 - b2^t)
-    The divisors correct the effect of starting at 0.
+        w <- w - lr M / (sqrt(S) + eps)
+    Because m and s start at 0, they are too small at first. M and S correct this: divide m by a
+    factor that depends only on b1 and t, such that M = g if all gradients so far were equal to g.
+    In the same way S = g^2. Find the two factors; keep m and s themselves uncorrected.
 
     >>> adam(torch.tensor([1.0, 1.0]), torch.tensor([3.0, -0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 1.1000])
     """
-    # Task 3.5 (2 points). Hint: keep t in the state too. M and S use the new m and s.
+    # Task 3.5 (2 points). Hint: if every gradient is 1, m is 1 - b1 after one step. What is it after
+    # two steps, and after t? Hint: it is 1 - b1^t, so divide m by this, and s by 1 - b2^t. Hint: keep
+    # t in the state too; it is 1 in the first step.
     # BEGIN SOLUTION
     b1, b2 = betas
     t = state.get("t", 0) + 1
@@ -270,7 +275,8 @@ def nadam(
     >>> nadam(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)[0]
     tensor([0.8944])
     """
-    # Task 3.6 (2 points). Hint: keep the product P_t in the state; P_{t+1} = P_t mu_{t+1}.
+    # Task 3.6 (1 point). Hint: keep the product P_t in the state, next to m, s and t. Hint: a function
+    # of t that returns mu_t helps; P_{t+1} = P_t mu_{t+1}.
     # BEGIN SOLUTION
     b1, b2 = betas
     t = state.get("t", 0) + 1
@@ -297,7 +303,7 @@ def inverse(lr: float, t: int, b: float) -> float:
     >>> inverse(0.5, t=30, b=10.0)
     0.125
     """
-    # Task 3.7 (2 points). Hint: at t = 0 the learning rate is a / b.
+    # Task 3.7 (2 points). Hint: at t = 0 the learning rate is a / b, so a is lr b.
     # BEGIN SOLUTION
     return lr * b / (b + t)
     # END SOLUTION
@@ -309,7 +315,7 @@ def linear(lr: float, t: int, steps: int) -> float:
     >>> linear(0.5, t=30, steps=40)
     0.125
     """
-    # Task 3.7, continued.
+    # Task 3.7, continued. Hint: the part of the steps that is left is (steps - t) / steps.
     # BEGIN SOLUTION
     return lr * (steps - t) / steps
     # END SOLUTION
@@ -349,7 +355,8 @@ def best_lr(hessian: Tensor) -> tuple[float, float]:
     (0.5, 0.6666666666666666)
     """
     # Task 3.8 (2 points). Hint: torch.linalg.eigvalsh gives the eigenvalues in increasing order.
-    # At the best lr, the factors of the smallest and of the largest eigenvalue differ only in sign.
+    # Hint: it diverges when the factor of the largest eigenvalue goes below -1. Hint: at the best
+    # lr, the factors of the smallest and of the largest eigenvalue differ only in sign.
     # BEGIN SOLUTION
     eigenvalues = torch.linalg.eigvalsh(hessian)
     low, high = eigenvalues[0].item(), eigenvalues[-1].item()

@@ -121,6 +121,8 @@ def encode_tensor(value: torch.Tensor, buffers: Buffers) -> dict:
         raise TypeError(f"a tensor of {value.dtype}, {value.layout} cannot cross to the other side")
     plain = value.detach().cpu()
     flat = plain.contiguous().reshape(-1)
+    if flat.numel() and flat.stride(0) != 1:  # one number of a larger tensor
+        flat = flat.clone(memory_format=torch.contiguous_format)
     buffers.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
     node: dict[str, object] = {"t": "tensor", "dtype": name, "shape": list(plain.shape)}
     if value.requires_grad:

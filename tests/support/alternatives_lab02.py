@@ -188,6 +188,200 @@ def count_regions(layers, points):
         patterns = torch.hstack([patterns, h.sign()])
     return np.unique(patterns.numpy(), axis=0).shape[0]
 """,
+    "2.1 by addmm": """
+def forward(params, inputs):
+    w1, b1, w2, b2 = (params[name] for name in ("weight1", "bias1", "weight2", "bias2"))
+    hidden = torch.addmm(b1, inputs, w1.t()).relu_()
+    return [hidden, torch.addmm(b2, hidden, w2.t())]
+""",
+    "2.1 by maximum": """
+def forward(params, inputs):
+    z = (params["weight1"] @ inputs.T).T + params["bias1"].unsqueeze(0)
+    hidden = torch.where(z > 0, z, torch.zeros_like(z))
+    return hidden, torch.matmul(hidden, params["weight2"].mT).add(params["bias2"])
+""",
+    "2.2 as a number": """
+def cross_entropy(logits, targets):
+    logits = logits - logits.max(dim=1, keepdim=True)[0]
+    p = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    losses = [-(z[t] - torch.log(torch.exp(z).sum())).item() for z, t in zip(logits, targets)]
+    return sum(losses) / len(losses)
+""",
+    "2.2 by logaddexp": """
+def cross_entropy(logits, targets):
+    total = logits[:, 0]
+    for column in logits.unbind(1)[1:]:
+        total = torch.logaddexp(total, column)
+    return torch.mean(total - torch.take_along_dim(logits, targets.unsqueeze(1), dim=1).squeeze(1))
+""",
+    "2.3 by a loop": """
+def cross_entropy_gradient(logits, targets):
+    rows = []
+    for z, t in zip(logits, targets):
+        p = torch.softmax(z, 0)
+        p[t] -= 1.0
+        rows.append(p / logits.shape[0])
+    return torch.stack(rows)
+""",
+    "2.3 by comparing": """
+def cross_entropy_gradient(logits, targets):
+    true = targets[:, None] == torch.arange(logits.size(1))
+    return (torch.softmax(logits, 1) - true.to(logits.dtype)).div(logits.size(0))
+""",
+    "2.4 from the logits of the ReLU": """
+def backward(params, inputs, hidden, dlogits):
+    before = inputs @ params["weight1"].T + params["bias1"]
+    d = torch.where(before > 0, dlogits @ params["weight2"], 0.0)
+    return {
+        "bias2": dlogits.sum(0), "bias1": d.sum(0),
+        "weight2": torch.einsum("nk,nh->kh", dlogits, hidden), "weight1": (inputs.T @ d).T,
+    }
+""",
+    "2.4 in one matrix": """
+def backward(params, inputs, hidden, dlogits):
+    ones = torch.ones(len(inputs), 1, dtype=inputs.dtype)
+    top = dlogits.T @ torch.cat([hidden, ones], dim=1)
+    bottom = ((dlogits @ params["weight2"]) * hidden.gt(0)).T @ torch.cat([inputs, ones], dim=1)
+    return {"weight1": bottom[:, :-1], "bias1": bottom[:, -1], "weight2": top[:, :-1], "bias2": top[:, -1]}
+""",
+    "2.5 by numpy": """
+def numerical_gradient(function, x, eps=1e-6):
+    array, gradient = x.numpy().copy(), np.zeros(x.shape)
+    for place in np.ndindex(x.shape):
+        old = array[place]
+        array[place] = old + eps
+        gradient[place] = float(function(torch.from_numpy(array.copy())))
+        array[place] = old - eps
+        gradient[place] -= float(function(torch.from_numpy(array.copy())))
+        array[place] = old
+    return torch.from_numpy(gradient) / (2 * eps)
+""",
+    "2.5 on the flat tensor": """
+def numerical_gradient(function, x, eps=1e-6):
+    flat, slopes = x.flatten(), []
+    for i in range(flat.numel()):
+        ends = []
+        for sign in (1, -1):
+            moved = flat.clone()
+            moved[i] += sign * eps
+            ends.append(function(moved.view_as(x)))
+        slopes.append((ends[0] - ends[1]) / (eps + eps))
+    return torch.tensor(slopes, dtype=x.dtype).view(x.shape)
+""",
+    "2.6 by numpy": """
+def relu_weights(knots, values):
+    slopes = np.diff(values.numpy()) / np.diff(knots.numpy())
+    return torch.from_numpy(np.diff(slopes, prepend=0.0))
+""",
+    "2.6 by concatenation": """
+def relu_weights(knots, values):
+    slopes = torch.cat([torch.zeros(1), (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])])
+    return slopes[1:] - slopes[:-1]
+""",
+    "2.7 with a float that is whole": """
+def region_bound(num_inputs, width, layers=1):
+    last = sum(math.comb(width, j) for j in range(0, num_inputs + 1))
+    return math.pow(width // num_inputs, num_inputs * (layers - 1)) * last
+""",
+    "2.7 by binomials in turn": """
+def region_bound(num_inputs, width, layers=1):
+    total, choose = 0, 1
+    for j in range(num_inputs + 1):
+        total += choose
+        choose = choose * (width - j) // (j + 1)
+    for _ in range(layers - 1):
+        total *= (width // num_inputs) ** num_inputs
+    return total
+""",
+    "2.8 by text": """
+def count_regions(layers, points):
+    names = [""] * len(points)
+    for weight, bias in layers:
+        points = F.relu(F.linear(points, weight, bias))
+        names = [name + "".join("+" if unit > 0 else "-" for unit in row) for name, row in zip(names, points)]
+    return len({*names})
+""",
+    "2.8 point by point": """
+def count_regions(layers, points):
+    seen = []
+    for x in points:
+        pattern = []
+        for weight, bias in layers:
+            x = torch.clamp(weight @ x + bias, min=0)
+            pattern += [bool(unit) for unit in x > 0]
+        if pattern not in seen:
+            seen.append(pattern)
+    return torch.tensor(len(seen))
+""",
+    "2.9 step by step": """
+def train_epoch(params, batches, lr):
+    losses, sizes = [], []
+    for batch in batches:
+        x, t = batch
+        hidden, logits = forward(params, x)
+        losses.append(cross_entropy(logits, t))
+        sizes.append(x.shape[0])
+        dlogits = cross_entropy_gradient(logits, t)
+        gradients = backward(params, x, hidden, dlogits)
+        new = {}
+        for name in params:
+            new[name] = params[name] - lr * gradients[name]
+        params = new
+    return params, sum(loss * size for loss, size in zip(losses, sizes)) / sum(sizes)
+""",
+    "2.9 on copies, in place": """
+def train_epoch(params, batches, lr):
+    params = {name: value.clone() for name, value in params.items()}
+    total = torch.zeros(())
+    samples = 0
+    for inputs, targets in batches:
+        hidden, logits = forward(params, inputs)
+        total += len(inputs) * cross_entropy(logits, targets)
+        for name, gradient in backward(params, inputs, hidden, cross_entropy_gradient(logits, targets)).items():
+            params[name].sub_(gradient, alpha=lr)
+        samples += len(inputs)
+    return params, (total / samples).item()
+""",
+    "2.9 with a helper": """
+def one_step(params, inputs, targets, lr):
+    hidden, logits = forward(params, inputs)
+    gradients = backward(params, inputs, hidden, cross_entropy_gradient(logits, targets))
+    return {key: torch.add(params[key], gradients[key], alpha=-lr) for key in sorted(params)}, logits
+
+def train_epoch(params, batches, lr):
+    losses = torch.tensor([], dtype=torch.float64)
+    for inputs, targets in batches:
+        params, logits = one_step(params, inputs, targets, lr)
+        loss = cross_entropy(logits, targets)
+        losses = torch.cat([losses, torch.full((len(targets),), float(loss), dtype=torch.float64)])
+    return params, losses.mean()
+""",
+    "2.9 over a list": """
+def train_epoch(params, batches, lr):
+    batches, total = list(batches), 0.0
+    for i in range(len(batches)):
+        inputs, targets = batches[i]
+        hidden, logits = forward(params, inputs)
+        n = targets.numel()
+        total = total + n * float(cross_entropy(logits, targets))
+        d = backward(params, inputs, hidden, cross_entropy_gradient(logits, targets))
+        params = dict(params, **{name: params[name] - d[name] * lr for name in d})
+    return (params, total / sum(len(targets) for _, targets in batches))
+""",
+    "2.9 with each parameter by name": """
+def train_epoch(params, batches, lr):
+    w1, b1, w2, b2 = params["weight1"], params["bias1"], params["weight2"], params["bias2"]
+    loss_sum = n = 0
+    for x, t in batches:
+        now = {"weight1": w1, "bias1": b1, "weight2": w2, "bias2": b2}
+        hidden, logits = forward(now, x)
+        d = backward(now, x, hidden, cross_entropy_gradient(logits, t))
+        w1, b1 = w1 - lr * d["weight1"], b1 - lr * d["bias1"]
+        w2, b2 = w2 - lr * d["weight2"], b2 - lr * d["bias2"]
+        loss_sum += cross_entropy(logits, t).item() * len(x)
+        n += len(x)
+    return {"weight1": w1, "bias1": b1, "weight2": w2, "bias2": b2}, loss_sum / n
+""",
 }
 
 # Mutants that no test can catch, because they compute the same, with the reason for each.
