@@ -243,9 +243,9 @@ def adam(
     >>> adam(torch.tensor([1.0, 1.0]), torch.tensor([3.0, -0.01]), {}, lr=0.1)[0]
     tensor([0.9000, 1.1000])
     """
-    # Task 3.5 (2 points). Hint: if every gradient is 1, m is 1 - b1 after one step. What is it after
-    # two steps, and after t? Hint: it is 1 - b1^t, so divide m by this, and s by 1 - b2^t. Hint: keep
-    # t in the state too; it is 1 in the first step.
+    # Task 3.5 (2 points). Hint: if every gradient is 1, m is 1 - b1 after one step. What is it
+    # after two steps, and after t? Hint: it is 1 - b1^t, so divide m by this, and s by 1 - b2^t.
+    # Hint: keep t in the state too; it is 1 in the first step.
     # BEGIN SOLUTION
     b1, b2 = betas
     t = state.get("t", 0) + 1
@@ -275,8 +275,8 @@ def nadam(
     >>> nadam(torch.tensor([1.0]), torch.tensor([3.0]), {}, lr=0.1)[0]
     tensor([0.8944])
     """
-    # Task 3.6 (1 point). Hint: keep the product P_t in the state, next to m, s and t. Hint: a function
-    # of t that returns mu_t helps; P_{t+1} = P_t mu_{t+1}.
+    # Task 3.6 (1 point). Hint: keep the product P_t in the state, next to m, s and t. Hint: a
+    # function of t that returns mu_t helps; P_{t+1} = P_t mu_{t+1}.
     # BEGIN SOLUTION
     b1, b2 = betas
     t = state.get("t", 0) + 1

@@ -92,14 +92,11 @@ class InProcessChannel:
             raise StudentError("time", text, told["traceback"]) from None
         finally:
             self.left_s -= time.monotonic() - start
-<<<<<<< HEAD
+            self.limit = outer
         told = reply.get("error", {})
         if told.get("kind") == "time":
             raise StudentError("time", told["text"], told["traceback"])
         return reply, replies
-=======
-            self.limit = outer
->>>>>>> 91125e2 (Have students write the training loop in lab 02; catch there what beginners write)
 
     def call_back(self, number: int, message: dict, buffers: Buffers) -> Answer:
         limit = self.limit
@@ -142,15 +139,9 @@ class TimeLimit:
             self.start(0.01 if self.paused else 1.0)
 
     def __exit__(self, *_: object) -> None:
-<<<<<<< HEAD
-        with self.lock:
-            self.done = True
-=======
         while not self.done:
             with contextlib.suppress(TimeLimitError), self.lock:
                 self.done = True
-                self.raise_in_thread(None)  # takes back what has not been raised yet
->>>>>>> 91125e2 (Have students write the training loop in lab 02; catch there what beginners write)
         self.timer.cancel()
         if self.raised:
             # Python raises between two steps what it has not raised yet. To take it back instead

@@ -1,5 +1,7 @@
 """Right answers to lab 03 that differ in form from the reference. Each replaces the function."""
 
+# ruff: noqa: E501 (students' styles)
+
 IMPORTS = "import math\n\nimport numpy as np\nimport torch\n"
 
 ALTERNATIVES = {
@@ -215,6 +217,146 @@ def best_lr(hessian):
     values = torch.linalg.svdvals(hessian)
     largest, smallest = float(values[0]), float(values[-1])
     return 1 / ((largest + smallest) / 2), 1 / (largest / 2)
+""",
+    "3.1 by shuffled keys": """
+def minibatches(num_samples, batch_size, generator):
+    keys = torch.rand(num_samples, generator=generator, dtype=torch.float64)
+    order = torch.argsort(keys)
+    return [part for part in torch.tensor_split(order, tuple(range(batch_size, num_samples, batch_size)))]
+""",
+    "3.1 of tensors made anew": """
+def minibatches(num_samples, batch_size, generator):
+    order, batches = torch.randperm(num_samples, generator=generator).tolist(), []
+    for number in order:
+        if not batches or len(batches[-1]) == batch_size:
+            batches.append([])
+        batches[-1].append(number)
+    return [torch.tensor(batch) for batch in batches]
+""",
+    "3.2 with a state of its own form": """
+def momentum(w, g, state, lr, mu=0.9, nesterov=False):
+    v = g if not state else g + mu * state[0]
+    return [w - lr * (g * 1.0 + mu * v), {0: v}] if nesterov else [w - lr * v, {0: v}]
+""",
+    "3.2 by lists of the past": """
+def momentum(w, g, state, lr, mu=0.9, nesterov=False):
+    past = state.get("past", []) + [g]
+    v = sum(mu**i * old for i, old in enumerate(reversed(past)))
+    direction = mu * v + g if nesterov else v
+    return torch.sub(w, direction, alpha=lr), {"past": past}
+""",
+    "3.3 by rsqrt": """
+def adagrad(w, g, state, lr, eps=1e-10):
+    s = torch.as_tensor(state.get("s", 0.0)) + torch.square(g)
+    return w - torch.mul(lr, g) / torch.add(torch.sqrt(s), eps), {"s": s}
+
+def rmsprop(w, g, state, lr, alpha=0.99, eps=1e-8):
+    s = g**2 - alpha * g**2 + alpha * state.get("s", torch.zeros(()))
+    return w - lr * (g / (torch.sqrt(s) + eps)), {"s": s}
+""",
+    "3.3 on the given state": """
+def adagrad(w, g, state, lr, eps=1e-10):
+    state["s"] = state["s"] + g * g if "s" in state else g * g
+    step = g / (state["s"].sqrt() + eps)
+    return w.sub(step, alpha=lr), state
+
+def rmsprop(w, g, state, lr, alpha=0.99, eps=1e-8):
+    state["s"] = alpha * state["s"] + (1 - alpha) * g * g if "s" in state else (1 - alpha) * g * g
+    step = g / (state["s"].sqrt() + eps)
+    return w.sub(step, alpha=lr), state
+""",
+    "3.4 by logarithms of two": """
+def adadelta(w, g, state, lr=1.0, rho=0.9, eps=1e-6):
+    s = (1 - rho) * g**2
+    u = torch.zeros_like(g)
+    if state:
+        s, u = s + rho * state["s"], state["u"]
+    rms = lambda value: torch.sqrt(value + eps)
+    d = rms(u) / rms(s) * g
+    new_u = u.lerp(d * d, 1 - rho)
+    return w.add(d, alpha=-lr), {"s": s, "u": new_u}
+""",
+    "3.4 with a tuple": """
+def adadelta(w, g, state, lr=1.0, rho=0.9, eps=1e-6):
+    s, u = state.setdefault("su", (g * 0, g * 0))
+    s = s + (1 - rho) * (g.pow(2) - s)
+    d = g * ((u + eps) / (s + eps)).pow(0.5)
+    state["su"] = (s, u + (1 - rho) * (d.pow(2) - u))
+    return w - d * lr, state
+""",
+    "3.5 by the step size of the paper": """
+def adam(w, g, state, lr, betas=(0.9, 0.999), eps=1e-8):
+    t = len(state.get("count", [])) + 1
+    m = betas[0] * state.get("m", torch.zeros_like(w)) + (1 - betas[0]) * g
+    s = betas[1] * state.get("s", torch.zeros_like(w)) + (1 - betas[1]) * g * g
+    c1, c2 = 1 - pow(betas[0], t), 1 - pow(betas[1], t)
+    return w - lr / c1 * m / (torch.sqrt(s) / c2**0.5 + eps), {"count": [0] * t, "m": m, "s": s}
+""",
+    "3.5 by weights that add up to 1": """
+def adam(w, g, state, lr, betas=(0.9, 0.999), eps=1e-8):
+    b1, b2 = betas
+    c1, c2 = b1 * state.get("c1", 0.0) + 1, b2 * state.get("c2", 0.0) + 1
+    m, s = b1 * state.get("m", 0) + g, b2 * state.get("s", 0) + g * g
+    return w - lr * (m / c1) / ((s / c2) ** 0.5 + eps), {"c1": c1, "c2": c2, "m": m, "s": s}
+""",
+    "3.6 with Adam's parts": """
+def nadam(w, g, state, lr, betas=(0.9, 0.999), eps=1e-8):
+    t, m, s, P = state.get("all", (0, torch.zeros_like(g), torch.zeros_like(g), 1.0))
+    t, m, s = t + 1, torch.lerp(g, m, betas[0]), torch.lerp(g.square(), s, betas[1])
+    mus = betas[0] * (1 - torch.tensor([0.96], dtype=torch.float64) ** (0.004 * torch.tensor([t, t + 1])) / 2)
+    P = P * mus[0].item()
+    look = mus[1].item() * m / (1 - P * mus[1].item()) + (1 - mus[0].item()) * g / (1 - P)
+    return w - lr * look / (torch.sqrt(s / (1 - betas[1] ** t)) + eps), {"all": (t, m, s, P)}
+""",
+    "3.6 by numpy's product": """
+def nadam(w, g, state, lr, betas=(0.9, 0.999), eps=1e-8):
+    t = int(state.get("t", 0)) + 1
+    mu = betas[0] * (1 - 0.96 ** (0.004 * np.arange(1, t + 2)) / 2)
+    m = betas[0] * state.get("m", torch.zeros_like(g)) + (1 - betas[0]) * g
+    s = betas[1] * state.get("s", torch.zeros_like(g)) + (1 - betas[1]) * g**2
+    first = float(mu[t] / (1 - mu.prod())) * m
+    second = float((1 - mu[t - 1]) / (1 - mu[:t].prod())) * g
+    return w - lr * (first + second) / ((s / (1 - betas[1] ** t)).sqrt() + eps), {"t": t, "m": m, "s": s}
+""",
+    "3.7 by tensors": """
+def inverse(lr, t, b):
+    return torch.tensor(lr * b / (b + t), dtype=torch.float64)
+
+def linear(lr, t, steps):
+    return torch.linspace(lr, 0, steps + 1, dtype=torch.float64)[t]
+
+def halve(lr, val_losses):
+    before = torch.tensor([float("inf"), *val_losses[:-1]])
+    return torch.tensor(lr, dtype=torch.float64) / (1 if val_losses[-1] < before.min() else 2)
+""",
+    "3.7 by cases": """
+def inverse(lr, t, b):
+    if t == 0:
+        return lr
+    return (lr * b) / (t + b)
+
+def linear(lr, t, steps):
+    left = steps - t
+    return left * (lr / steps)
+
+def halve(lr, val_losses):
+    if len(val_losses) <= 1:
+        return lr
+    best = sorted(val_losses[:-1])[0]
+    if val_losses[-1] >= best:
+        lr /= 2
+    return lr
+""",
+    "3.8 by the largest and smallest of eig": """
+def best_lr(hessian):
+    values = sorted(torch.linalg.eig(hessian.double()).eigenvalues.real.tolist())
+    return [2 / (values[0] + values[-1]), 2 / values[-1]]
+""",
+    "3.8 as tensors": """
+def best_lr(hessian):
+    values, _ = torch.linalg.eigh(hessian)
+    best = 2 / (values[0] + values[-1])
+    return best, 2 / values[-1]
 """,
 }
 
