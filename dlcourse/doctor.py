@@ -21,6 +21,10 @@ __all__ = ["Finding", "Report", "as_json", "as_text", "examine"]
 
 OLDEST_PYTHON = (3, 10)
 OLDEST_TORCH = (2, 11)
+ONE_PLACE = (
+    "the two come from different builds; install both from one place: "
+    "pip uninstall -y torch torchvision, then pip install torch torchvision"
+)
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,13 @@ def check_torchvision() -> Finding:
             "torchvision",
             False,
             f"{found} (torch {installed('torch')}, torchvision {installed('torchvision')})",
-            "the two come from different builds; install both from one place: "
-            "pip uninstall -y torch torchvision, then pip install torch torchvision",
+            ONE_PLACE,
         )
+    builds = [installed(name) for name in ("torch", "torchvision")]
+    # "2.15.0+cpu" says which index of PyTorch a build is from, "2.15.0" that it is PyPI's.
+    if len({build.partition("+")[2] for build in builds}) > 1:
+        found = f"torch {builds[0]} and torchvision {builds[1]} are a mixture"
+        return Finding("torchvision", False, found, ONE_PLACE)
     return Finding("torchvision", True, torchvision.__version__)
 
 

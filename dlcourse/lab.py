@@ -16,7 +16,7 @@ from dlcourse import course, runtime
 from dlcourse.errors import DlcourseError, UsageError
 from dlcourse.findings import Findings
 
-__all__ = ["parse_flags", "script"]
+__all__ = ["check", "parse_flags", "script"]
 
 TINY_LIMIT = 2000
 
@@ -106,6 +106,16 @@ def make_writable(folder: Path) -> None:
         raise UsageError(
             f"cannot write into --out {str(folder)!r}: {error.strerror}; name another folder"
         ) from None
+
+
+def check(what: str) -> object:
+    """In a notebook, check a task ("5.2") or a lab ("lab05"); the result shows as a table.
+
+    What counts is what the cells that were run define. In a script this does nothing but say so.
+    """
+    from dlcourse.check.cells import check_cells
+
+    return check_cells(what)
 
 
 def script(main: Callable[[], int | None]) -> None:

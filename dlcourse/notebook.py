@@ -1,6 +1,6 @@
 """A lab's script as a notebook, and a notebook back as a script.
 
-The notebook has the script's cells and a last cell that runs the experiment.
+The notebook has the script's cells, and more: see `as_notebook`.
 """
 
 from __future__ import annotations
@@ -10,32 +10,51 @@ import io
 import json
 import re
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dlcourse import quiz
-from dlcourse.course import Lab
+from dlcourse.course import TASK, Lab
 from dlcourse.errors import UsageError
 
-__all__ = ["as_notebook", "as_script", "write"]
+__all__ = ["as_notebook", "as_script", "without_magics", "write"]
 
 SCRIPT_END = """if __name__ == "__main__":
     lab.script(main)
 """
-NOTEBOOK_END = """# %%
-main(["--tiny"])  # main([]) runs the whole experiment
-
-# %%
+SETUP = """# This cell finds the course. In Colab, upload course.zip first (folder symbol, left).
+import importlib.util
+import sys
+import zipfile
 from pathlib import Path
 
-from IPython.display import Image, display
-
-folder = "results/{short}/tiny"  # after main([]): "results/{short}"
-for figure in sorted(Path(folder).glob("*.png")):
-    display(Image(figure))
+if Path("course.zip").is_file() and not Path("course").is_dir():
+    zipfile.ZipFile("course.zip").extractall("course")
+    %pip install --quiet ./course
+for folder in [Path("course"), *Path("notebook").absolute().parents]:
+    if (folder / "dlcourse" / "__init__.py").is_file():
+        sys.path.insert(0, str(folder.absolute()))
+        break
+if importlib.util.find_spec("dlcourse") is None:
+    raise ModuleNotFoundError("put this notebook into the course's folder, or upload course.zip")
 """
-# The cells that NOTEBOOK_END adds, also with other arguments; `as_script` leaves them out.
-EXPERIMENT = re.compile(
-    r"main\(.*\)\s*(?:#.*)?"
+NOTEBOOK_END = """# %%
+RUN = False  # True runs the experiment; [] instead of ["--tiny"] runs the whole of it
+if RUN:
+    from IPython.display import Image, display
+
+    main(["--tiny"])
+    folder = "results/{short}/tiny"  # after main([]): "results/{short}"
+    for figure in sorted(Path(folder).glob("*.png")):
+        display(Image(figure))
+"""
+ANSWERS = "**Your answers** (double-click here to write)\n\n1. \n2. "
+# The cells that `as_notebook` adds, also with other arguments; `as_script` leaves them out.
+ADDED = re.compile(
+    r"lab\.check\(.*\)\s*(?:#.*)?"
+    r"|RUN = \w+.*\s+if RUN:\n(?:[ \t].*|\s)*"
+    r"|main\([^\n]*\)\s*(?:#.*)?"
     r"|from pathlib import Path\s+from IPython\.display import Image, display\s+(?:folder = .*\s+)?"
     r"for figure in sorted\(.*\):\s+display\(Image\(figure\)\)"
 )
@@ -49,16 +68,22 @@ CELL_MAGICS_OVER_PYTHON = {"%%time", "%%timeit", "%%capture", "%%prun"}
 def as_notebook(source: str, short: str) -> str:
     """Turn a lab's script into a notebook, as JSON (nbformat 4); `short` is "lab05".
 
-    The last lines of the script, which start `main`, become a cell that calls it and a cell that
-    shows the figures. Raises UsageError if the script does not end in those lines.
+    The first code cell finds the course. After each task a cell checks it. The lines of the script
+    that start `main` become a cell that runs the experiment and shows its figures if RUN is set.
+    There is a place for answers to the questions. Raises UsageError if the script lacks its end.
     """
     import jupytext
 
     if SCRIPT_END not in source:
         raise UsageError(f"{short}: the script does not end in {SCRIPT_END!r}; restore these lines")
-    end = NOTEBOOK_END.format(short=short)
-    script = quiz.without_quiz(source).replace(SCRIPT_END, end)
+    script = quiz.without_quiz(source).replace(SCRIPT_END, NOTEBOOK_END.format(short=short))
+    script = re.sub(r"^[ \t]*# (?:BEGIN|END) SOLUTION\n", "", script, flags=re.MULTILINE)
+    start = SETUP.replace("%pip", "# %pip")  # jupytext makes a magic of it again
+    script = script.replace("# %%\n", f"# %%\n{start}\n# %%\n", 1)
     notebook = jupytext.reads(script, fmt="py:percent")
+    title = notebook.cells[0]
+    title.source = re.sub(r"^(?=Lab \d)", "# ", title.source)
+    notebook.cells = list(with_more_cells(notebook.cells))
     notebook.metadata["kernelspec"] = {
         "name": "python3",
         "display_name": "Python 3",
@@ -68,6 +93,25 @@ def as_notebook(source: str, short: str) -> str:
         # jupytext draws random ids; the same lab would never give the same file twice.
         cell["id"] = f"{short}-{number:02}"
     return jupytext.writes(notebook, fmt="ipynb")
+
+
+def with_more_cells(cells: list[Any]) -> Iterator[Any]:
+    """`cells` with a check after the last cell of each task, and a place for the answers."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    last = {
+        match["id"]: number
+        for number, cell in enumerate(cells)
+        if cell.cell_type == "code"
+        for match in map(TASK.match, cell.source.splitlines())
+        if match
+    }
+    for number, cell in enumerate(cells):
+        yield cell
+        for task in (task for task, at in last.items() if at == number):
+            yield new_code_cell(f'lab.check("{task}")')
+        if cell.cell_type == "markdown" and "Questions to think about" in cell.source:
+            yield new_markdown_cell(ANSWERS)
 
 
 def as_script(text: str, name: str = "the notebook") -> str:
@@ -106,7 +150,7 @@ def as_script(text: str, name: str = "the notebook") -> str:
             code = source if isinstance(source, str) else "".join(source)
         except (AttributeError, KeyError, TypeError):
             raise UsageError(f"{name}: cell {number} is damaged: no source") from None
-        if EXPERIMENT.fullmatch(code.strip()):
+        if code.strip() == SETUP.strip() or ADDED.fullmatch(code.strip()):
             continue
         code = without_magics(code)
         try:

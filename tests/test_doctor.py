@@ -30,6 +30,24 @@ def test_mismatched_torchvision_is_recognized_with_its_fix(monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("torch", "torchvision", "good"),
+    [
+        ("2.15.0", "0.29.2", True),
+        ("2.15.0+cpu", "0.29.2+cpu", True),
+        ("2.15.0+cpu", "0.29.2", False),
+        ("2.15.0+cu130", "0.29.2+cpu", False),
+    ],
+)
+def test_a_mixture_of_builds_is_named(monkeypatch, torch, torchvision, good):
+    monkeypatch.setattr(doctor, "installed", {"torch": torch, "torchvision": torchvision}.get)
+    found = doctor.check_torchvision()
+    assert found.good == good
+    if not good:
+        assert found.found == f"torch {torch} and torchvision {torchvision} are a mixture"
+        assert found.fix.startswith("the two come from different builds; install both from one")
+
+
+@pytest.mark.parametrize(
     ("module", "check"), [("torch", doctor.check_torch), ("torchvision", doctor.check_torchvision)]
 )
 def test_a_module_that_does_not_import_is_a_finding(monkeypatch, tmp_path, module, check):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dlcourse import course, notebook
+from dlcourse.check.run import check
 from dlcourse.errors import UsageError
 from dlcourse.findings import Claim
 
@@ -59,15 +60,31 @@ def kernel():
 def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path, kernel):
     import nbformat
 
-    text = notebook.as_notebook(lab.solution.read_text(encoding="utf-8"), lab.short)
-    made = nbformat.reads(text.replace(r"[\"--tiny\"]", r"[\"--tiny\", \"--offline\"]"), 4)
+    # The student's notebook, with the solution's answers pasted in where something is to be done.
+    text = notebook.as_notebook(lab.student.read_text(encoding="utf-8"), lab.short)
+    text = text.replace(r"[\"--tiny\"]", r"[\"--tiny\", \"--offline\"]")
+    made = nbformat.reads(text.replace("RUN = False", "RUN = True"), 4)
     nbformat.validate(made)
+    answers = nbformat.reads(notebook.as_notebook(lab.solution.read_text("utf-8"), lab.short), 4)
+    for mine, answer in zip(made.cells, answers.cells, strict=True):
+        assert "# BEGIN SOLUTION" not in answer.source
+        if "raise NotImplementedError" in mine.source:
+            mine.source = answer.source
+    path = tmp_path / f"{lab.name}.ipynb"
+    nbformat.write(made, path)
+    assert check(lab, path).exit_status == 0
+    checks = [cell for cell in made.cells if cell.source.startswith("lab.check(")]
+    assert len(checks) == len(lab.tasks)
+    # Each takes a while: one of them stands for all.
+    made.cells = [cell for cell in made.cells if cell not in checks[1:]]
     # Each notebook starts without the names of the one before.
     start = f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})\ndel os"
     made.cells.insert(0, nbformat.v4.new_code_cell(start))
     kernel.nb = made
     for index, cell in enumerate(made.cells):
         kernel.execute_cell(cell, index)
+    (verdict,) = checks[0].outputs
+    assert "<td>passed</td>" in verdict["data"]["text/html"]
     outputs = [output for cell in made.cells for output in cell.get("outputs", [])]
     printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout").splitlines()
     assert without_numbers(printed) == without_numbers(recorded_run(lab))
@@ -113,7 +130,12 @@ def test_notebook_is_the_same_twice_and_is_not_overwritten(tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
     cells = json.loads(paths[0].read_text(encoding="utf-8"))["cells"]
     assert {cell["cell_type"] for cell in cells} == {"code", "markdown"}
-    assert "".join(cells[0]["source"]).startswith("Lab 05: ")
+    assert "".join(cells[0]["source"]).startswith("# Lab 05: ")
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert code[0].startswith("# This cell finds the course.")
+    assert code[3] == 'lab.check("5.1")'
+    assert code[-1].startswith("RUN = False")
+    assert any("Your answers" in "".join(cell["source"]) for cell in cells)
     with pytest.raises(UsageError, match=r"a\.ipynb exists and may contain your work"):
         notebook.write(lab, paths[0])
 

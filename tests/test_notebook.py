@@ -3,7 +3,7 @@
 import pytest
 
 from dlcourse import course
-from dlcourse.notebook import as_notebook, as_script
+from dlcourse.notebook import SETUP, as_notebook, as_script
 
 from support import exports
 
@@ -12,8 +12,9 @@ from support import exports
 def test_a_labs_notebook_gives_a_script_that_compiles_and_trains_nothing(lab):
     script = as_script(as_notebook(lab.student.read_text(encoding="utf-8"), lab.short))
     compile(script, "script", "exec")
-    assert "\nmain(" not in script
-    assert "IPython" not in script
+    assert "main([" not in script
+    for added in ("IPython", "lab.check", "zipfile", "RUN"):
+        assert added not in script
     assert script.count("raise NotImplementedError") == lab.student.read_text(
         encoding="utf-8"
     ).count("raise NotImplementedError")
@@ -47,3 +48,17 @@ def test_magics_and_shell_lines_are_left_out_and_python_is_kept(cell, kept):
 def test_a_notebook_of_version_3_is_read():
     text = '{"worksheets": [{"cells": [{"cell_type": "code", "input": "x = 1"}]}], "nbformat": 3}'
     assert as_script(text) == "# %% cell 1\nx = 1\n"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        SETUP,
+        "RUN = True\nif RUN:\n    main([])\n\n    x = 1",
+        'lab.check("5.2")  # again',
+        "main([])",
+    ],
+)
+def test_cells_that_check_or_run_are_left_out_but_not_what_a_student_adds_to_them(cell):
+    assert as_script(exports.notebook("x = 1", cell)) == "# %% cell 2\nx = 1\n"
+    assert "y = 2" in as_script(exports.notebook(f"{cell}\ny = 2"))

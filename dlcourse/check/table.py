@@ -8,7 +8,7 @@ import textwrap
 from dlcourse.check.record import Record
 from dlcourse.course import Lab
 
-__all__ = ["as_line", "as_text"]
+__all__ = ["as_line", "as_text", "totals"]
 
 
 def as_text(record: Record, lab: Lab) -> str:
@@ -37,16 +37,21 @@ def as_text(record: Record, lab: Lab) -> str:
         lines += ["", f"for the next hint on a task: dlcourse hint {wrong[0]}"]
     points = f"{record.score:g} / {record.max_score:g}"
     lines += ["", f"{'total':<6}{points:>11}   {record.execution_time:.1f} s"]
+    lines += [line for text in totals(record, lab) for line in textwrap.wrap(text, width)]
+    return "\n".join(lines)
+
+
+def totals(record: Record, lab: Lab) -> list[str]:
+    """A line on the visible and the hidden points, if there are hidden ones."""
     shown = {verdict.task for verdict in record.verdicts()}
     hidden = sum(task.points for task in lab.tasks if task.id in shown) - record.max_score
-    if hidden > 0:
-        said = (
-            f"{record.score:g} of {record.max_score:g} visible points; {hidden:g} more are graded "
-            "by hidden tests, which try other inputs. The visible points of a task count only if "
-            "all its hidden tests pass."
-        )
-        lines += textwrap.wrap(said, width)
-    return "\n".join(lines)
+    if hidden <= 0:
+        return []
+    return [
+        f"{record.score:g} of {record.max_score:g} visible points; {hidden:g} more are graded "
+        "by hidden tests, which try other inputs. The visible points of a task count only if "
+        "all its hidden tests pass."
+    ]
 
 
 def as_line(record: Record) -> str:

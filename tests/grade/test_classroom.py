@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from concurrent.futures import Executor, Future
 
@@ -113,6 +114,22 @@ def test_grades_return_to_canvas_and_moodle(made, graded):
     data = (place / "out_moodle" / "moodle_feedback.zip").read_bytes()
     numbers = {student.key("moodle") for student in students}
     assert importers.moodle_zip(data, numbers) == {n: ["feedback.html"] for n in numbers}
+
+
+def test_pages_need_no_more_width_than_a_phone_has(made, graded):
+    out = made[2] / "out_folders"
+    student = graded["folders"][0].submission.slug
+    for path in (out / "report.html", out / "students" / student / "feedback.html"):
+        text = path.read_text("utf-8")
+        assert 'content="width=device-width, initial-scale=1"' in text
+        style, body = text.split("</style>")
+        # On a phone a row is a block of lines, each with its column's name.
+        assert "@media (max-width: 40rem)" in style
+        assert body.count("<table") == body.count('<table class="rows">') > 0
+        assert body.count("<td") == body.count("<td data-head=")
+        assert re.search(r"\btd { overflow-wrap: anywhere", style)
+        least = re.findall(r"(?<!max-)\bwidth: *([\d.]+)(px|rem)", style + body)
+        assert all(float(n) * (16 if unit == "rem" else 1) < 390 for n, unit in least)
 
 
 def test_lists_change_the_reports_without_grading_again(made, graded, capsys):

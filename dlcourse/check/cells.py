@@ -1,0 +1,114 @@
+"""`lab.check("5.2")` in a notebook: check what its cells define, without saving anything."""
+
+from __future__ import annotations
+
+import ast
+import html
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from dlcourse import course
+from dlcourse.check import hints, table
+from dlcourse.check.record import Record
+from dlcourse.check.run import check
+from dlcourse.course import Lab
+from dlcourse.notebook import without_magics
+
+__all__ = ["Shown", "check_cells", "definitions"]
+
+
+class Shown:
+    """The verdict on a task or a lab, as a table in a notebook."""
+
+    def __init__(self, record: Record, lab: Lab) -> None:
+        self.record, self.lab = record, lab
+
+    def __repr__(self) -> str:
+        return table.as_text(self.record, self.lab)
+
+    def _repr_html_(self) -> str:
+        names = {task.id: task.name for task in self.lab.tasks}
+        rows = []
+        for verdict in self.record.verdicts():
+            test, lines = verdict.worst, []
+            if test:
+                lines = [
+                    test.reason,
+                    test.traceback,
+                    *(f"hint: {h}" for h in test.hint.split("\n")),
+                ]
+            cells = (
+                verdict.task, names.get(verdict.task, ""),
+                f"{verdict.score:g} of {verdict.max_score:g}", verdict.outcome,
+                "\n".join(line.rstrip() for line in lines if line),
+            )  # fmt: skip
+            rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+        head = "".join(f"<th>{name}</th>" for name in ("task", "name", "points", "verdict", ""))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        style = "text-align: left; white-space: pre-wrap"
+        more = "".join(
+            f"<p>{html.escape(line)}</p>" for line in table.totals(self.record, self.lab)
+        )
+        return f'<table style="{style}"><tr>{head}</tr>{body}</table>{more}'
+
+
+def check_cells(what: str) -> Shown | None:
+    """Check a task ("5.2") or a lab ("lab05") as the cells that were run define it.
+
+    Outside of a notebook it only says so, and returns None. Raises UsageError for another name.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
+        print("lab.check works in a notebook; elsewhere: dlcourse check", file=sys.stderr)
+        return None
+    task = what if "." in what else None
+    lab = course.find_lab(what.split(".")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{lab.name}.py"
+        path.write_text(definitions(shell.history_manager.input_hist_raw, lab), encoding="utf-8")
+        record = check(lab, path, task)
+    hints.unfold(record, lab)
+    return Shown(record, lab)
+
+
+def definitions(cells: Iterable[str], lab: Lab) -> str:
+    """The script that `cells`, in the order in which they were run, define.
+
+    Of each name the newest definition counts. Imports, functions, classes and the assignments of
+    the lab are kept, others only if they call nothing: training is not repeated.
+    """
+    given = {name for node in parsed(lab.source) for name in assigned(node)}
+    found: dict[str, str] = {}
+    for cell in cells:
+        code = without_magics(cell)
+        for node in parsed(code):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                key = ast.unparse(node)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                key = node.name
+            else:
+                names, calls = assigned(node), any(isinstance(n, ast.Call) for n in ast.walk(node))
+                if not names or (calls and not set(names) <= given):
+                    continue
+                key = " ".join(names)
+            first = min(n.lineno for n in [node, *getattr(node, "decorator_list", [])])
+            found[key] = "\n".join(code.splitlines()[first - 1 : node.end_lineno])
+    futures = [text for text in found.values() if text.startswith("from __future__")]
+    return "\n\n\n".join([*futures, *(t for t in found.values() if t not in futures)]) + "\n"
+
+
+def parsed(code: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(code).body
+    except SyntaxError:
+        return []
+
+
+def assigned(node: ast.stmt) -> list[str]:
+    """The plain names that an assignment binds."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return []
+    return [n.id for t in targets if t for n in ast.walk(t) if isinstance(n, ast.Name)]

@@ -1,0 +1,85 @@
+"""`lab.check` in a notebook: what the cells that were run define, and the table that it shows."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from dlcourse import course
+from dlcourse import lab as lab_module
+from dlcourse.check.cells import check_cells, definitions
+from dlcourse.errors import UsageError
+
+from support import tiny
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    made = tiny.make_course(tmp_path / "course", tiny.SOLUTION + "\n\nTABLE = dict(a=add)\n")
+    monkeypatch.chdir(made.root)
+    return made
+
+
+@pytest.fixture
+def cells(monkeypatch):
+    """The cells that were run in a made-up notebook."""
+    run = []
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=run))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    return run
+
+
+def test_the_newest_definition_counts_and_nothing_is_run_again(lab):
+    script = definitions(
+        [
+            "%matplotlib inline\nimport torch\nfrom __future__ import annotations",
+            "def add(a, b):\n    # mine\n    return 1",
+            "TABLE = dict(a=add)\nLIMIT = 3\nhistory = train_for_hours()",
+            "add(1, 2)\nfor x in range(3):\n    print(x)",
+            "def add(a, b): broken(",
+            "@cache\ndef add(a, b):\n    return a + b",
+            "lab.check('90.1')",
+        ],
+        lab,
+    )
+    assert script == (
+        "from __future__ import annotations\n\n\nimport torch\n\n\n"
+        "@cache\ndef add(a, b):\n    return a + b\n\n\nTABLE = dict(a=add)\n\n\nLIMIT = 3\n"
+    )
+
+
+def test_a_task_is_checked_as_its_cell_defines_it(lab, cells):
+    cells += ["import torch", "def add(a, b):\n    return a - b"]
+    first = check_cells("90.1")
+    assert [(v.task, v.outcome) for v in first.record.verdicts()] == [("90.1", "wrong answer")]
+    cells.append("def add(a, b):\n    return a + b")
+    shown = lab_module.check("90.1")
+    assert shown.record.exit_status == 0
+    assert "<td>90.1</td><td>add</td><td>2 of 2</td><td>passed</td>" in shown._repr_html_()
+    assert "90.1" in repr(shown)
+
+
+def test_a_reason_is_shown_as_text_and_not_as_html(lab, cells):
+    cells += ["import torch", "def add(a, b):\n    raise ValueError('<b>no</b>')"]
+    text = check_cells("lab90")._repr_html_()
+    assert "&lt;b&gt;no&lt;/b&gt;" in text
+    assert "<b>no" not in text
+
+
+def test_an_unknown_task_or_lab_is_named(lab, cells):
+    with pytest.raises(UsageError, match=r"unknown task '90\.7'"):
+        check_cells("90.7")
+    with pytest.raises(UsageError, match="there is no lab91; choose one of lab90"):
+        check_cells("91.1")
+
+
+def test_in_a_script_it_only_says_so(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    assert lab_module.check("5.2") is None
+    assert capsys.readouterr().err == "lab.check works in a notebook; elsewhere: dlcourse check\n"
+
+
+def test_the_labs_name_of_the_module_is_lab():
+    # The cells call lab.check: every lab must import that name.
+    for one in course.labs():
+        assert "lab" in one.source.split("from dlcourse import ", 1)[1].split("\n", 1)[0]
