@@ -43,6 +43,10 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("labs", nargs="+", metavar="LAB")
     made.add_argument("--seeds", type=int, default=3, metavar="N", help="default: %(default)s")
+    made.add_argument(
+        "--first", type=int, default=0, metavar="SEED",
+        help="add the runs from this seed on to those that are recorded",
+    )  # fmt: skip
     made.add_argument("--full", action="store_true", help="the long run")
     made.add_argument("--page", action="store_true", help="run nothing, write from the record")
     args = made.parse_args()
@@ -50,29 +54,32 @@ def main() -> None:
         lab = course.find_lab(name)
         path = args.out or RESULTS / "labs" / f"{lab.short}{'_full' if args.full else ''}.json"
         if not args.page:
-            record(lab.name, measure(lab, 1 if args.full else args.seeds, args.full), path)
+            measure(lab, range(args.first, 1 if args.full else args.seeds), args.full, path)
         if not args.full:
             write_docstring(lab, json.loads(path.read_text(encoding="utf-8"))["result"])
             write_page(lab)
 
 
-def measure(lab: course.Lab, seeds: int, full: bool) -> dict:
-    """Run `lab` with each seed; return what seed 0 prints, all claims, and the seconds."""
-    runs = []
-    for seed in range(seeds):
+def measure(lab: course.Lab, seeds: range, full: bool, path: Path) -> None:
+    """Run `lab` with each seed; record what seed 0 prints, all claims, and the seconds in `path`.
+
+    The record is written after each run. Runs of other seeds than 0 add to what it holds.
+    """
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             flags = ["--seed", str(seed), *["--full"] * full, *["--no-plot"] * (seed > 0)]
-            runs.append((*run(lab, flags, folder), read_claims(lab, Path(folder))))
-            print(f"{lab.short}, seed {seed}: {runs[-1][1]:.0f} s", file=sys.stderr)
+            stdout, seconds = run(lab, flags, folder)
+            claims = read_claims(lab, Path(folder))
             if seed == 0 and not full:
                 shrink_figures(lab, Path(folder) / "results" / lab.short)
-    stdout, seconds, claims = zip(*runs, strict=True)
-    return {
-        "flags": "--full" if full else "",
-        "cpu_seconds": [round(value) for value in seconds],
-        "stdout": stdout[0],
-        "claims": [asdict(over_seeds(same)) for same in zip(*claims, strict=True)],
-    }
+        if seed == 0:
+            result = {"flags": "--full" if full else "", "cpu_seconds": [], "stdout": stdout}
+        else:
+            result = json.loads(path.read_text(encoding="utf-8"))["result"]
+            before = [Claim(**claim) for claim in result["claims"]]
+            claims = [over_seeds(same) for same in zip(before, claims, strict=True)]
+        result["cpu_seconds"] += [round(seconds)]
+        record(lab.name, result | {"claims": [asdict(claim) for claim in claims]}, path)
 
 
 def over_seeds(same: Sequence[Claim]) -> Claim:
