@@ -20,6 +20,7 @@ def randn(*shape, seed=0, dtype=torch.float32):
     0.5,
     task="6.1",
     hint="each filter and each unit has a bias: 64 * (3 * 11 * 11 + 1), 2 * (10 + 1)",
+    allowed=("torch._decomp*", "torch._refs*"),  # what runs on the device "meta", without memory
 )
 def test_parameters_by_hand(student):
     # 3 * (2 * 25 + 1) + 7 * (3 * 4 + 1) + 6 * (4 + 1)
