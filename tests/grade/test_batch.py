@@ -86,10 +86,10 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
         cwd=lab.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("7 submissions, median 1.5 of 6 points\n")
+    assert done.stdout.startswith("7 submissions, median 1 of 6 points\n")
     rows = {row["student"]: row for row in read(out / "details.csv")}
     assert {name: float(row["raw score"]) for name, row in rows.items()} == {
-        "right": 6, "wrong": 1.5, "hanging": 0, "<b>&name": 0, "evil": 0, "stub?": 1.5, "broad": 5,
+        "right": 6, "wrong": 1, "hanging": 0, "<b>&name": 0, "evil": 0, "stub?": 1, "broad": 4,
     }  # fmt: skip
     assert float(rows["right"]["score"]) == 4.8
     journal = [
@@ -99,7 +99,7 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
     assert outcomes["hanging"] == {"import failure"}
     assert outcomes["evil"] == {"missing"}
     assert "not written" not in outcomes["stub?"]
-    assert outcomes["broad"] == {"passed", "wrong answer"}
+    assert outcomes["broad"] == {"passed", "not counted", "wrong answer"}
     assert all(layer["in_force"] for layer in journal[-1]["extra_data"]["layers"][-3:])
     suites = ET.parse(out / "junit.xml").getroot()
     assert len(suites) == 7
@@ -109,7 +109,7 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
     assert "test_add_tensors" not in seen
     assert "test_counter" in seen
     assert suites[-1][-1].get("name") == "test_add_tensors"  # the instructor's
-    assert shown["score"] == 1.5
+    assert shown["score"] == 1
     page = (out / "report.html").read_text()
     assert "&lt;b&gt;&amp;name" in page
     assert "<b>&name" not in page

@@ -372,7 +372,7 @@ def check_halve(student, lr, losses, factor):
     )
 
 
-@points(1, task="3.7", hint="compute the examples of the docstrings by hand")
+@points(1, task="3.7", hint="compute the examples of the docstrings by hand", forbidden=OPTIMIZERS)
 def test_schedules_at_the_start_in_between_and_at_the_end(student):
     for lr, t, b in [(0.6, 0, 4.0), (0.3, 5, 20.0), (0.3, 60, 20.0)]:
         check_inverse(student, lr, t, b)

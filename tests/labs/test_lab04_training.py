@@ -66,7 +66,12 @@ def check_draw(rule, fan_in, fan_out, variance):
     assert 0.035 < far < 0.056, f"expected a normal distribution, got {far:.1%} beyond 2 std"
 
 
-@points(0.5, task="4.2", hint="xavier: shape (fan_out, fan_in), variance 2 / (fan_in + fan_out)")
+@points(
+    0.5,
+    task="4.2",
+    hint="xavier: shape (fan_out, fan_in), variance 2 / (fan_in + fan_out)",
+    forbidden=("torch.nn.init*",),
+)
 def test_xavier_has_its_variance(student):
     check_draw(student.xavier, 200, 600, 2 / 800)
     draws = student.xavier(20, 30), student.xavier(20, 30)
@@ -268,7 +273,12 @@ def test_dropout_draws_each_number(student):
     assert_close(outputs, torch.where(outputs == 0, 0.0, signed / 0.75))
 
 
-@points(0.5, task="4.6", hint="2 - 0.1 * (0.5 + 1 * 2): the decay is weight_decay * weight")
+@points(
+    0.5,
+    task="4.6",
+    hint="2 - 0.1 * (0.5 + 1 * 2): the decay is weight_decay * weight",
+    forbidden=("torch.optim*", "_fused_*"),
+)
 def test_sgd_step_by_hand(student):
     got = student.sgd_step(torch.tensor([2.0]), torch.tensor([0.5]), lr=0.1, weight_decay=1.0)
     assert_close(got, torch.tensor([1.75]))
@@ -295,7 +305,12 @@ def run_of(stopping, errors):
     return [(stopping.update(error), stopping.stop) for error in errors]
 
 
-@points(1, task="4.7", hint="write down epoch, best_epoch and best after each error")
+@points(
+    1,
+    task="4.7",
+    hint="write down epoch, best_epoch and best after each error",
+    forbidden=("torch.optim*",),
+)
 def test_early_stopping_of_the_example(student):
     stopping = student.EarlyStopping(patience=2)
     said = run_of(stopping, [0.5, 0.3, 0.4, 0.3])
