@@ -46,6 +46,8 @@ PACKAGES = {
 
 
 IMPORTING = {importlib._bootstrap._find_and_load.__code__}  # type: ignore[attr-defined]
+# torch's operators in Python, and what wraps them.
+WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
 LIBRARY = (*PACKAGES, str(Path(functools.__file__).parent), "<frozen ")
 
 
@@ -183,7 +185,7 @@ class Guard:
             code = frame.f_code
             known = self.verdicts.get(id(code))
             path = known[1] if known else self.look_up(code)
-            if path and not imported(frame):
+            if path and not internal(path, frame):
                 self.refuse(path)
         elif event == "c_call" and argument.__name__ in self.calls:
             self.call(frame, argument.__name__)
@@ -201,8 +203,16 @@ class Guard:
         return path
 
 
-def imported(frame: FrameType | None) -> bool:
-    """Return whether a library runs because of an import, with no other code in between."""
+def internal(path: str, frame: FrameType | None) -> bool:
+    """Return whether a library calls `path` for its own ends, or because it is imported.
+
+    PyTorch itself runs `torch._decomp` for tensors on the meta device, for example.
+    """
+    caller = frame
+    while caller is not None and path_of(caller.f_code).startswith(WRAPPERS):
+        caller = caller.f_back
+    if path.startswith(WRAPPERS) and caller is not None and path_of(caller.f_code):
+        return True
     while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
         if frame.f_code in IMPORTING:
             return True
@@ -213,7 +223,7 @@ def imported(frame: FrameType | None) -> bool:
 def path_of(code: CodeType) -> str:
     """Return the path of a function of one of the PACKAGES, such as "torch.optim.adam.adam"."""
     for folder, package in PACKAGES.items():
-        if code.co_filename.startswith(folder):
+        if code.co_filename.startswith((f"{folder}/", f"{folder}\\")):
             inside = code.co_filename[len(folder) :].removesuffix(".py").removesuffix("__init__")
             module = re.sub(r"[\\/]+", ".", inside).strip(".")
             name = getattr(code, "co_qualname", code.co_name)  # Python 3.10 has no co_qualname

@@ -111,3 +111,17 @@ def test_import_of_a_library_inside_the_call_is_not_refused():
     for name in ("torch._inductor*", "torch._decomp*"):
         _, got = answer(source, "f", [], ["5.2", [name]])
         assert got == 1
+
+
+def test_what_torch_calls_for_its_own_ends_is_not_refused():
+    source = "def f(): return sum(p.numel() for p in nn.Linear(3, 2, device='meta').parameters())"
+    _, got = answer(source, "f", [], ["6.1", ["torch._decomp*", "torch._refs*"]])
+    assert got == 8
+
+
+def test_torchvision_is_not_taken_for_torch():
+    source = (
+        "import torchvision\ndef f(): return getattr(torchvision.models, 'vgg').make_layers([4])"
+    )
+    _, got = answer(source, "f", [], ["6.2", ["torchvision.models*"]])
+    assert got["text"].startswith("task 6.2: your code ran torchvision.models.vgg.make_layers;")
