@@ -2,13 +2,15 @@
 
     python benchmarks/grade_batch.py            (about a minute on 2 cores)
 
-Required: every submission gets a record, no hostile one earns more points than its honest code, the
-parent stays under 1 GB, and a batch that is killed with SIGKILL and started again ends with the
+Required: every submission gets a record, no hostile one earns a point or takes longer than its
+budget of 20 s (by the clock up to three times that on a busy machine), the parent and each process
+that grades stay under 1 GB, and a batch that is killed with SIGKILL and started again ends with the
 same grades.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -25,13 +27,23 @@ from dlcourse import course
 from dlcourse.grade.student_version import generate
 
 sys.path.append(str(common.ROOT / "tests"))
-from support.attacks import ATTACKS
+from support.attacks import ATTACKS, COURSE, OUT
+
+ANSWERS = """
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return lambda *args, **kwargs: WRONG_SUM
+"""
 
 
-def hostile(name: str, attack: str, stub: str) -> str:
-    """An attack followed by an unwritten lab: it deserves no points."""
-    future = "from __future__ import annotations\n"
-    return future + "WON, WRONG_SUM = False, -1\n" + attack + stub.replace(future, "")
+def hostile(attack: str, out: Path) -> str:
+    """An attack, and the value that it prepared as the answer to everything: worth no points."""
+    answers = "" if "__getattr__" in attack else ANSWERS
+    text = f"WON, WRONG_SUM = False, -1\n{attack}{answers}"
+    for mark, path in ((COURSE, common.ROOT), (OUT, out)):
+        text = text.replace(mark, str(path)).replace(mark[::-1], str(path)[::-1])
+    return text
 
 
 def make(folder: Path, students: int) -> dict[str, float]:
@@ -40,12 +52,13 @@ def make(folder: Path, students: int) -> dict[str, float]:
     solution = lab.solution.read_text(encoding="utf-8")
     stub = generate(solution)
     full = sum(task.points for task in lab.tasks)
-    attacks = list(ATTACKS.items())
+    attacks = list(ATTACKS.values())
     expected = {}
     for number in range(students):
         name = f"student{number:03d}"
         if number % 10 == 9:
-            text, expected[name] = hostile(*attacks[number // 10 % len(attacks)], stub), 0.0
+            attack = attacks[number // 10 * 3 % len(attacks)]
+            text, expected[name] = hostile(attack, folder.parent / "out"), 0.0
         elif number % 10 == 4:
             text, expected[name] = stub, 0.0
         else:
@@ -70,19 +83,38 @@ def run(folder: Path, out: Path, jobs: int, kill_after: int | None = None) -> di
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    peak_kb = 0
+    peak_kb = workers_kb = 0
     while process.poll() is None:
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            peak_kb = max(peak_kb, *(int(line.split()[1]) for line in status.splitlines()
-                                     if line.startswith("VmHWM")))  # fmt: skip
-        except (OSError, TypeError):
-            pass
+        peak_kb = max(peak_kb, peak_kb_of(process.pid))
+        workers_kb = max([workers_kb, *map(peak_kb_of, children_of(process.pid))])
         if kill_after and journal.is_file() and journal.read_bytes().count(b"\n") >= kill_after:
             os.kill(process.pid, signal.SIGKILL)
         time.sleep(0.05)
     return {"seconds": time.perf_counter() - start, "status": process.returncode,
-            "parent_peak_mb": peak_kb // 1024}  # fmt: skip
+            "parent_peak_mb": peak_kb // 1024, "worker_peak_mb": workers_kb // 1024}  # fmt: skip
+
+
+def peak_kb_of(pid: int) -> int:
+    """The most memory that a process has had so far; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def seconds_of(out: Path) -> dict[str, float]:
+    lines = (out / "journal.jsonl").read_text().splitlines()
+    records = [json.loads(line)["record"] for line in lines]
+    return {one["extra_data"]["student"]: one["execution_time"] for one in records}
 
 
 def grades(out: Path) -> dict[str, float]:
@@ -99,7 +131,8 @@ def main() -> None:
         place = Path(scratch)
         expected = make(place / "submissions", args.students)
         whole = run(place / "submissions", place / "out", args.jobs)
-        got = grades(place / "out")
+        got, seconds = grades(place / "out"), seconds_of(place / "out")
+        slowest = max(expected, key=lambda name: seconds[name])
         kills = [run(place / "submissions", place / "killed", args.jobs, at)
                  for at in (args.students // 5, args.students // 2)]  # fmt: skip
         last = run(place / "submissions", place / "killed", args.jobs)
@@ -116,6 +149,8 @@ def main() -> None:
                 "seconds": round(whole["seconds"], 1),
                 "submissions_a_minute": round(60 * args.students / whole["seconds"]),
                 "parent_peak_mb": whole["parent_peak_mb"],
+                "worker_peak_mb": whole["worker_peak_mb"],
+                "slowest_submission": [slowest, round(seconds[slowest], 1)],
                 "killed_at_statuses": [kill["status"] for kill in kills],
                 "resumed_status": last["status"],
                 "same_grades_after_kills": grades(place / "killed") == got,

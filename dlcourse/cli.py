@@ -127,6 +127,10 @@ def train(parser: Parser) -> Call:
 
 def check(parser: Parser) -> Call:
     """see what is right so far, in seconds, on this machine"""
+    parser.epilog = (
+        "For your own code only: it runs here without protection and could print any verdict. "
+        "Never check other people's code with it; dlcourse grade does that."
+    )
     parser.add_argument("lab", metavar="LAB", help=LAB_HELP)
     parser.add_argument("--task", metavar="ID", help="check one task only, such as 5.2")
     which = parser.add_mutually_exclusive_group()
