@@ -104,10 +104,9 @@ def grade_folder(
             for one, record in zip(students, records, strict=True):
                 name_helpers(record, one, lab)
                 record, lines = adjusted(record, one, by_hand)
-                score = penalized(record.score, days_late.get(one, 0.0), per_day)
-                total = by_hand.total(one)
-                days = days_late.get(one, 0.0)
-                graded.append(Graded(one, record, days, score if total is None else total, lines))
+                days, total = days_late.get(one, 0.0), by_hand.total(one)
+                score = penalized(record.score, days, per_day) if total is None else total
+                graded.append(Graded(one, record, days, score, lines, total is not None))
             batch = Class(graded, intake.left_out, joined.nothing if joined else ())
             try:
                 if adjust:

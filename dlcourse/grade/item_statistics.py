@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlcourse.check.record import BY_HAND, COULD_NOT, Record, TestRecord
+from dlcourse.check.record import BY_HAND, COULD_NOT, NOT_COUNTED, Record, TestRecord
 
 __all__ = ["ItemStatistics", "item_statistics"]
 
@@ -41,9 +41,10 @@ def item_statistics(records: Sequence[Record]) -> list[ItemStatistics]:
     about: dict[str, TestRecord] = {}
     for record in records:
         tests = [test for test in record.tests if test.outcome not in (BY_HAND, COULD_NOT)]
-        total = sum(test.score for test in tests)
+        total = sum(map(own_score, tests))
         for test in tests:
-            columns.setdefault(test.name, []).append((test.score, total - test.score))
+            own = own_score(test)
+            columns.setdefault(test.name, []).append((own, total - own))
             about.setdefault(test.name, test)
     found = []
     for name, column in columns.items():
@@ -57,6 +58,11 @@ def item_statistics(records: Sequence[Record]) -> list[ItemStatistics]:
             )
         )  # fmt: skip
     return found
+
+
+def own_score(test: TestRecord) -> float:
+    """The points of a test by itself, also where another test of its task cost them."""
+    return test.max_score if test.outcome == NOT_COUNTED else test.score
 
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> float | None:

@@ -22,10 +22,10 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from dlcourse.check.protocol import clean_text
-from dlcourse.check.record import Record, TestRecord
+from dlcourse.check.record import COULD_NOT, Record, TestRecord
 from dlcourse.check.source import read_source
 from dlcourse.course import Lab
-from dlcourse.errors import GradingError, UsageError
+from dlcourse.errors import UsageError
 from dlcourse.grade import layouts
 from dlcourse.grade.layouts import Owner, Person
 
@@ -107,7 +107,8 @@ class Submission:
 class Graded:
     """A submission and its record. `score` is what counts, after any late penalty.
 
-    by_hand: a line for each number of points that the instructor gave.
+    by_hand: a line for each number of points that the instructor gave. is_set: whether one of them
+    is the score itself.
     """
 
     submission: Submission
@@ -115,11 +116,13 @@ class Graded:
     days_late: float = 0.0
     score: float = 0.0
     by_hand: list[str] = field(default_factory=list)
+    is_set: bool = False
 
     @property
     def is_known(self) -> bool:
-        """Whether `score` is a grade: every test was run, or the instructor gave points."""
-        return self.record.exit_status != GradingError.exit_status or bool(self.by_hand)
+        """Whether `score` is a grade: of each task the tests ran, or the points are by hand."""
+        verdicts = self.record.verdicts()
+        return self.is_set or all(verdict.outcome != COULD_NOT for verdict in verdicts)
 
     @property
     def remarks(self) -> list[str]:

@@ -43,3 +43,10 @@ def test_points_by_hand_and_what_could_not_run_do_not_count():
     one.tests.append(TestRecord("90.1", "by hand", 1.0, 0.0, "by hand"))
     one.tests[1].outcome = "could not check"
     assert [(test.name, test.mean) for test in item_statistics([one])] == [("a", 2.0), ("c", 0.0)]
+
+
+def test_a_visible_test_counts_by_itself_although_a_hidden_one_cost_its_points():
+    first, second = records((0, 0, 2), (0, 2, 0))
+    first.tests[0].outcome = "not counted"
+    a, _, _ = item_statistics([first, second])
+    assert (a.mean, a.pass_rate) == (1.0, 0.5)

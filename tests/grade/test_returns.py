@@ -60,10 +60,15 @@ def test_canvas_would_make_an_assignment_of_any_other_column():
 
 
 def test_a_grade_that_is_not_known_is_left_alone():
-    lost = record(outcome="could not check")
-    text = returns.canvas_csv([graded(ADA, lost), graded(CYD, lost, by_hand=["9 by hand"])], "Lab")
+    lost, one_task = record(outcome="could not check"), record(outcome="could not check")
+    one_task.tests.append(TestRecord("90.2", "by hand", 0.5, 0.0, "by hand"))
+    answers = record(outcome="could not check")
+    answers.tests.append(TestRecord("answers", "by hand", 0.5, 0.0, "by hand"))
+    kinds = {ADA: (lost, {}), BOB: (one_task, {}), CYD: (lost, {"is_set": True})}
+    text = returns.canvas_csv([graded(one, made, **kw) for one, (made, kw) in kinds.items()], "Lab")
     grades, _, _ = importers.canvas(text, {1: "Lab"}, STUDENTS)
-    assert [cells[1] for cells in grades.values()] == ["", "3.5"]
+    assert [cells[1] for cells in grades.values()] == ["", "4", "3.5"]
+    assert not graded(ADA, answers).is_known
 
 
 @pytest.mark.parametrize(
