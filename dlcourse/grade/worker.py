@@ -129,7 +129,9 @@ class Worker:
         lab = self.settings.lab
         source = lab.solution if lab.solution.is_file() else lab.student
         secrets = [lab.root / name for name in ("tests", "solutions", ".git")]
+        # What any lab imports: the text of some of it is hidden from submissions.
         modules = imported(source.read_text(encoding="utf-8"))
+        modules += imported(needs(lab).removesuffix(NEEDS))
         return ForkServer(modules, [*secrets, *self.settings.hidden])
 
     def grade(self, job: Job) -> list[TestRecord]:

@@ -81,6 +81,9 @@ def oddities(lab, answer, wrong, stub):
         "torn zip": {"work.zip": b"PK\x03\x04"},
         "other name": {"my solution (final).py": answer},
         "late": {script: answer},
+        "uses the package": {
+            script: f"{answer}\nfrom dlcourse.models import build\nfrom dlcourse.train import fit\n"
+        },
     }
 
 

@@ -77,7 +77,8 @@ def warm_up(modules: list[str]) -> None:
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     importlib.import_module("dlcourse.check.student_host")
     # matplotlib looks for fonts and a settings folder, which the sandbox will not have.
-    for name in ["matplotlib.pyplot", *modules]:
+    # The text of the package's models and training is hidden: they must be imported before.
+    for name in ["matplotlib.pyplot", "dlcourse.models", "dlcourse.train", *modules]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     # The package imports some names only when they are used; later their files are hidden.
