@@ -14,7 +14,7 @@ __all__ = ["as_line", "as_text", "totals"]
 def as_text(record: Record, lab: Lab) -> str:
     """Return one row for each task, with reason and hint below a failed one, and the total."""
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
-    names = {task.id: task.name for task in lab.tasks}
+    names = {task: shown(functions) for task, functions in lab.functions.items()}
     lines = [f"{lab.short}  {lab.title}", "", f"{'task':<6}{'points':>11}  verdict", ""]
     broken = {test.reason for test in record.tests if test.outcome == "import failure"}
     lines[2:2] = [line for reason in sorted(broken) for line in [reason, ""]]
@@ -39,6 +39,13 @@ def as_text(record: Record, lab: Lab) -> str:
     lines += ["", f"{'total':<6}{points:>11}   {record.execution_time:.1f} s"]
     lines += [line for text in totals(record, lab) for line in textwrap.wrap(text, width)]
     return "\n".join(lines)
+
+
+def shown(functions: list[str]) -> str:
+    """The functions of a task: "conv2d"; of several, those outside of a class, and the classes."""
+    if len(functions) == 1:
+        return functions[0].removesuffix(".__init__")
+    return ", ".join(dict.fromkeys(name.partition(".")[0] for name in functions))
 
 
 def totals(record: Record, lab: Lab) -> list[str]:

@@ -372,3 +372,9 @@ def test_tensors_without_numbers_are_never_close():
         with pytest.raises(AssertionError, match="leave no numbers to compare"):
             compare(empty, empty)
         compare(torch.ones(2), torch.ones(2))
+
+
+def test_table_names_every_function_of_a_task():
+    assert table.shown(["LeNet5.__init__"]) == "LeNet5"
+    assert table.shown(["elman_step", "lstm_step"]) == "elman_step, lstm_step"
+    assert table.shown(["Net.__init__", "Net.forward", "loss_of"]) == "Net, loss_of"
