@@ -127,17 +127,17 @@ def stands_for(node: ast.AST | None, names: Names) -> set[str]:
     if isinstance(node, ast.Call):
         called = getattr(node.func, "id", getattr(node.func, "attr", ""))
         of = stands_for(node.args[0], names) if node.args else set()
-        if called == "getattr" and isinstance(word := node.args[1], ast.Constant):
-            return {f"{path}.{word.value}" for path in of}
+        words = [word.value for word in node.args[1:2] if isinstance(word, ast.Constant)]
+        if called == "getattr" and words:
+            return {f"{path}.{words[0]!s}" for path in of}
         return of if called in ("import_module", "__import__", "vars") else set()
     parts = ast.iter_child_nodes(node) if isinstance(node, ast.expr) else ()
     found = {path for part in parts for path in stands_for(part, names)}
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         # vars(F)["conv2d"] or F.__dict__["conv2d"]
+        key = node.slice.value
         paths = {path.removesuffix(".__dict__") for path in stands_for(node.value, names)}
-        found |= {
-            f"{path}.{node.slice.value}" for path in paths if isinstance(node.slice.value, str)
-        }
+        found |= {f"{path}.{key}" for path in paths} if isinstance(key, str) else set()
     return found
 
 

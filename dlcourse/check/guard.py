@@ -153,9 +153,9 @@ class Guard:
         """Replace the kernels that `rule` forbids, and put back those that it allows."""
         if rule[1] != self.rule[1]:
             self.verdicts.clear()
-            operators, paths = split_names(rule[1])
+            _, paths = split_names(rule[1])
             self.forbids = pattern(paths).match
-            self.calls = SWITCHES.union(operators)
+            self.calls = SWITCHES.union(split_names(rule[1])[0])
         self.rule = rule
         operators = tuple(split_names(rule[1])[0])
         if operators == self.operators:

@@ -147,7 +147,7 @@ class TimeLimit:
             # Python raises between two steps what it has not raised yet. To take it back instead
             # makes Python 3.11 repeat its next step without end if a profile function is set.
             with contextlib.suppress(TimeLimitError):
-                for _ in range(100):
+                for _step in range(100):
                     pass
 
 

@@ -233,3 +233,7 @@ def test_a_lone_string_is_no_tuple_of_names():
         UsageError, match=r"^forbidden of task 5.2 must be a tuple of strings, got 'conv2d'$"
     ):
         points(1, task="5.2", forbidden="conv2d")
+
+
+def test_getattr_without_a_name_is_read_over():
+    assert use(f"{HEAD}{DEF}return getattr(*x)(w), getattr(F, w)") is None
