@@ -73,7 +73,8 @@ def conv2d(
     where `inputs` first gets `padding` rows and columns of zeros on all sides. Without a bias,
     bias[o] is 0.
 
-    Shape: inputs (N, C, H, W), weight (O, C, K, K), bias (O,) -> (N, O, H_out, W_out).
+    Shape: inputs (N, C, H, W), weight (O, C, K, K), bias (O,) -> (N, O, H_out, W_out), float32 or
+    the dtype of the inputs.
     Do not call torch.nn.functional.conv2d or torch.nn.Conv2d.
 
     >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)

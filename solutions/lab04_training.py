@@ -101,7 +101,9 @@ def standardize(
     (tensor([[-0.6000,  0.0000],
             [ 0.6000,  0.0000]]), tensor([[0., 0.]]), tensor([[1.0000, 0.5000]]))
     """
-    # Task 4.1 (1 point). Hint: use mean(dim=0) and var(dim=0, correction=0), both of train only.
+    # Task 4.1 (1 point). Hint: compute mean and var of train once, and use them for all three.
+    # Hint: mean(dim=0) and var(dim=0, correction=0) are those of each column; eps is inside the
+    # root.
     # BEGIN SOLUTION
     mean, scale = train.mean(dim=0), (train.var(dim=0, correction=0) + eps).sqrt()
     return (train - mean) / scale, (val - mean) / scale, (test - mean) / scale
@@ -125,7 +127,8 @@ def xavier(fan_in: int, fan_out: int) -> Tensor:
     >>> xavier(200, 600).shape, round(xavier(200, 600).std().item(), 2)
     (torch.Size([600, 200]), 0.05)
     """
-    # Task 4.2 (2 points). Hint: torch.randn has variance 1; s * torch.randn has variance s * s.
+    # Task 4.2 (2 points). Hint: torch.randn draws with variance 1. Hint: s * torch.randn(...) has
+    # variance s * s, so multiply by a root.
     # BEGIN SOLUTION
     return torch.randn(fan_out, fan_in) * (2 / (fan_in + fan_out)) ** 0.5
     # END SOLUTION
@@ -162,7 +165,8 @@ def propagate(
             [0.]]), tensor([[4.],
             [0.]])]
     """
-    # Task 4.3 (2 points). Hint: the outputs of one layer are the inputs of the next.
+    # Task 4.3 (2 points). Hint: the outputs of one layer are the inputs of the next. Hint: row i of
+    # a weight belongs to unit i, so multiply the inputs by weight.T.
     # BEGIN SOLUTION
     outputs = []
     for weight in weights:
@@ -207,8 +211,10 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(num_features))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        # Task 4.4 (3 points). Hint: mean(dim=0) and var(dim=0, correction=0). The running values
-        # need the number, not its gradient graph: mean.detach().
+        # Task 4.4 (3 points). Hint: choose mean and var by self.training; the rest of the formula
+        # is the same. Hint: mean(dim=0) and var(dim=0, correction=0) are those of the batch. Hint:
+        # the running values need the number, not its gradient graph: mean.detach(). The outputs
+        # need the graph.
         # BEGIN SOLUTION
         mean, var = self.running_mean, self.running_var
         if self.training:
@@ -238,7 +244,8 @@ def dropout(inputs: Tensor, p: float, training: bool) -> Tensor:
     >>> dropout(torch.ones(1000), 0.5, training=True).unique()  # zeros at random places
     tensor([0., 2.])
     """
-    # Task 4.5 (2 points). Hint: torch.rand_like(inputs) >= p is True with probability 1 - p.
+    # Task 4.5 (2 points). Hint: draw one random number for each number of the inputs. Hint:
+    # torch.rand_like(inputs) >= p is True with probability 1 - p.
     # BEGIN SOLUTION
     if not training:
         return inputs
@@ -256,7 +263,8 @@ def sgd_step(weight: Tensor, gradient: Tensor, lr: float, weight_decay: float) -
     >>> sgd_step(torch.tensor([2.0]), torch.tensor([0.5]), lr=0.1, weight_decay=1.0)
     tensor([1.7500])
     """
-    # Task 4.6 (1 point). Hint: what is the gradient of weight_decay / 2 * weight ** 2?
+    # Task 4.6 (1 point). Hint: what is the gradient of weight_decay / 2 * weight ** 2? Hint: add
+    # it to `gradient`, before you multiply by lr.
     # BEGIN SOLUTION
     return weight - lr * (gradient + weight_decay * weight)
     # END SOLUTION
@@ -282,7 +290,8 @@ class EarlyStopping:
 
     def update(self, error: float) -> bool:
         """Count the epoch. If its error is lower than all before, remember it and return True."""
-        # Task 4.7 (2 points). Hint: an error equal to the best one is not an improvement.
+        # Task 4.7 (2 points). Hint: count the epoch first, in both cases. Hint: an error equal to
+        # the best one is not an improvement.
         # BEGIN SOLUTION
         self.epoch += 1
         if error >= self.best:

@@ -58,7 +58,8 @@ def conv_output_size(size: int, kernel_size: int, stride: int = 1, padding: int 
     >>> conv_output_size(7, kernel_size=2, stride=2)
     3
     """
-    # Task 5.1 (1 point). Hint: after the first position, how many whole strides fit?
+    # Task 5.1 (1 point). Hint: how far can the filter move from its first position? Hint: how many
+    # whole strides fit into that? `//` rounds down.
     # BEGIN SOLUTION
     return (size + 2 * padding - kernel_size) // stride + 1
     # END SOLUTION
@@ -75,7 +76,8 @@ def conv2d(
     where `inputs` first gets `padding` rows and columns of zeros on all sides. Without a bias,
     bias[o] is 0.
 
-    Shape: inputs (N, C, H, W), weight (O, C, K, K), bias (O,) -> (N, O, H_out, W_out).
+    Shape: inputs (N, C, H, W), weight (O, C, K, K), bias (O,) -> (N, O, H_out, W_out), float32 or
+    the dtype of the inputs.
     Do not call torch.nn.functional.conv2d or torch.nn.Conv2d.
 
     >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)
@@ -83,8 +85,9 @@ def conv2d(
     tensor([[[[ 8., 12.],
               [20., 24.]]]])
     """
-    # Task 5.2 (3 points). Hint: torch.nn.functional.unfold returns the patches as columns,
-    # (N, C*K*K, positions); then one matrix product is enough. Or loop over the positions i, j.
+    # Task 5.2 (3 points). Hint: loop over the positions i, j, and multiply the patch there by all
+    # filters; F.pad(inputs, (padding,) * 4) pads. Hint: faster: torch.nn.functional.unfold returns
+    # the patches as columns, (N, C*K*K, positions); then one matrix product is enough.
     # BEGIN SOLUTION
     out_channels, _, kernel_size, _ = weight.shape
     height, width = (conv_output_size(s, kernel_size, stride, padding) for s in inputs.shape[2:])
@@ -114,8 +117,8 @@ def max_pool2d(inputs: Tensor, kernel_size: int = 2) -> Tensor:
     tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
-    # Task 5.3 (2 points). Hint: shorten both sides to a multiple of kernel_size, and reshape each
-    # side to (blocks, kernel_size). Then take amax over both kernel_size dimensions.
+    # Task 5.3 (2 points). Hint: shorten both sides to a multiple of kernel_size. Hint: reshape each
+    # side to (blocks, kernel_size), and take amax over both kernel_size dimensions.
     # BEGIN SOLUTION
     n, c, height, width = inputs.shape
     rows, columns = height // kernel_size, width // kernel_size
@@ -142,8 +145,8 @@ def sobel(images: Tensor) -> Tensor:
     >>> sobel(torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]]))[0, 0, 1]
     tensor([0., 4., 4., 4.])
     """
-    # Task 5.4 (2 points). Hint: stack the two filters to a weight of shape (2, 1, 3, 3). Then the
-    # two output channels are gy and gx.
+    # Task 5.4 (2 points). Hint: a filter needs the shape (1, 1, 3, 3), or both together
+    # (2, 1, 3, 3). Hint: then the two output channels are gy and gx; square, add, take the root.
     # BEGIN SOLUTION
     vertical = torch.tensor([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])
     weight = torch.stack([vertical, vertical.T])[:, None].to(images)  # (2, 1, 3, 3)
@@ -177,7 +180,8 @@ class LeNet5(nn.Module):
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
-        # Task 5.5 (3 points). Hint: five layers, five lines: nn.Conv2d and nn.Linear.
+        # Task 5.5 (3 points). Hint: five layers, five lines: nn.Conv2d and nn.Linear. Hint: conv1
+        # is nn.Conv2d(1, 6, kernel_size=5, ...) with the padding of the table.
         # BEGIN SOLUTION
         self.conv1 = nn.Conv2d(1, 6, kernel_size=5, padding=2)
         self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
@@ -204,7 +208,8 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
     >>> count_parameters(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)))
     {'0': 8, '1': 0, '2': 3}
     """
-    # Task 5.6 (1 point). Hint: use model.named_children(), parameters() and numel().
+    # Task 5.6 (1 point). Hint: model.named_children() gives the layers and their names. Hint: add
+    # up numel() of the parameters() of each layer.
     # BEGIN SOLUTION
     return {
         name: sum(parameter.numel() for parameter in layer.parameters())

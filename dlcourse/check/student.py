@@ -116,7 +116,8 @@ class TimeLimit:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.paused, self.done = max(seconds, 0.0), False, False
+        # Not at once: it must not be raised before the block has begun.
+        self.seconds, self.paused, self.done = max(seconds, 0.1), False, False
         self.raised = False
         self.thread, self.lock = ctypes.c_ulong(threading.get_ident()), threading.Lock()
 

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from dlcourse.check import assert_close, points
+from dlcourse.check import expect, points
 from dlcourse.check.student import StudentError
 
 
@@ -19,24 +19,47 @@ def randn(*shape, seed=0, dtype=torch.float64):
 
 @points(0.5, task="4.1", hint="use mean(dim=0) and var(dim=0, correction=0) of train")
 def test_standardize_by_hand(student):
-    # Column 1: mean 2, var 1. Column 2: mean 5, var 0, so only eps is left.
-    train = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
-    val, test = torch.tensor([[2.0, 5.0]]), torch.tensor([[5.0, 6.0]])
-    got = student.standardize(train, val, test, eps=0.25)
-    scale = math.sqrt(1.25)
-    expected = [
-        [[-1 / scale, 0.0], [1 / scale, 0.0]],
-        [[0.0, 0.0]],
-        [[3 / scale, 2.0]],
-    ]
-    assert len(got) == 3, f"expected three tensors, got {len(got)}"
-    for mine, values in zip(got, expected, strict=True):
-        assert_close(mine, torch.tensor(values))
-    # mean 3 and var 6 of three samples; the default eps is 0.01
-    train = torch.tensor([[0.0], [3.0], [6.0]])
-    got = student.standardize(train, torch.tensor([[4.0], [9.0]]), torch.tensor([[1.0]]))
-    assert_close(got[1], torch.tensor([[1.0], [6.0]]) / math.sqrt(6.01))
-    assert_close(got[2], torch.tensor([[-2.0]]) / math.sqrt(6.01))
+    # Columns of train: means 2, 5 and -1, variances 6, 0 and 24 (of three samples).
+    train = torch.tensor([[-1.0, 5.0, -7.0], [2.0, 5.0, -1.0], [5.0, 5.0, 5.0]])
+    val = torch.tensor([[4.0, 5.0, 9.0], [2.0, 5.5, -1.0]])
+    test = torch.tensor([[-2.0, 6.0, 0.0]])
+    check_standardize(student, train, val, test, 0.25)
+    check_standardize(student, train, val, test)
+
+
+def check_standardize(student, train, val, test, *eps):
+    __tracebackhide__ = True
+    given = (train, val, test)
+
+    def with_values(mean, var, eps=eps[0] if eps else 0.01, outside=0.0):
+        return tuple((part - mean) / ((var + eps) ** 0.5 + outside) for part in given)
+
+    rows, (mean, var) = len(train), (train.mean(0), train.var(0, correction=0))
+    whole = torch.cat(given)
+    expect(
+        student.standardize(*given, *eps),
+        with_values(mean, var),
+        ("train", "val", "test"),
+        mistakes={
+            "the variance with N - 1": with_values(mean, var * rows / max(rows - 1, 1)),
+            "the mean and variance of val for val": (
+                ..., (val - val.mean(0)) / (val.var(0, correction=0) + 0.25).sqrt(), ...,
+            ),
+            "the mean and variance of all three": with_values(
+                whole.mean(0), whole.var(0, correction=0)
+            ),
+            "one mean and variance for all columns": with_values(
+                train.mean(), train.var(correction=0)
+            ),
+            "dividing by the variance": tuple(
+                (part - mean) / (var + (eps or (0.01,))[0]) for part in given
+            ),
+            "leaving out the mean": with_values(0.0, var),
+            "eps outside the root": with_values(mean, var, 0.0, (eps or (0.01,))[0]),
+            "leaving out eps": with_values(mean, var, 0.0),
+            "ignoring eps": with_values(mean, var, 0.01),
+        },
+    )  # fmt: skip
 
 
 @points(0.5, task="4.1", hint="use the mean and var of train for val and test too", hidden=True)
@@ -44,23 +67,30 @@ def test_standardize_knows_train_alone(student):
     train, val, test = (
         3 + randn(n, 5, seed=n) * torch.arange(1.0, 6.0, dtype=torch.float64) for n in (40, 7, 1)
     )
-    got = student.standardize(train, val, test)
-    variance = (train - train.mean(0)).square().mean(0)
-    for mine, inputs in zip(got, (train, val, test), strict=True):
-        assert_close(mine, (inputs - train.mean(0)) / (variance + 0.01).sqrt())
-    assert_close(
-        student.standardize(train, val, test, eps=0.0)[0].std(0, correction=0)[2].item(), 1.0
-    )
+    check_standardize(student, train, val, test)
+    check_standardize(student, train, val, test, 0.0)
 
 
 def check_draw(rule, fan_in, fan_out, variance):
     """Check that `rule` draws normal weights with mean 0 and this variance."""
-    weight, shape = rule(fan_in, fan_out), (fan_out, fan_in)
-    assert tuple(weight.shape) == shape, f"expected shape {shape}, got {tuple(weight.shape)}"
-    got, sure = weight.square().mean().item(), math.sqrt(2 / weight.numel())
-    assert abs(got / variance - 1) < 6 * sure, f"expected variance {variance:.3g}, got {got:.3g}"
+    __tracebackhide__ = True
+    weight = rule(fan_in, fan_out)
+    right = isinstance(weight, torch.Tensor) and weight.shape == (fan_out, fan_in)
+    expect(weight, ... if right else torch.zeros(fan_out, fan_in))
+    sure = math.sqrt(2 / weight.numel())
+    mistakes = {
+        "the variance instead of its root": variance**2,
+        "2 / (fan_in + fan_out) instead of 2 / fan_in": 2 / (fan_in + fan_out),
+        "2 / fan_in instead of 2 / (fan_in + fan_out)": 2 / fan_in,
+        "2 / fan_out": 2 / fan_out,
+        "1 instead of 2": variance / 2,
+        "leaving out the factor": 1.0,
+    }
+    mistakes = {name: v for name, v in mistakes.items() if abs(v / variance - 1) > 12 * sure}
+    got = weight.square().mean().item()
+    expect(got, variance, "the variance", mistakes=mistakes, rtol=6 * sure)
     mean = weight.mean().item()
-    assert abs(mean) < 6 * math.sqrt(variance / weight.numel()), f"expected mean 0, got {mean:.2g}"
+    expect(mean, 0.0, "the mean", atol=6 * math.sqrt(variance / weight.numel()))
     far = (weight.abs() > 2 * math.sqrt(variance)).double().mean().item()
     # 4.6 % of normal draws are more than two standard deviations from 0; of uniform draws, none.
     assert 0.035 < far < 0.056, f"expected a normal distribution, got {far:.1%} beyond 2 std"
@@ -74,6 +104,7 @@ def check_draw(rule, fan_in, fan_out, variance):
 )
 def test_xavier_has_its_variance(student):
     check_draw(student.xavier, 200, 600, 2 / 800)
+    check_draw(student.xavier, 500, 100, 2 / 600)
     draws = student.xavier(20, 30), student.xavier(20, 30)
     assert not torch.equal(*draws), "expected new random numbers in each call"
 
@@ -81,6 +112,9 @@ def test_xavier_has_its_variance(student):
 @points(0.5, task="4.2", hint="kaiming: shape (fan_out, fan_in), variance 2 / fan_in")
 def test_kaiming_has_its_variance(student):
     check_draw(student.kaiming, 200, 600, 2 / 200)
+    check_draw(student.kaiming, 500, 100, 2 / 500)
+    draws = student.kaiming(20, 30), student.kaiming(20, 30)
+    assert not torch.equal(*draws), "expected new random numbers in each call"
 
 
 @points(1, task="4.2", hint="fan_in counts the inputs, fan_out the outputs", hidden=True)
@@ -97,13 +131,34 @@ def test_propagate_by_hand(student):
     weights = [
         torch.tensor([[1.0, 2.0], [0.0, -1.0], [3.0, 0.0]]),
         torch.tensor([[1.0, 1.0, -1.0]]),
+        torch.tensor([[-2.0], [3.0]]),
     ]
-    got = student.propagate(torch.tensor([[1.0, 1.0], [0.0, -2.0]]), weights, torch.relu)
-    assert isinstance(got, list | tuple), "expected a list with the outputs of each layer"
-    assert len(got) == 2, f"expected the outputs of 2 layers, got {len(got)} tensors"
-    # First 1 + 2, -1 -> 0 and 3; then 3 + 0 - 3. Second -4 -> 0, 2 and 0; then 0 + 2 - 0.
-    assert_close(got[0], torch.tensor([[3.0, 0.0, 3.0], [0.0, 2.0, 0.0]]))
-    assert_close(got[1], torch.tensor([[0.0], [2.0]]))
+    inputs = torch.tensor([[1.0, 1.0], [0.0, -2.0], [2.0, -1.0], [3.0, 0.5]])
+    first, second = [[3.0, 0, 3], [0, 2, 0], [0, 1, 6], [4, 0, 9]], [[0.0], [2], [0], [0]]
+    expected = [torch.tensor(first), torch.tensor(second), torch.tensor([[0.0, 0]] * 4)]
+    expected[2][1, 1] = 6.0
+    before = [inputs, *expected]
+    linear = [x @ weight.T for x, weight in zip(before, weights, strict=False)]
+    chain = [linear[0], linear[0] @ weights[1].T, linear[0] @ weights[1].T @ weights[2].T]
+    expect(
+        student.propagate(inputs, weights, torch.relu),
+        expected,
+        ("layer 1", "layer 2", "layer 3"),
+        mistakes={
+            "leaving out the activation": chain,
+            "collecting what comes before the activation": linear,
+            "the inputs in front of the outputs": [..., ..., ..., ...],
+            "no activation after the last layer": [*expected[:2], linear[2]],
+        },
+    )
+    got = student.propagate(inputs, weights[:2], torch.tanh)
+    tanh = [linear[0].tanh(), (linear[0].tanh() @ weights[1].T).tanh()]
+    expect(
+        got,
+        tanh,
+        ("layer 1", "layer 2"),
+        mistakes={"a ReLU, whatever the activation": expected[:2]},
+    )
 
 
 @points(0.5, task="4.3", hint="apply the activation after the product in each layer", hidden=True)
@@ -115,10 +170,7 @@ def test_propagate_any_activation(student):
         for weight in weights:
             x = activation(F.linear(x, weight))
             expected.append(x)
-        got = student.propagate(inputs, weights, activation)
-        assert len(got) == 3, f"expected the outputs of 3 layers, got {len(got)} tensors"
-        for mine, outputs in zip(got, expected, strict=True):
-            assert_close(mine, outputs)
+        expect(student.propagate(inputs, weights, activation), expected)
 
 
 def ten_layers(student, rule, activation):
@@ -157,41 +209,114 @@ def test_ten_tanh_layers_die_saturate_or_live(student):
     forbidden=("*batch_norm*", "*BatchNorm*"),
 )
 def test_batch_norm_in_training(student):
-    norm = student.BatchNorm(1)
-    got = norm(torch.tensor([[1.0], [3.0], [5.0]]))
-    root = math.sqrt(1.5)
-    assert_close(got, torch.tensor([[-root], [0.0], [root]]), atol=1e-4, rtol=0)
-    norm = student.BatchNorm(4)
-    state = {
-        "weight": randn(4, seed=1, dtype=torch.float32),
-        "bias": randn(4, seed=2, dtype=torch.float32),
-        "running_mean": torch.zeros(4),
-        "running_var": torch.ones(4),
-    }
-    norm.load_state_dict(state)
-    for batch_size in (2, 9):
-        inputs = 5 + 3 * randn(batch_size, 4, seed=batch_size, dtype=torch.float32)
-        expected = F.batch_norm(inputs, None, None, state["weight"], state["bias"], training=True)
-        assert_close(norm(inputs), expected, atol=1e-5, rtol=1e-4)
+    weight, bias = torch.tensor([2.0, -1.0, 0.5]), torch.tensor([0.5, 3.0, -2.0])
+    for batch_size, settings in [(5, {}), (2, {"eps": 0.5}), (4, {"momentum": 0.3})]:
+        norm = student.BatchNorm(3, **settings)
+        load(norm, weight, bias)
+        inputs = 5 - 3 * randn(batch_size, 3, seed=batch_size, dtype=torch.float32)
+        check_norm(norm(inputs), inputs, weight, bias, settings.get("eps", 1e-5))
+        gradient_reaches(student, norm, inputs, weight, bias, settings.get("eps", 1e-5))
+
+
+def load(norm, weight, bias):
+    running = {"running_mean": 0 * weight, "running_var": 0 * weight + 1}
+    norm.load_state_dict({"weight": weight, "bias": bias, **running})
+
+
+def check_norm(got, inputs, weight, bias, eps):
+    """Compare with torch's own batch normalization."""
+    __tracebackhide__ = True
+    n = len(inputs)
+
+    def norm(weight=weight, bias=bias, eps=eps, inputs=inputs):
+        return F.batch_norm(inputs, None, None, weight, bias, training=True, eps=eps)
+
+    unit = norm(None, None)
+    std = (inputs - inputs.mean(0)).square().mean(0).sqrt()
+    expect(
+        got.detach() if isinstance(got, torch.Tensor) else got,
+        norm(),
+        mistakes={
+            "leaving out weight and bias": unit,
+            "leaving out weight": unit + bias,
+            "leaving out bias": norm(bias=None),
+            "leaving out eps": norm(eps=1e-12),
+            "ignoring eps": norm(eps=1e-5),
+            "the variance with N - 1": bias + (norm() - bias) * ((n - 1) / n) ** 0.5,
+            "the running values in training mode": inputs / (1 + eps) ** 0.5 * weight + bias,
+            "eps outside the root": (inputs - inputs.mean(0)) / (std + eps) * weight + bias,
+            "the mean and variance of each sample": F.layer_norm(
+                inputs, inputs.shape[1:], weight, bias, eps
+            ),
+            "dividing by the variance": (inputs - inputs.mean(0)) / (std**2 + eps) * weight + bias,
+        },
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def gradient_reaches(student, norm, inputs, weight, bias, eps):
+    """Check the gradient of the sum of sigmoid(norm(inputs)) with respect to the inputs."""
+    __tracebackhide__ = True
+
+    def gradient(detach_mean=False, detach_var=False):
+        x = inputs.clone().requires_grad_()
+        mean, centered = x.mean(0), x - x.mean(0)
+        var = centered.square().mean(0)
+        mean, var = mean.detach() if detach_mean else mean, var.detach() if detach_var else var
+        outputs = (x - mean) * torch.rsqrt(var + eps) * weight + bias
+        return torch.autograd.grad(outputs.sigmoid().sum(), x)[0]
+
+    model = student.nn.Sequential(norm, student.nn.Sigmoid())
+    got = student.probe("gradients", model, inputs.clone().requires_grad_())
+    expect(
+        got[0],
+        gradient(),
+        "the gradient of the sum of sigmoid(outputs) with respect to the inputs",
+        mistakes={
+            "a detached mean": gradient(detach_mean=True),
+            "a detached variance": gradient(detach_var=True),
+            "a detached mean and variance": gradient(True, True),
+        },
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
 @points(1, task="4.4", hint="update with momentum 0.1; after eval(), use the running values")
 def test_batch_norm_keeps_running_values(student):
     norm = student.BatchNorm(2)
-    norm(torch.tensor([[1.0, 10.0], [3.0, 10.0]]))  # means 2 and 10, variances 1 and 0
-    kept = norm.state_dict()
-    assert_close(kept["running_mean"], torch.tensor([0.2, 1.0]))
-    assert_close(kept["running_var"], torch.tensor([1.0, 0.9]))
-    norm.eval()
-    got = norm(torch.tensor([[1.2, 0.0]]))
-    assert_close(got, torch.tensor([[1.0, -1.0 / math.sqrt(0.9)]]), atol=1e-4, rtol=0)
+    # means 3 and 10, variances 6 and 0
+    norm(torch.tensor([[0.0, 10.0], [3.0, 10.0], [6.0, 10.0]]))
+    expect(
+        [norm.state_dict()[name] for name in ("running_mean", "running_var")],
+        [torch.tensor([0.3, 1.0]), torch.tensor([1.5, 0.9])],
+        ("running_mean", "running_var"),
+        mistakes={
+            "swapping momentum and 1 - momentum": [torch.tensor([2.7, 9.0]), ...],
+            "running values that are those of the batch": [torch.tensor([3.0, 10.0]), ...],
+            "running values that never change": [torch.zeros(2), torch.ones(2)],
+            "a running_var that never changes": [torch.tensor([0.3, 1.0]), torch.ones(2)],
+            "the variance with N - 1": [torch.tensor([0.3, 1.0]), torch.tensor([1.8, 0.9])],
+            "leaving out (1 - momentum)": [torch.tensor([0.3, 1.0]), torch.tensor([1.6, 1.0])],
+        },
+    )
     norm = student.BatchNorm(2, momentum=0.5, eps=3.0)
     inputs = torch.tensor([[1.0, 10.0], [3.0, 10.0]], requires_grad=True)
-    assert_close(norm(inputs).detach(), torch.tensor([[-0.5, 0.0], [0.5, 0.0]]))
+    norm(inputs)  # means 2 and 10, variances 1 and 0; the running values: 1 and 5, 1 and 0.5
     norm.eval()
-    for _ in range(2):  # the running values do not change in evaluation mode
-        got = norm(torch.tensor([[3.0, 6.0]])).detach()  # means 1 and 5, variances 1 and 0.5
-        assert_close(got, torch.tensor([[1.0, 1 / math.sqrt(3.5)]]))
+    one = torch.tensor([[3.0, 6.0]])
+    for number in ("first", "second"):  # the running values do not change in evaluation mode
+        expect(
+            norm(one).detach(),
+            torch.tensor([[1.0, 1 / math.sqrt(3.5)]]),
+            f"in evaluation mode, {number} call",
+            mistakes={
+                "the values of the batch in evaluation mode": torch.zeros(1, 2),
+                "ignoring eps": torch.tensor([[2.0, 1 / math.sqrt(0.5)]]),
+                "ignoring momentum": torch.tensor([[1.4, 5 / math.sqrt(3.9)]]),
+            },
+        )
     keeps_no_graph(student, norm)
 
 
@@ -215,20 +340,22 @@ def test_batch_norm_takes_its_settings(student):
     for seed in range(3):
         inputs = 2 - 4 * randn(5, 3, seed=seed, dtype=torch.float32)
         expected = F.batch_norm(inputs, None, None, weight, bias, training=True, eps=0.5)
-        assert_close(norm(inputs), expected, atol=1e-5, rtol=1e-4)
+        expect(norm(inputs).detach(), expected)
         mean = (mean + inputs.mean(0)) / 2
         var = (var + inputs.var(0, correction=0)) / 2
     norm.eval()
     for batch_size in (1, 4):
         inputs = randn(batch_size, 3, seed=9, dtype=torch.float32)
         expected = (inputs - mean) / (var + 0.5).sqrt() * weight + bias
-        assert_close(norm(inputs), expected, atol=1e-5, rtol=1e-4)
+        expect(norm(inputs).detach(), expected)
     kept = norm.state_dict()
-    assert_close(kept["running_mean"], mean)
-    assert_close(kept["running_var"], var)
+    expect(kept["running_mean"], mean, "running_mean")
+    expect(kept["running_var"], var, "running_var")
     norm.train()
-    norm(randn(4, 3, dtype=torch.float32).requires_grad_())
+    inputs = randn(4, 3, dtype=torch.float32)
+    norm(inputs.clone().requires_grad_())
     keeps_no_graph(student, norm)
+    gradient_reaches(student, norm, inputs, weight, bias, 0.5)
 
 
 @points(
@@ -239,38 +366,62 @@ def test_batch_norm_takes_its_settings(student):
 )
 def test_dropout_drops_its_share(student):
     inputs = (1 + randn(200, 300).abs()) * randn(200, 300, seed=1).sign()
+    expect(
+        student.dropout(inputs, 0.5, training=False),
+        inputs,
+        "in evaluation mode",
+        mistakes={"multiplying by 1 - p in evaluation mode": inputs / 2},
+    )
+    expect(student.dropout(inputs, 0.0, training=True), inputs, "with p = 0")
     for p in (0.5, 0.2):
-        outputs = student.dropout(inputs, p, training=True)
-        gone = outputs == 0
-        assert_close(torch.where(gone, inputs / (1 - p), outputs), inputs / (1 - p))
-        share = gone.double().mean().item()
-        assert abs(share - p) < 0.02, f"p = {p}: expected about {p:.0%} zeros, got {share:.1%}"
-    assert_close(student.dropout(inputs, 0.5, training=False), inputs)
-    assert_close(student.dropout(inputs, 0.0, training=True), inputs)
-    first, (left, *_) = student.probe("in_place", "dropout", inputs, 0.5, True)
-    assert torch.equal(left, inputs), "dropout changed the tensor `inputs`"
+        check_dropped(student, inputs, p)
+    outputs = check_dropped(student, inputs, 0.5)
     for dim, what in ((0, "columns"), (1, "rows")):
-        share = (first == 0).double().mean(dim)
+        share = (outputs == 0).double().mean(dim)
         assert 0.01 < share.std() < 0.1, f"draw for each number, not for whole {what}"
     second = student.dropout(inputs, 0.5, True)
-    assert not torch.equal(first, second), "expected other zeros in each call"
+    assert not torch.equal(outputs, second), "expected other zeros in each call"
+
+
+def check_dropped(student, inputs, p):
+    __tracebackhide__ = True
+    outputs, (left, *_) = student.probe("in_place", "dropout", inputs, p, True)
+    expect(left, inputs, "the tensor `inputs`, which must not change", rtol=0, atol=0)
+    right = isinstance(outputs, torch.Tensor) and outputs.shape == inputs.shape
+    expect(outputs, ... if right else inputs)
+    share = (outputs == 0).double().mean().item()
+    far = 6 * math.sqrt(p * (1 - p) / inputs.numel())
+    wrong = {"keeping with probability p": 1 - p} if abs(2 * p - 1) > far else {}
+    wrong["dropping nothing"] = 0.0
+    expect(share, p, "the fraction of zeros", mistakes=wrong, rtol=0, atol=far)
+
+    def kept(values):
+        return torch.where(outputs == 0, 0.0, values)
+
+    expect(
+        outputs,
+        kept(inputs / (1 - p)),
+        mistakes={
+            "leaving out the division by 1 - p": kept(inputs),
+            "dividing by p": kept(inputs / p),
+            "multiplying by 1 - p": kept(inputs * (1 - p)),
+            "ones instead of the inputs": kept(torch.ones_like(inputs) / (1 - p)),
+        },
+    )
+    return outputs
 
 
 @points(1, task="4.5", hint="draw for each number; do not change `inputs`", hidden=True)
 def test_dropout_draws_each_number(student):
-    inputs = torch.ones(200, 100)
-    outputs, (left, *_) = student.probe("in_place", "dropout", inputs, 0.5, True)
-    assert torch.equal(left, torch.ones(200, 100)), "dropout changed the tensor `inputs`"
+    outputs = check_dropped(student, torch.ones(200, 100, dtype=torch.float64), 0.3)
     gone = (outputs == 0).double()
     # If each number is drawn independently, the fractions of rows and columns differ a little.
     assert 0.02 < gone.mean(0).std() < 0.06, "draw for each number, not for whole columns"
     assert 0.03 < gone.mean(1).std() < 0.08, "draw for each number, not for whole rows"
-    again = student.dropout(inputs, 0.5, True)
-    assert not torch.equal(outputs, again), "expected other zeros in each call"
-    assert_close(student.dropout(inputs, 0.0, True), inputs)
-    signed = randn(3, 4, 5)
-    outputs = student.dropout(signed, 0.25, True)
-    assert_close(outputs, torch.where(outputs == 0, 0.0, signed / 0.75))
+    again = student.dropout(torch.ones(200, 100), 0.3, True)
+    assert not torch.equal(gone.bool(), again == 0), "expected other zeros in each call"
+    expect(student.dropout(torch.ones(3, 4), 0.0, True), torch.ones(3, 4))
+    check_dropped(student, randn(30, 40, 5), 0.25)
 
 
 @points(
@@ -280,11 +431,27 @@ def test_dropout_draws_each_number(student):
     forbidden=("torch.optim*", "_fused_*"),
 )
 def test_sgd_step_by_hand(student):
-    got = student.sgd_step(torch.tensor([2.0]), torch.tensor([0.5]), lr=0.1, weight_decay=1.0)
-    assert_close(got, torch.tensor([1.75]))
-    weight, gradient = torch.tensor([1.0, -3.0, 0.5]), torch.tensor([0.5, 1.0, -2.0])
-    got = student.sgd_step(weight, gradient, lr=0.5, weight_decay=0.2)
-    assert_close(got, torch.tensor([0.65, -3.2, 1.45]))  # 1 - 0.5 (0.5 + 0.2), ...
+    weight, gradient = torch.tensor([[1.0, -3.0, 0.5]]), torch.tensor([[0.5, 1.0, -2.0]])
+    lr, decay = 0.5, 0.2
+    plain = torch.tensor([[0.75, -3.5, 1.5]])  # without the decay
+    (got, left) = student.probe("in_place", "sgd_step", weight, gradient, lr, decay)
+    expect(
+        got,
+        torch.tensor([[0.65, -3.2, 1.45]]),  # 1 - 0.5 (0.5 + 0.2), ...
+        mistakes={
+            "leaving out the weight decay": plain,
+            "the penalty itself instead of its gradient": plain - lr * decay / 2 * weight**2,
+            "decay * weight ** 2": plain - lr * decay * weight**2,
+            "half of the decay": plain - lr * decay / 2 * weight,
+            "a decay without lr": plain - decay * weight,
+            "adding the decay instead of subtracting it": plain + lr * decay * weight,
+            "the sign of the weight instead of the weight": plain - lr * decay * weight.sign(),
+            "adding the step instead of subtracting it": torch.tensor([[1.35, -2.8, -0.45]]),
+            "shrinking the new weight": plain * (1 - lr * decay),
+            "leaving out lr": torch.tensor([[0.3, -3.4, 2.4]]),
+        },
+    )
+    expect(left[:2], [weight, gradient], ("weight, which must not change", "gradient"))
 
 
 @points(0.5, task="4.6", hint="the penalty adds weight_decay * weight", hidden=True)
@@ -297,12 +464,7 @@ def test_sgd_steps_are_those_of_torch(student):
         weight = student.sgd_step(weight, gradient, 0.3, 0.2)
         twin.grad = gradient
         optimizer.step()
-    assert_close(weight, twin.detach())
-
-
-def run_of(stopping, errors):
-    """Return the answers of `update` and `stop` to each error."""
-    return [(stopping.update(error), stopping.stop) for error in errors]
+    expect(weight, twin.detach())
 
 
 @points(
@@ -312,29 +474,36 @@ def run_of(stopping, errors):
     forbidden=("torch.optim*",),
 )
 def test_early_stopping_of_the_example(student):
-    stopping = student.EarlyStopping(patience=2)
-    said = run_of(stopping, [0.5, 0.3, 0.4, 0.3])
-    assert said == [(True, False), (True, False), (False, False), (False, True)]
-    assert (stopping.best, stopping.best_epoch, stopping.epoch) == (0.3, 2, 4)
-    stopping = student.EarlyStopping(patience=3)
-    said = run_of(stopping, [0.9, 1.0, 0.8, 0.8, 0.7, 0.9, 0.8, 0.7])
-    assert [better for better, _ in said] == [True, False, True, False, True, False, False, False]
-    assert [stop for _, stop in said] == [False] * 7 + [True]
-    assert (stopping.best, stopping.best_epoch, stopping.epoch) == (0.7, 5, 8)
+    check_stopping(student, 2, [0.5, 0.3, 0.4, 0.3])
+    check_stopping(student, 3, [0.9, 1.0, 0.8, 0.8, 0.7, 0.9, 0.8, 0.7, 0.6])
+    check_stopping(student, 1, [3.0, 2.0, 2.0, 1.0])
+
+
+def check_stopping(student, patience, errors):
+    """Check what `update` and `stop` say and what is kept, after each error."""
+    __tracebackhide__ = True
+    stopping, best, best_epoch = student.EarlyStopping(patience=patience), math.inf, 0
+    for epoch, error in enumerate(errors, start=1):
+        better = error < best
+        best, best_epoch = (error, epoch) if better else (best, best_epoch)
+        after = f"after the errors {errors[:epoch]}"
+        equal = {"taking an equal error for an improvement": True} if error == best else {}
+        expect(stopping.update(error), better, after, mistakes=equal)
+        expect(stopping.epoch, epoch, f"{after}, epoch")
+        kept = {"the last error instead of the lowest": error} if error != best else {}
+        expect(stopping.best, best, f"{after}, best", mistakes=kept)
+        counted = {"counting from 0": best_epoch - 1, "the last epoch": epoch}
+        expect(stopping.best_epoch, best_epoch, f"{after}, best_epoch", mistakes=counted)
+        late = {"one epoch too late": False} if epoch - best_epoch == patience else {}
+        early = {"one epoch too early": True} if epoch - best_epoch == patience - 1 else {}
+        expect(
+            stopping.stop, epoch - best_epoch >= patience, f"{after}, stop", mistakes=late | early
+        )
 
 
 @points(1, task="4.7", hint="count the epochs since the last improvement", hidden=True)
 def test_early_stopping_waits_for_its_patience(student):
     generator = torch.Generator().manual_seed(0)
-    for patience in (1, 2, 3):
-        stopping = student.EarlyStopping(patience)
-        best, since = math.inf, 0
-        for error in torch.rand(12, generator=generator).tolist():
-            better = error < best
-            best, since = (error, 0) if better else (best, since + 1)
-            assert run_of(stopping, [error]) == [(better, since >= patience)]
-            assert stopping.best == best, f"expected best {best:.3f}, got {stopping.best}"
-    stopping = student.EarlyStopping(3)
-    said = run_of(stopping, [0.9, 1.0, 1.1, 0.8, 0.8, 0.7, 0.9, 0.9, 0.9])
-    assert [stop for _, stop in said] == [False] * 8 + [True]
-    assert (stopping.best, stopping.best_epoch, stopping.epoch) == (0.7, 6, 9)
+    for patience in (1, 2, 4):
+        check_stopping(student, patience, torch.rand(12, generator=generator).tolist())
+    check_stopping(student, 3, [0.9, 1.0, 1.1, 0.8, 0.8, 0.7, 0.9, 0.9, 0.9])

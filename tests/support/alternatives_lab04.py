@@ -208,6 +208,144 @@ def sgd_step(weight, gradient, lr, weight_decay):
     def stop(self):
         return not self.epoch < self.best_epoch + self.patience
 """,
+    "4.1 by a helper": """
+def standardize(train, val, test, eps=0.01):
+    def scaled(inputs):
+        return torch.div(inputs - train.mean(0, True), deviation)
+
+    deviation = ((train - train.mean(0, True)).pow(2).mean(0, True) + eps).pow(0.5)
+    return scaled(train), scaled(val), scaled(test)
+""",
+    "4.1 together": """
+def standardize(train, val, test, eps=0.01):
+    n, m = len(train), len(train) + len(val)
+    std = torch.std(train, dim=0, unbiased=False)
+    whole = (torch.cat([train, val, test]) - torch.mean(train, 0)) / torch.hypot(std, torch.tensor(eps).sqrt())
+    return whole[:n], whole[n:m], whole[m:]
+""",
+    "4.2 in double precision": """
+def xavier(fan_in, fan_out):
+    return torch.randn(fan_out, fan_in, dtype=torch.float64) * math.sqrt(2.0 / (fan_out + fan_in))
+
+
+def kaiming(fan_in, fan_out):
+    return torch.randn(fan_out, fan_in, dtype=torch.float64) / math.sqrt(fan_in / 2.0)
+""",
+    "4.2 by a distribution": """
+def xavier(fan_in, fan_out):
+    return torch.distributions.Normal(0.0, (2 / (fan_in + fan_out)) ** 0.5).sample((fan_out, fan_in))
+
+
+def kaiming(fan_in, fan_out):
+    weight = torch.empty((fan_out, fan_in))
+    return weight.normal_(std=(2 / fan_in) ** 0.5)
+""",
+    "4.3 into a tuple": """
+def propagate(inputs, weights, activation):
+    found = ()
+    for w in weights:
+        last = found[-1] if found else inputs
+        found += (activation(torch.einsum("nd,hd->nh", last, w)),)
+    return found
+""",
+    "4.3 by samples": """
+def propagate(inputs, weights, activation):
+    outputs, h = [], inputs
+    for i in range(len(weights)):
+        h = torch.stack([activation(weights[i].mv(x)) for x in h])
+        outputs = outputs + [h]
+    return outputs
+""",
+    "4.4 with a factor": NORM
+    + """
+    def forward(self, inputs):
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean = inputs.mean(dim=0)
+            var = inputs.square().mean(dim=0) - mean.square()
+            self.running_mean += self.momentum * (mean.detach() - self.running_mean)
+            self.running_var += self.momentum * (var.detach() - self.running_var)
+        scale = self.weight / torch.sqrt(var + self.eps)
+        return inputs * scale + (self.bias - mean * scale)
+""",
+    "4.4 in two methods": NORM
+    + """
+    def statistics(self, inputs):
+        if not self.training:
+            return self.running_mean, self.running_var
+        mean = torch.mean(inputs, 0)
+        var = torch.mean((inputs - mean) ** 2, 0)
+        with torch.no_grad():
+            self.running_mean.copy_((1 - self.momentum) * self.running_mean + self.momentum * mean)
+            self.running_var.copy_((1 - self.momentum) * self.running_var + self.momentum * var)
+        return mean, var
+
+    def forward(self, inputs):
+        mean, var = self.statistics(inputs)
+        normalized = (inputs - mean) * (var + self.eps) ** -0.5
+        return torch.addcmul(self.bias, normalized, self.weight)
+""",
+    "4.5 by multiplying in place on a copy": """
+def dropout(inputs, p, training):
+    outputs = inputs.clone()
+    if training:
+        outputs[torch.rand_like(outputs) < p] = 0.0
+        outputs /= 1 - p
+    return outputs
+""",
+    "4.5 by a distribution": """
+def dropout(inputs, p, training):
+    if not training:
+        return inputs
+    keep = torch.distributions.Bernoulli(1 - p).sample(inputs.shape).to(inputs.dtype)
+    return keep * inputs * (1 / (1 - p))
+""",
+    "4.6 in parts": """
+def sgd_step(weight, gradient, lr, weight_decay):
+    penalty = weight.mul(weight_decay)
+    total = torch.add(gradient, penalty)
+    return torch.sub(weight, total, alpha=lr)
+""",
+    "4.6 on a copy": """
+def sgd_step(weight, gradient, lr, weight_decay):
+    new = weight.clone()
+    new -= lr * gradient
+    new -= lr * weight_decay * weight
+    return new
+""",
+    "4.7 by the list of bests": STOPPING
+    + """
+        self.bests = []
+
+    def update(self, error):
+        self.epoch += 1
+        improved = all(error < best for best, _ in self.bests)
+        if improved:
+            self.bests.append((error, self.epoch))
+            self.best, self.best_epoch = self.bests[-1]
+        return improved
+
+    @property
+    def stop(self):
+        return bool(self.epoch - self.best_epoch >= self.patience)
+""",
+    "4.7 with a method for the wait": STOPPING
+    + """
+    def update(self, error):
+        self.epoch = self.epoch + 1
+        if not error < self.best:
+            return False
+        self.best = error
+        self.best_epoch = self.epoch
+        return True
+
+    def waited(self):
+        return self.epoch - self.best_epoch
+
+    @property
+    def stop(self):
+        return self.waited() > self.patience - 1
+""",
 }
 
 # Mutants that no test can catch, because they compute the same, with the reason for each.

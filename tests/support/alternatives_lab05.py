@@ -175,6 +175,106 @@ def count_parameters(model):
         for name, layer in dict(model.named_children()).items()
     }
 """,
+    "5.1 by divmod": """
+def conv_output_size(size, kernel_size, stride=1, padding=0):
+    steps, _ = divmod(size - kernel_size + padding * 2, stride)
+    return steps + 1
+""",
+    "5.1 by torch": """
+def conv_output_size(size, kernel_size, stride=1, padding=0):
+    return torch.arange(-padding, size + padding - kernel_size + 1, stride).numel()
+""",
+    "5.2 image by image": """
+def conv2d(inputs, weight, bias=None, stride=1, padding=0):
+    images = []
+    for image in F.pad(inputs, [padding] * 4):
+        columns = F.unfold(image[None], weight.shape[2], stride=stride)[0]
+        flat = weight.reshape(weight.shape[0], -1) @ columns
+        if bias is not None:
+            flat += bias.unsqueeze(1)
+        images.append(flat.view(weight.shape[0], (image.shape[1] - weight.shape[2]) // stride + 1, -1))
+    return torch.stack(images)
+""",
+    "5.3 rows, then columns": """
+def max_pool2d(inputs, kernel_size=2):
+    k = kernel_size
+    rows = torch.stack([part.amax(2) for part in inputs.split(k, dim=2) if part.shape[2] == k], dim=2)
+    return torch.stack([part.amax(3) for part in rows.split(k, dim=3) if part.shape[3] == k], dim=3)
+""",
+    "5.3 by F.unfold": """
+def max_pool2d(inputs, kernel_size=2):
+    n, c, h, w = inputs.shape
+    patches = F.unfold(inputs.reshape(n * c, 1, h, w), kernel_size, stride=kernel_size)
+    return patches.max(dim=1).values.reshape(n, c, h // kernel_size, w // kernel_size)
+""",
+    "5.4 in double precision": """
+def sobel(images):
+    down = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]], dtype=torch.float64)
+    both = [conv2d(images.double(), kernel.reshape(1, 1, 3, 3), padding=1) for kernel in (down, down.T)]
+    return (both[0] ** 2 + both[1] ** 2) ** 0.5
+""",
+    "5.4 by complex numbers": """
+def sobel(images):
+    kernel = torch.tensor([[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]])
+    edges = conv2d(images, torch.stack([kernel, kernel.T]).unsqueeze(1), padding=1)
+    return torch.complex(edges[:, :1], edges[:, 1:]).abs()
+""",
+    "5.5 in a Sequential, with names": """
+class LeNet5(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 5, stride=1, padding=(2, 2))
+        self.conv2 = nn.Conv2d(in_channels=6, out_channels=16, kernel_size=(5, 5))
+        self.fc1, self.fc2 = nn.Linear(16 * 25, 120), nn.Linear(120, 84)
+        self.fc3 = nn.Linear(in_features=84, out_features=num_classes)
+
+    def features(self, x):
+        for conv in [self.conv1, self.conv2]:
+            x = nn.functional.max_pool2d(torch.relu(conv(x)), kernel_size=2, stride=2)
+        return x
+
+    def forward(self, inputs):
+        x = self.features(inputs).view(-1, 400)
+        for linear in [self.fc1, self.fc2]:
+            x = torch.relu(linear(x))
+        return self.fc3(x)
+""",
+    "5.5 with modules made on the way": """
+class LeNet5(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        sizes = {"fc1": (400, 120), "fc2": (120, 84), "fc3": (84, num_classes)}
+        self.conv1 = nn.Conv2d(1, 6, 5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        for name, size in sizes.items():
+            setattr(self, name, nn.Linear(*size))
+
+    def forward(self, inputs):
+        x = F.adaptive_max_pool2d(self.conv1(inputs).relu(), 14)
+        x = F.adaptive_max_pool2d(self.conv2(x).relu(), 5)
+        x = F.relu(self.fc1(x.reshape(len(x), 400)))
+        return self.fc3(F.relu(self.fc2(x)))
+""",
+    "5.6 by a loop": """
+def count_parameters(model):
+    counts = {}
+    for name, layer in model.named_children():
+        total = 0
+        for parameter in layer.parameters():
+            size = 1
+            for side in parameter.shape:
+                size *= side
+            total += size
+        counts[name] = total
+    return counts
+""",
+    "5.6 by the state": """
+def count_parameters(model):
+    return {
+        name: sum(value.numel() for value in dict(layer.named_parameters()).values())
+        for name, layer in model._modules.items()
+    }
+""",
 }
 
 # Mutants that no test can catch, because they compute the same, with the reason for each.
