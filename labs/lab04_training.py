@@ -117,7 +117,8 @@ def standardize(
 def xavier(fan_in: int, fan_out: int) -> Tensor:
     """Draw the weights of a layer: normal distribution, mean 0, variance 2 / (fan_in + fan_out).
 
-    Source: Glorot & Bengio 2010. Shape: -> (fan_out, fan_in), as in nn.Linear.
+    Source: Glorot & Bengio 2010. Shape: -> float32 (fan_out, fan_in), as in
+    nn.Linear.
 
     >>> xavier(200, 600).shape, round(xavier(200, 600).std().item(), 2)
     (torch.Size([600, 200]), 0.05)
@@ -131,7 +132,7 @@ def kaiming(fan_in: int, fan_out: int) -> Tensor:
     """Draw the weights of a layer before a ReLU: normal distribution, mean 0, variance 2 / fan_in.
 
     A ReLU sets half of its inputs to 0. Twice Xavier's variance (at equal widths) corrects this.
-    Source: He et al. 2015, arXiv:1502.01852. Shape: -> (fan_out, fan_in).
+    Source: He et al. 2015, arXiv:1502.01852. Shape: -> float32 (fan_out, fan_in).
 
     >>> kaiming(200, 600).shape, round(kaiming(200, 600).std().item(), 1)
     (torch.Size([600, 200]), 0.1)
