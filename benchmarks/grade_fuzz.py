@@ -1,7 +1,7 @@
 """Give generated answers to every test of every lab: none may stop the grader.
 
-    python benchmarks/grade_fuzz.py                 (2,000 answers to each test: about 20 minutes)
-    python benchmarks/grade_fuzz.py --answers 50    (half a minute)
+    python benchmarks/grade_fuzz.py                 (2,000 answers to each test: 100 minutes)
+    python benchmarks/grade_fuzz.py --answers 20    (a minute)
 
 The answers are of every type that can cross from student code, nested, empty, nan, of odd dtypes
 and wrong shapes. One in ten rounds changes right answers instead. Required: every test of every
