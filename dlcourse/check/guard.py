@@ -191,8 +191,10 @@ class Guard:
             self.call(frame, argument.__name__)
 
     def call(self, frame: FrameType, name: str) -> None:
-        # A thread that `threading` starts has the profile function, too.
-        if frame.f_code not in (threading.Thread.start.__code__, PROFILED):
+        # A thread that `threading` starts has the profile function, too. torchvision registers its
+        # own operators while it is imported.
+        known = frame.f_code in (threading.Thread.start.__code__, PROFILED)
+        if not known and not imports(frame):
             self.refuse(name)
 
     def look_up(self, code: CodeType) -> str:
@@ -213,6 +215,11 @@ def internal(path: str, frame: FrameType | None) -> bool:
         caller = caller.f_back
     if path.startswith(WRAPPERS) and caller is not None and path_of(caller.f_code):
         return True
+    return imports(frame)
+
+
+def imports(frame: FrameType | None) -> bool:
+    """Return whether a library runs in `frame` because it is imported."""
     while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
         if frame.f_code in IMPORTING:
             return True
