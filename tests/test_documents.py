@@ -69,9 +69,10 @@ def commands(text):
         # The handouts explain a command on its own line, after two spaces.
         code = re.split(r"\s+#|\s{2,}", code.strip())[0]
         for part in code.split("&&"):
-            words = shlex.split(part.strip().replace("\\", "/"))
-            if words and words[0].rpartition("/")[2] in ("dlcourse", "make"):
-                yield [words[0].rpartition("/")[2], *words[1:]]
+            part = part.strip().replace("\\", "/")
+            program = part.split(" ")[0].rpartition("/")[2]
+            if program in ("dlcourse", "make"):  # any other line need not be a command at all
+                yield [program, *shlex.split(part)[1:]]
 
 
 def problem_with(command):

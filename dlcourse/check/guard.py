@@ -48,7 +48,10 @@ PACKAGES = {
 IMPORTING = {importlib._bootstrap._find_and_load.__code__}  # type: ignore[attr-defined]
 # torch's operators in Python, and what wraps them.
 WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
-LIBRARY = (*PACKAGES, str(Path(functools.__file__).parent), "<frozen ")
+INIT = "torch.nn.init"
+# What runs while a library is imported; the methods of a dataclass are in "<string>".
+LIBRARY = (*PACKAGES, str(Path(functools.__file__).parent), "<frozen ", "<string>")
+SITE_PACKAGES = str(Path(torch.__file__).parents[1])
 
 
 class NotAllowedError(BaseException):
@@ -96,6 +99,7 @@ class Guard:
         self.operators: tuple[str, ...] = ()
         self.verdicts: dict[int, tuple[CodeType, str]] = {}
         self.forbids, self.calls = pattern(()).match, SWITCHES
+        self.finders = [*sys.meta_path]
         self.strangers: set[int] = set()  # the threads that the file has started while it loaded
 
     @contextlib.contextmanager
@@ -185,7 +189,7 @@ class Guard:
             code = frame.f_code
             known = self.verdicts.get(id(code))
             path = known[1] if known else self.look_up(code)
-            if path and not internal(path, frame):
+            if path and not internal(path, frame) and not self.imports(frame):
                 self.refuse(path)
         elif event == "c_call" and argument.__name__ in self.calls:
             self.call(frame, argument.__name__)
@@ -194,8 +198,22 @@ class Guard:
         # A thread that `threading` starts has the profile function, too. torchvision registers its
         # own operators while it is imported.
         known = frame.f_code in (threading.Thread.start.__code__, PROFILED)
-        if not known and not imports(frame):
+        if not known and not self.imports(frame):
             self.refuse(name)
+
+    def imports(self, frame: FrameType | None) -> bool:
+        """Return whether a library runs in `frame` because it is imported.
+
+        A student who adds an importer could name its code as that of a library; then nothing
+        counts as imported.
+        """
+        if not all(finder in self.finders or is_installed(finder) for finder in sys.meta_path):
+            return False
+        while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
+            if frame.f_code in IMPORTING:
+                return True
+            frame = frame.f_back
+        return False
 
     def look_up(self, code: CodeType) -> str:
         """Return the path of a function that the rule forbids, or "". Keeps `code` alive."""
@@ -206,25 +224,27 @@ class Guard:
 
 
 def internal(path: str, frame: FrameType | None) -> bool:
-    """Return whether a library calls `path` for its own ends, or because it is imported.
+    """Return whether a library calls `path` for its own ends.
 
     PyTorch itself runs `torch._decomp` for tensors on the meta device, for example.
     """
     caller = frame
-    while caller is not None and path_of(caller.f_code).startswith(WRAPPERS):
+    while caller is not None and path_of(caller.f_code).startswith((*WRAPPERS, INIT)):
         caller = caller.f_back
     if path.startswith(WRAPPERS) and caller is not None and path_of(caller.f_code):
         return True
-    return imports(frame)
-
-
-def imports(frame: FrameType | None) -> bool:
-    """Return whether a library runs in `frame` because it is imported."""
-    while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
-        if frame.f_code in IMPORTING:
-            return True
-        frame = frame.f_back
+    if path.startswith(INIT) and caller is not None:
+        layer = path_of(caller.f_code).startswith("torch.nn.modules.")
+        if layer and caller.f_code.co_name == "reset_parameters":
+            return True  # a new layer gets its first weights
     return False
+
+
+def is_installed(finder: object) -> bool:
+    """Return whether an importer is that of an installed package; setuptools has one."""
+    owner = finder if isinstance(finder, type) else type(finder)
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    return bool(file) and str(file).startswith(SITE_PACKAGES)
 
 
 def path_of(code: CodeType) -> str:

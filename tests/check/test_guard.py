@@ -108,9 +108,45 @@ def test_import_of_a_library_inside_the_call_is_not_refused():
     source = (
         "def f():\n    torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)\n    return 1"
     )
-    for name in ("torch._inductor*", "torch._decomp*"):
+    # Not torch._inductor*: pytest itself imports the module test_operators of it.
+    for name in ("torch._inductor.cpu*", "torch._decomp*"):
         _, got = answer(source, "f", [], ["5.2", [name]])
         assert got == 1
+
+
+def test_a_new_layer_may_draw_its_weights_but_a_student_may_not_call_the_rule():
+    rule = ["4.2", ["torch.nn.init*"]]
+    for layer in ("nn.Linear(3, 2)", "nn.Conv2d(3, 2, 3)", "nn.Embedding(4, 2)"):
+        _, got = answer(f"def f(): return list({layer}.weight.shape)[0]", "f", [], rule)
+        assert got in (2, 4), layer
+    for call in ("nn.init.kaiming_normal_(torch.empty(2, 3))", "nn.MultiheadAttention(4, 1)"):
+        _, got = answer(f"def f():\n    {call}\n    return 1", "f", [], rule)
+        assert got["kind"] == "not allowed", call
+
+
+# A file that is run as a string, and brings its own importer.
+IMPORTER = """
+import importlib.abc, importlib.util, sys, torch
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path, target=None):
+        if name == "helper": return importlib.util.spec_from_loader(name, self)
+    def exec_module(self, module):
+        module.w = torch.nn.init.ones_(torch.empty(2))
+sys.meta_path.append(Finder())
+"""
+
+
+def test_an_importer_of_the_students_excuses_nothing():
+    source = (
+        f"def f():\n    exec({IMPORTER!r}, globals())\n    import helper\n"
+        "    return helper.w.sum().item()"
+    )
+    before = [*sys.meta_path]
+    try:
+        _, got = answer(source, "f", [], ["4.2", ["torch.nn.init*"]])
+    finally:
+        sys.meta_path[:] = before
+    assert got["kind"] == "not allowed"
 
 
 def test_what_torch_calls_for_its_own_ends_is_not_refused():

@@ -49,14 +49,6 @@ def xavier(fan_in, fan_out):
 def kaiming(fan_in, fan_out):
     return torch.normal(0.0, math.sqrt(2 / fan_in), size=(fan_out, fan_in))
 """,
-    "4.2 by torch.nn.init": """
-def xavier(fan_in, fan_out):
-    return nn.init.xavier_normal_(torch.empty(fan_out, fan_in))
-
-
-def kaiming(fan_in, fan_out):
-    return nn.init.kaiming_normal_(torch.empty(fan_out, fan_in), nonlinearity="relu")
-""",
     "4.2 by a layer": """
 def xavier(fan_in, fan_out):
     layer = nn.Linear(fan_in, fan_out)
