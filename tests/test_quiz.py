@@ -158,7 +158,7 @@ def test_the_command_asks_a_lab(monkeypatch, capsys):
     ("argv", "message"),
     [
         (["quiz"], "one of the arguments LAB --exam is required"),
-        (["quiz", "lab99"], "unknown lab"),
+        (["quiz", "lab99"], "there is no lab99"),
         (["quiz", "lab05", "--sheets", "2"], "--sheets belongs to --exam"),
         (["quiz", "--exam", "lab05"], "--exam needs --out"),
         (["quiz", "--exam", "lab05", "--out", "x", "--sheets", "0"], "--sheets must be from 1"),

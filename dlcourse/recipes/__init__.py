@@ -39,7 +39,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> None:
     recipe = find(name)
     args = lab.parse_flags(
         name, f"{recipe.about}\nexpected: {recipe.expected}", argv,
-        epochs=recipe.epochs, full_epochs=recipe.epochs, long=True,
+        epochs=recipe.epochs, full_epochs=recipe.epochs, tiny_epochs=1, long=True,
     )  # fmt: skip
     splits = recipe.splits(
         args.data_dir, offline=args.offline, seed=args.seed, device=args.device, limit=args.limit

@@ -347,7 +347,9 @@ def test_table_says_how_many_points_are_visible(lab, check):
     whole = check("", "")
     assert "visible" not in table.as_text(whole, lab)
     alone = '@points(1, task="90.1", hint="elementwise", hidden=True)'
-    lab.tests.write_text(tiny.TESTS.replace(alone, ""))
+    # As in a student bundle: without the hidden test, with the points of the tasks.
+    worth = {"90.1": 2.0, "90.2": 3.0, "90.3": 1.0}
+    lab.tests.write_text(f"{tiny.TESTS.replace(alone, '')}\nPOINTS = {worth}\n")
     said = " ".join(table.as_text(check("", ""), lab).split())
     assert said.endswith(
         "5 of 5 visible points; 1 more are graded by hidden tests, which try other inputs. The "

@@ -17,6 +17,7 @@ import pytest
 import dlcourse
 from dlcourse.check.record import Record, TestRecord
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
+from dlcourse.grade import batch
 from dlcourse.grade.batch import Journal, environment_of, grade_folder, key_of, name_helpers
 from dlcourse.grade.submissions import Submission
 
@@ -249,9 +250,9 @@ def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
 def test_grade_in_the_journal_counts_only_where_nothing_has_changed(lab, tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
-    monkeypatch.setattr(dlcourse, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(batch, "__file__", str(package / "grade" / "batch.py"))
     seen = [environment_of(lab, allow_unsandboxed=False)]
-    for path in (package / "__init__.py", lab.tests, lab.solution):
+    for path in (package / "new.py", lab.tests, lab.solution):
         with path.open("a") as file:
             file.write("# changed\n")
         seen.append(environment_of(lab, allow_unsandboxed=False))

@@ -26,6 +26,9 @@ def test_work_whose_process_dies_is_named_and_the_next_goes_on():
 
 
 def test_process_that_has_grown_is_worn_until_it_gives_its_memory_back(monkeypatch):
+    monkeypatch.setattr(lanes, "started_with", 0)
+    monkeypatch.setattr(lanes, "GROWTH", 0)
+    assert lanes.is_worn()  # which gives back what other tests have left
     monkeypatch.setattr(lanes, "started_with", None)
     monkeypatch.setattr(lanes, "GROWTH", 2**25)
     assert not lanes.is_worn()

@@ -148,13 +148,6 @@ def sgd_step(weight, gradient, lr, weight_decay):
         (weight_decay / 2 * (w * w).sum()).backward()
     return weight - lr * gradient - lr * w.grad
 """,
-    "4.6 by torch.optim": """
-def sgd_step(weight, gradient, lr, weight_decay):
-    w = nn.Parameter(weight.clone())
-    w.grad = gradient
-    torch.optim.SGD([w], lr=lr, weight_decay=weight_decay).step()
-    return w.detach()
-""",
     "4.7 by counting": STOPPING
     + """
         self.bad = 0
