@@ -17,6 +17,7 @@ Lectures: A (capacity, random labels), K (double descent, early stopping), T (Hy
 
 A recorded run of the solution (`dlcourse run lab13`, real MNIST, 2 cores):
 
+    (none yet)
 """
 
 # %%
@@ -204,12 +205,11 @@ def successive_halving(
     rungs: (n, r) for each rung: train n candidates for r epochs each. The first rung trains all of
         `configs`. Each later one trains the best of the rung before, from the beginning again.
     A loss that is NaN counts as infinite. Among equal losses the candidate that was trained first
-    wins.
+    wins, also if all losses are infinite.
 
-    >>> losses = {("a", 1): 3.0, ("b", 1): 2.0, ("b", 3): 1.0}
-    >>> configs = [{"name": "a"}, {"name": "b"}]
-    >>> successive_halving(lambda c, r: losses[c["name"], r], configs, [(2, 1), (1, 3)])
-    ({'name': 'b'}, 1.0)
+    >>> configs = [{"start": 3.0}, {"start": 2.0}]
+    >>> successive_halving(lambda config, r: config["start"] / r, configs, [(2, 1), (1, 4)])
+    ({'start': 2.0}, 0.5)
     """
     # Task 13.5 (3 points). Hint: sort the pairs (loss, place) of a rung; the first n of them go on
     # to the next rung.
@@ -539,3 +539,82 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. The same network learns real labels and random ones without a mistake. What does this say about
+#    bounds on the gap that depend only on the network's size?
+# BEGIN SOLUTION
+# Answer: such a bound is the same for both kinds of labels. For random labels the gap between the
+# training and the test accuracy is about 90 %, so the bound must allow that much, and it then says
+# nothing about the real labels, where the gap is about 12 %. What makes the difference must be in
+# the data and in the training, not in the size of the network alone.
+# END SOLUTION
+# 2. Why is the test error the largest just where the network begins to fit all labels, and why does
+#    it fall again when the network becomes wider?
+# BEGIN SOLUTION
+# Answer: at this width there is exactly one weight that fits, and it must fit the noise too. The
+# matrix of the features is close to singular, so this weight is very large. A wider network has
+# many weights that fit, and least squares takes the smallest one, which is smoother. Early stopping
+# also keeps the weight small, so it removes the peak.
+# END SOLUTION
+# 3. Successive halving drops candidates that are bad after one epoch. Which good candidates does it
+#    lose, and what does Hyperband do about it?
+# BEGIN SOLUTION
+# Answer: candidates that learn slowly but well, such as those with a small learning rate. Hyperband
+# also runs brackets that start with fewer candidates and give each of them more epochs; its last
+# bracket is a random search without any halving.
+# END SOLUTION
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab13` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: A network learns 1,000 images with random labels until its training accuracy is 100 %. What is
+#     its accuracy on test images, for 10 classes?
+# + About 10 % | The labels say nothing about the images, so nothing carries over.
+# - About 100 % | Learning by heart does not help on images that were not seen.
+# - About 50 % | For 10 classes, guessing is right in 1 of 10 cases.
+# - 0 % | Random answers are right in 1 of 10 cases.
+# Q: The Rademacher capacity of a class of functions is 1 on N images. What does this tell about its
+#     test error?
+# + Nothing: the class can fit any signs, so a low training error is no evidence. | The bound on the
+#     gap is then trivial.
+# - Its test error is 1. | It may be small on real labels.
+# - Its test error equals its training error. | This would follow from a capacity near 0.
+# - It needs fewer images. | With more images the capacity may fall; it does not fall here.
+# Q: Lecture A's bound on the gap between test and training error is L p / sqrt(n) for L layers of p
+#     units. L = 1, p = 256, n = 1,000 gives 8.1. What follows?
+# + Nothing: a gap of error rates is never above 1. | A bound above 1 is true and useless.
+# - The test error is 8.1 times the training error. | It bounds a difference, not a quotient.
+# - The network needs 8.1 times as many images. | To bring the bound to 1, n must be 256 squared, 65
+#     times as many.
+# - The network does not generalize. | A bound from above says nothing about what really happens.
+# Q: The test error of a network is drawn against its width, and training error 0 is reached first
+#     at width w. Where is the peak of the double descent?
+# + Near w | There the network can just fit its labels, with a very large weight.
+# - At the largest width | There the error has fallen again.
+# - At width 1 | There the error is large because the network fits nothing; this is the first
+#     descent's start.
+# - Where the test error equals the training error | Both are equal only for very small networks.
+# Q: What does early stopping do to the peak of the double descent?
+# + It removes it: a weight that is trained for a short time stays small. | The peak comes from very
+#     large weights.
+# - It moves it to larger widths. | Label noise and more samples move or raise it.
+# - It doubles it. | Training to the end makes the peak.
+# - Nothing. | In the experiment the error falls from width to width with it.
+# Q: Hyperband with R = 81 and eta = 3 has a bracket that begins with 81 candidates. For how many
+#     epochs does the last candidate of this bracket train in its last rung?
+# + 81 | The rungs are 81 candidates for 1 epoch, 27 for 3, 9 for 9, 3 for 27, and 1 for 81.
+# - 1 | This is the first rung.
+# - 27 | This is the rung before the last one.
+# - 405 | This is what the whole bracket costs.
+# Q: What does Hyperband's bracket with s = 0 do?
+# + It trains a few random candidates for all R epochs: random search. | It is the safeguard against
+#     candidates that start slowly.
+# - It trains all candidates for one epoch. | This is the first rung of the bracket with the largest
+#     s.
+# - It repeats the best bracket. | Brackets do not know each other.
+# - It trains the best candidate of the other brackets again. | Each bracket draws its own
+#     candidates.
+# END QUIZ

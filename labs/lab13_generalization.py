@@ -1,0 +1,492 @@
+# %% [markdown]
+"""Lab 13: generalization and search.
+
+A network can learn random labels by heart. Why does it generalize at all, what does its size have
+to do with it, and how do we find good hyperparameters without trying them all?
+
+You write random labels, the measure of capacity that belongs to them, and least squares on random
+features, whose test error has a peak where the network just fits its labels. Then you write a rule
+for early stopping, successive halving, and Hyperband.
+
+Lectures: A (capacity, random labels), K (double descent, early stopping), T (Hyperband).
+
+    dlcourse check lab13              check your answers (takes seconds)
+    dlcourse check lab13 --task 13.3  check one task
+    dlcourse run lab13 --tiny         run the whole experiment on few images (takes seconds)
+    dlcourse run lab13                run the whole experiment (a few minutes on a laptop)
+
+A recorded run of the solution (`dlcourse run lab13`, real MNIST, 2 cores):
+
+    (none yet)
+"""
+
+# %%
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, plots
+
+# %% [markdown]
+# ## 1. Random labels
+# Replace the labels of the training images by random ones. Then the images say nothing about the
+# labels, and a network can only learn them by heart. If it succeeds, its capacity alone cannot be
+# the reason why it generalizes on real labels.
+
+
+# %%
+def random_labels(
+    labels: Tensor, share: float, num_classes: int, generator: torch.Generator
+) -> Tensor:
+    """Return a copy of `labels` in which a share of them is replaced by random classes.
+
+    round(share * N) labels at random places are replaced; each class is equally likely, so a new
+    label can be equal to the old one. Draw only with `generator`. `labels` stay as they are.
+    Raise ValueError if `share` is not between 0 and 1.
+    Shape: int64 (N,) -> int64 (N,).
+
+    >>> random_labels(torch.tensor([7, 7, 7]), 0.0, 10, torch.Generator()).tolist()
+    [7, 7, 7]
+    """
+    # Task 13.1 (2 points). For a hint: dlcourse hint 13.1
+    raise NotImplementedError("task 13.1: random_labels")
+
+
+# %% [markdown]
+# The Rademacher capacity measures the same thing in numbers. Draw signs s_1, ..., s_N, each -1 or 1
+# with equal probability, and ask how well the best function h of a class H agrees with them:
+#
+#     R_N(H) = E_s [ max over h in H of  1/N sum_n s_n h(x_n) ]
+#
+# If H can produce any signs, R_N(H) is 1. If R_N(H) is small, the training error of each h in H is
+# close to its test error. A network's H cannot be searched completely. Training on the signs, from
+# several starts, finds good candidates, so we get a lower bound.
+
+
+# %%
+def rademacher(signs: Tensor, outputs: Tensor) -> float:
+    """Return the mean over S draws of signs of the best correlation of R functions with them.
+
+    signs: -1 or 1. outputs: what each function h gives for each x_n; outputs[s, r] is the r-th
+        function that was trained on signs[s].
+    Shape: signs (S, N), outputs (S, R, N) -> a Python number.
+
+    >>> signs = torch.tensor([[1.0, -1.0], [1.0, 1.0]])
+    >>> outputs = torch.tensor([[[1.0, -1.0], [1.0, 1.0]], [[0.5, 0.0], [-1.0, 1.0]]])
+    >>> rademacher(signs, outputs)  # best: 1 for the first signs, 1/4 for the second
+    0.625
+    """
+    # Task 13.2 (1 point). For a hint: dlcourse hint 13.2
+    raise NotImplementedError("task 13.2: rademacher")
+
+
+# %% [markdown]
+# ## 2. Error against width
+# A network with one hidden layer, whose first weights are random and stay so, has the features
+# relu(W x). Only its last layer learns, by least squares, so training is exact and takes
+# milliseconds. With fewer features than samples there is one best weight. With more, many weights
+# have training error 0, and we take the smallest one.
+
+
+# %%
+def least_squares(features: Tensor, targets: Tensor) -> Tensor:
+    """Return the weight w with the smallest squared error |features @ w - targets|^2.
+
+    If several weights have the smallest error, return the one with the smallest sum of squares.
+    Shape: (N, P), (N, K), both float64 -> (P, K), float64.
+
+    >>> least_squares(torch.tensor([[1.0, 1.0]]).double(), torch.tensor([[4.0]]).double())
+    tensor([[2.0000],
+            [2.0000]], dtype=torch.float64)
+    """
+    # Task 13.3 (3 points). For a hint: dlcourse hint 13.3
+    raise NotImplementedError("task 13.3: least_squares")
+
+
+def errors_by_width(
+    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], weight: Tensor, widths: Sequence[int]
+) -> list[tuple[float, float]]:
+    """Return (training error, test error) of the network for each width.
+
+    A network of width p uses the first p rows of `weight`: its features are relu(x @ W.T), its last
+    layer is `least_squares` on the one-hot training labels. An error is the share of samples whose
+    largest output is not at their label.
+    train, test: inputs float64 (N, D) and labels int64 (N,). The classes are 0 to the largest
+    training label. Shape: weight (P, D) float64; each width is from 1 to P.
+    """
+    # Task 13.3, continued.
+    raise NotImplementedError("task 13.3: errors_by_width")
+
+
+def error(inputs: Tensor, labels: Tensor, weight: Tensor, last: Tensor) -> float:
+    """Return the share of wrong answers of the network with these two weights; it is complete."""
+    return ((inputs @ weight.T).relu() @ last).argmax(1).ne(labels).double().mean().item()
+
+
+# %% [markdown]
+# ## 3. Early stopping
+# Early stopping is a rule: go on until the validation loss has had no new lowest value for
+# `patience` epochs, then take the weights of the best epoch.
+
+
+# %%
+def stop(val_losses: Sequence[float], patience: int) -> tuple[int, int]:
+    """Return the best epoch, and the epoch after which training stops; the first epoch is 1.
+
+    Training stops as soon as `patience` epochs in a row had no loss below the lowest one so far,
+    else after the last epoch. The best epoch is the first one with the lowest loss among those that
+    were trained. A loss that is NaN is never the lowest.
+    val_losses: of all epochs that may be trained, at least one. Not all are NaN before the stop.
+
+    >>> stop([3.0, 2.0, 2.5, 2.0, 1.0], patience=2)  # no new lowest in epochs 3 and 4
+    (2, 4)
+    """
+    # Task 13.4 (2 points). For a hint: dlcourse hint 13.4
+    raise NotImplementedError("task 13.4: stop")
+
+
+# %% [markdown]
+# ## 4. Search
+# A learning rate, a width, a weight decay: which values are the best? Training each candidate to
+# the end is expensive, and most candidates are hopeless after one epoch. Successive halving trains
+# many candidates for a short time, keeps the best ones, and trains these for longer. Hyperband
+# (Li et al. 2018) runs it several times, with different compromises between many candidates and
+# long training.
+
+# %%
+# A candidate's hyperparameters by name, and what trains it: (candidate, epochs) -> validation loss.
+Config = dict[str, Any]
+Train = Callable[[Config, int], float]
+
+
+def successive_halving(
+    train: Train, configs: Sequence[Config], rungs: Sequence[tuple[int, int]]
+) -> tuple[Config, float]:
+    """Return the candidate with the lowest validation loss that was seen, and this loss.
+
+    rungs: (n, r) for each rung: train n candidates for r epochs each. The first rung trains all of
+        `configs`. Each later one trains the best of the rung before, from the beginning again.
+    A loss that is NaN counts as infinite. Among equal losses the candidate that was trained first
+    wins, also if all losses are infinite.
+
+    >>> configs = [{"start": 3.0}, {"start": 2.0}]
+    >>> successive_halving(lambda config, r: config["start"] / r, configs, [(2, 1), (1, 4)])
+    ({'start': 2.0}, 0.5)
+    """
+    # Task 13.5 (3 points). For a hint: dlcourse hint 13.5
+    raise NotImplementedError("task 13.5: successive_halving")
+
+
+# %%
+def brackets(R: int, eta: int = 3) -> list[list[tuple[int, int]]]:
+    """Return the rungs (n, r) of each of Hyperband's brackets, from s = s_max down to 0.
+
+    s_max is the largest s with eta^s <= R. Bracket s has the rungs i = 0, ..., s. It starts with
+        n = floor((s_max + 1) / (s + 1)) eta^s
+    candidates; rung i trains floor(n / eta^i) of them for floor(R / eta^(s - i)) epochs.
+    Raise ValueError if R is below 1 or eta below 2.
+
+    >>> brackets(9)
+    [[(9, 1), (3, 3), (1, 9)], [(3, 3), (1, 9)], [(3, 9)]]
+    """
+    # Task 13.6 (2 points). For a hint: dlcourse hint 13.6
+    raise NotImplementedError("task 13.6: brackets")
+
+
+# %%
+def hyperband(
+    train: Train, draw: Callable[[], Config], R: int, eta: int = 3
+) -> tuple[Config, float]:
+    """Run every bracket of `brackets(R, eta)` once, each with new candidates from `draw`.
+
+    Return the candidate with the lowest validation loss of all brackets, and this loss.
+    """
+    # Task 13.7 (1 point). For a hint: dlcourse hint 13.7
+    raise NotImplementedError("task 13.7: hyperband")
+
+
+# %% [markdown]
+# ## 5. The experiment
+# Before you run it, write down your guess: does a network learn 1,000 random labels completely? At
+# which width is the test error of 400 samples the largest? Which search wins at equal cost?
+
+
+# %%
+Split = tuple[Tensor, Tensor]
+SEEDS = range(3)
+
+
+def network(inputs: Tensor, width: int, seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    layers = nn.Linear(inputs.shape[1], width), nn.ReLU(), nn.Linear(width, 10)
+    return nn.Sequential(*layers).to(inputs.device)
+
+
+def epochs_of(
+    model: nn.Module, train: Split, optimizer: torch.optim.Optimizer, epochs: int, seed: int
+):
+    """Train `model` on batches of 50, and yield after each epoch."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(train[0]), generator=generator).split(50):
+            batch = batch.to(train[0].device)
+            loss = F.cross_entropy(model(train[0][batch]), train[1][batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        yield
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, split: Split) -> float:
+    return (model(split[0]).argmax(1) == split[1]).double().mean().item()
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation, which is 0 for a single value."""
+    numbers = torch.tensor(values, dtype=torch.float64)
+    return numbers.mean().item(), numbers.std().item() if len(values) > 1 else 0.0
+
+
+def learn_by_heart(train: Split, test: Split, epochs: int, width: int) -> dict[str, list[float]]:
+    """Print how fast labels of which a share is random are learned; return the mean curves."""
+    size = len(train[0])
+    print(f"\n{size:,} labels,   epochs to {'':<6}training     test")
+    print(f"{'random':<12}{'99 %':<13}accuracy  accuracy      gap")
+    curves = {}
+    for share in (0.0, 0.5, 1.0):
+        runs: list[tuple[list[float], list[float]]] = []
+        for seed in SEEDS:
+            generator = torch.Generator().manual_seed(seed)
+            labels = random_labels(train[1].cpu(), share, 10, generator).to(train[1].device)
+            model = network(train[0], width, seed)
+            optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+            fitted, tested = [], []
+            for _ in epochs_of(model, (train[0], labels), optimizer, epochs, seed):
+                fitted.append(accuracy(model, (train[0], labels)))
+                tested.append(accuracy(model, test))
+            runs.append((fitted, tested))
+        needed = [next((e for e, a in enumerate(f, 1) if a >= 0.99), epochs) for f, _ in runs]
+        fit, _ = mean_and_spread([f[-1] for f, _ in runs])
+        right, spread = mean_and_spread([t[-1] for _, t in runs])
+        slow, varied = mean_and_spread(needed)
+        print(
+            f"{share:<12.0%}{f'{slow:.0f} ± {varied:.1f}':<13}{fit:>8.2%}"
+            f"{right:>10.1%} ± {spread:.1%}{fit - right:>8.1%}"
+        )
+        for name, which in (("training", 0), ("test", 1)):
+            rows = torch.tensor([run[which] for run in runs])
+            curves[f"{name}, {share:.0%} random"] = rows.mean(0).tolist()
+    return curves
+
+
+def measure_capacity(inputs: Tensor, sizes: Sequence[int], width: int, draws: int, epochs: int):
+    """Print a lower bound of the Rademacher capacity of a linear model and of a network."""
+    print(f"\n{'images':<10}{'linear model':>14}{'network':>10}    Rademacher capacity, at least")
+    for size in sizes:
+        few = inputs[:size]
+        row = []
+        for wide in (False, True):
+            signs, outputs = [], []
+            for draw in range(draws):
+                generator = torch.Generator().manual_seed(draw)
+                signs.append(torch.randint(2, (size,), generator=generator) * 2.0 - 1)
+                runs = []
+                for start in range(2):
+                    torch.manual_seed(start)
+                    model = nn.Linear(few.shape[1], 10)
+                    if wide:
+                        model = network(few, width, start)
+                    model = model.to(few.device)
+                    labels = (signs[-1] > 0).long().to(few.device)
+                    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+                    for _ in epochs_of(model, (few, labels), optimizer, epochs, start):
+                        pass
+                    with torch.no_grad():
+                        runs.append((model(few).argmax(1) == 1).float().cpu() * 2 - 1)
+                outputs.append(torch.stack(runs))
+            row.append(rademacher(torch.stack(signs), torch.stack(outputs)))
+        print(f"{size:<10}{row[0]:>14.2f}{row[1]:>10.2f}")
+
+
+def stopped_early(train: Split, val: Split, test: Split, weight: Tensor, steps: int) -> float:
+    """Train the last layer by gradient descent, stop by the validation loss; return the error."""
+    features, val_features = ((x @ weight.T).relu() for x, _ in (train, val))
+    targets, val_targets = (F.one_hot(labels, 10).double() for _, labels in (train, val))
+    lr = 1 / torch.linalg.matrix_norm(features, 2).square()
+    last, losses, weights = torch.zeros(len(weight), 10).to(features), [], []
+    for _ in range(steps):
+        last = last - lr * features.T @ (features @ last - targets)
+        weights.append(last)
+        losses.append((val_features @ last - val_targets).square().mean().item())
+        best, stopped = stop(losses, patience=20)
+        if stopped < len(losses):
+            break
+    return error(*test, weight, weights[best - 1])
+
+
+def descend_twice(splits: Sequence[Split], widths: Sequence[int], steps: int):
+    """Print the errors of random features by width; return the mean curves by name."""
+    train, val, test = splits
+    curves: dict[str, list[float]] = {}
+    for noise in (0.0, 0.2):
+        rows, early = [], []
+        for seed in SEEDS:
+            generator = torch.Generator().manual_seed(seed)
+            labels = random_labels(train[1], noise, 10, generator)
+            shape = max(widths), train[0].shape[1]
+            weight = torch.randn(*shape, generator=generator, dtype=torch.float64) / shape[1] ** 0.5
+            rows.append(errors_by_width((train[0], labels), test, weight, widths))
+            if noise:
+                early.append(
+                    [
+                        stopped_early((train[0], labels), val, test, weight[:width], steps)
+                        for width in widths
+                    ]
+                )
+        means = torch.tensor(rows, dtype=torch.float64).mean(0)
+        curves[f"training, {noise:.0%} random"] = means[:, 0].tolist()
+        curves[f"test, {noise:.0%} random"] = means[:, 1].tolist()
+    curves["test, 20% random, stopped early"] = torch.tensor(early).mean(0).tolist()
+
+    print(f"\n{len(train[0])} images, error by width (mean of {len(SEEDS)} seeds)")
+    print(f"{'random labels':<16}{'0%':>16}{'20%':>16}{'stopped':>10}")
+    print(f"{'width':<10}{'training':>12}{'test':>8}{'training':>10}{'test':>8}{'test':>10}")
+    for place, width in enumerate(widths):
+        cells = [values[place] for values in curves.values()]
+        print(
+            f"{width:<10}{cells[0]:>12.1%}{cells[1]:>8.1%}{cells[2]:>10.1%}{cells[3]:>8.1%}"
+            f"{cells[4]:>10.1%}"
+        )
+    return curves
+
+
+class Search:
+    """Trains candidates on a split, and counts the epochs."""
+
+    def __init__(self, train: Split, val: Split, seed: int) -> None:
+        self.train, self.val, self.seed, self.epochs = train, val, seed, 0
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def draw(self) -> Config:
+        u = torch.rand(3, generator=self.generator).tolist()
+        return {
+            "lr": 10 ** (5 * u[0] - 4), "width": round(2 ** (3 + 6 * u[1])),
+            "weight_decay": 10 ** (4 * u[2] - 6),
+        }  # fmt: skip
+
+    def model(self, config: Config, epochs: int) -> nn.Module:
+        model = network(self.train[0], config["width"], self.seed)
+        optimizer = torch.optim.SGD(
+            model.parameters(), config["lr"], momentum=0.9, weight_decay=config["weight_decay"]
+        )
+        for _ in epochs_of(model, self.train, optimizer, epochs, self.seed):
+            pass
+        return model
+
+    @torch.no_grad()
+    def __call__(self, config: Config, epochs: int) -> float:
+        with torch.enable_grad():
+            model = self.model(config, epochs)
+        self.epochs += epochs
+        return F.cross_entropy(model(self.val[0]), self.val[1]).item()
+
+
+def compare_searches(train: Split, val: Split, test: Split, R: int, seeds: Sequence[int]) -> None:
+    """Print the bracket table for R=81, and what three searches find at equal cost."""
+    print("\nHyperband's brackets for R = 81, eta = 3: (candidates, epochs)")
+    for s, rungs in zip(range(4, -1, -1), brackets(81), strict=True):
+        print(f"  s = {s}  " + "  ".join(f"({n}, {r})" for n, r in rungs))
+
+    cost = sum(n * r for rungs in brackets(R) for n, r in rungs)
+    widest = brackets(R)[0]
+    times = cost // sum(n * r for n, r in widest)
+    methods: dict[str, Callable[[Search], tuple[Config, float]]] = {
+        "Hyperband": lambda search: hyperband(search, search.draw, R),
+        "successive halving": lambda search: min(
+            (
+                successive_halving(search, [search.draw() for _ in range(widest[0][0])], widest)
+                for _ in range(times)
+            ),
+            key=lambda pair: pair[1],
+        ),
+        "random search": lambda search: successive_halving(
+            search, [search.draw() for _ in range(cost // R)], [(cost // R, R)]
+        ),
+    }
+    print(f"\nsearch, {len(seeds)} seeds{'epochs':>14}{'validation loss':>18}{'test accuracy':>18}")
+    for name, method in methods.items():
+        losses, tested = [], []
+        for seed in seeds:
+            search = Search(train, val, seed)
+            config, loss = method(search)
+            losses.append(loss)
+            tested.append(accuracy(search.model(config, R), test))
+        (loss, a), (right, b) = mean_and_spread(losses), mean_and_spread(tested)
+        print(
+            f"{name:<20}{search.epochs:>12}{f'{loss:.3f} ± {a:.3f}':>18}"
+            f"{f'{right:.1%} ± {b:.1%}':>18}"
+        )
+
+
+def whole(batches: data.Batches, limit: int) -> Split:
+    """Return the first images of a split, flat, and their labels. Shape: (N, 784), int64 (N,)."""
+    pairs = [(inputs.flatten(1), targets) for inputs, targets in batches]
+    inputs, targets = zip(*pairs, strict=True)
+    return torch.cat(inputs)[:limit], torch.cat(targets)[:limit]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab13", __doc__, argv, epochs=100, full_epochs=200)
+    mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    loaders = mnist.batches(500, seed=args.seed, device=args.device, limit=12_000)
+    size = 200 if args.tiny else 1000
+    train, val, test = (
+        whole(batches, limit) for batches, limit in zip(loaders, (size, 500, 2000), strict=True)
+    )
+    epochs = 60 if args.tiny else args.epochs
+    print(f"data: {mnist.source}; {size:,} training images")
+    by_heart = learn_by_heart(train, test, epochs, 256)
+    bound = 256 / math.sqrt(size)
+    print(f"lecture A's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: {bound:.1f}")
+    measure_capacity(train[0], (50, 200, size), 256, 2 if args.tiny else 5, epochs)
+
+    few = 100 if args.tiny else 400
+    # Least squares needs float64, which not every device has.
+    exact = [(x.cpu().double(), y.cpu()) for x, y in ((train[0][:few], train[1][:few]), val, test)]
+    widths = [round(few * ratio) for ratio in (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8)]
+    errors = descend_twice(exact, widths, 30 if args.tiny else 300)
+
+    half = (train[0][: size // 2], train[1][: size // 2])
+    compare_searches(half, val, test, 9 if args.tiny else 27, range(2 if args.tiny else 5))
+
+    if args.plot:
+        plots.curves(by_heart, args.out / "random_labels.png", xlabel="epoch", ylabel="accuracy")
+        plots.curves(
+            errors, args.out / "double_descent.png", x=widths, xscale="log",
+            xlabel="width", ylabel="error",
+        )  # fmt: skip
+        print(f"figures: {args.out}")
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Questions to think about
+# 1. The same network learns real labels and random ones without a mistake. What does this say about
+#    bounds on the gap that depend only on the network's size?
+# 2. Why is the test error the largest just where the network begins to fit all labels, and why does
+#    it fall again when the network becomes wider?
+# 3. Successive halving drops candidates that are bad after one epoch. Which good candidates does it
+#    lose, and what does Hyperband do about it?
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab13` asks seven questions with four choices each, and explains the answers.
