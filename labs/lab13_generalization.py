@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, plots
+from dlcourse.findings import Findings
 
 # %% [markdown]
 # ## 1. Random labels
@@ -219,7 +220,7 @@ def hyperband(
 
 # %%
 Split = tuple[Tensor, Tensor]
-SEEDS = range(3)
+Seeds = Sequence[int]
 
 
 def network(inputs: Tensor, width: int, seed: int) -> nn.Sequential:
@@ -254,15 +255,17 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
     return numbers.mean().item(), numbers.std().item() if len(values) > 1 else 0.0
 
 
-def learn_by_heart(train: Split, test: Split, epochs: int, width: int) -> dict[str, list[float]]:
+def learn_by_heart(
+    train: Split, test: Split, epochs: int, width: int, seeds: Seeds, findings: Findings
+) -> dict[str, list[float]]:
     """Print how fast labels of which a share is random are learned; return the mean curves."""
     size = len(train[0])
     print(f"\n{size:,} labels,   epochs to {'':<6}training     test")
     print(f"{'random':<12}{'99 %':<13}accuracy  accuracy      gap")
-    curves = {}
+    curves, ends = {}, {}
     for share in (0.0, 0.5, 1.0):
         runs: list[tuple[list[float], list[float]]] = []
-        for seed in SEEDS:
+        for seed in seeds:
             generator = torch.Generator().manual_seed(seed)
             labels = random_labels(train[1].cpu(), share, 10, generator).to(train[1].device)
             model = network(train[0], width, seed)
@@ -283,36 +286,49 @@ def learn_by_heart(train: Split, test: Split, epochs: int, width: int) -> dict[s
         for name, which in (("training", 0), ("test", 1)):
             rows = torch.tensor([run[which] for run in runs])
             curves[f"{name}, {share:.0%} random"] = rows.mean(0).tolist()
+        ends[share] = needed, [f[-1] for f, _ in runs], [t[-1] for _, t in runs]
+    (real, *_), (random, fit, right) = ends[0.0], ends[1.0]
+    claim = findings.claim
+    claim("random labels: training accuracy", fit, ">", 0.99, ".1%", task="13.1")
+    claim("random labels: test accuracy", right, "<", 0.2, ".1%", task="13.1")
+    claim("epochs until 99 %: real labels, random ones", real, "<", random, ".0f", task="13.1")
     return curves
 
 
-def measure_capacity(inputs: Tensor, sizes: Sequence[int], width: int, draws: int, epochs: int):
+def fit_signs(inputs: Tensor, signs: Tensor, wide: bool, epochs: int, seed: int) -> Tensor:
+    """Train a network, or a linear model, on `signs`; return its answers, -1 or 1. Shape: (N,)."""
+    torch.manual_seed(seed)
+    model = network(inputs, 256, seed) if wide else nn.Linear(inputs.shape[1], 10).to(inputs.device)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    labels = (signs > 0).long().to(inputs.device)
+    for _ in epochs_of(model, (inputs, labels), optimizer, epochs, seed):
+        pass
+    with torch.no_grad():
+        return (model(inputs).argmax(1) == 1).float().cpu() * 2 - 1
+
+
+def measure_capacity(
+    inputs: Tensor, sizes: Sequence[int], draws: int, epochs: int, findings: Findings
+) -> None:
     """Print a lower bound of the Rademacher capacity of a linear model and of a network."""
-    print(f"\n{'images':<10}{'linear model':>14}{'network':>10}    Rademacher capacity, at least")
+    print("\nRademacher capacity, at least")
+    print(f"{'images':<10}{'linear model':>14}{'network':>10}")
     for size in sizes:
-        few = inputs[:size]
-        row = []
+        signs = (
+            torch.randint(2, (draws, size), generator=torch.Generator().manual_seed(size)) * 2.0 - 1
+        )
+        found = []
         for wide in (False, True):
-            signs, outputs = [], []
-            for draw in range(draws):
-                generator = torch.Generator().manual_seed(draw)
-                signs.append(torch.randint(2, (size,), generator=generator) * 2.0 - 1)
-                runs = []
-                for start in range(2):
-                    torch.manual_seed(start)
-                    model = nn.Linear(few.shape[1], 10)
-                    if wide:
-                        model = network(few, width, start)
-                    model = model.to(few.device)
-                    labels = (signs[-1] > 0).long().to(few.device)
-                    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-                    for _ in epochs_of(model, (few, labels), optimizer, epochs, start):
-                        pass
-                    with torch.no_grad():
-                        runs.append((model(few).argmax(1) == 1).float().cpu() * 2 - 1)
-                outputs.append(torch.stack(runs))
-            row.append(rademacher(torch.stack(signs), torch.stack(outputs)))
-        print(f"{size:<10}{row[0]:>14.2f}{row[1]:>10.2f}")
+            outputs = [
+                torch.stack(
+                    [fit_signs(inputs[:size], one, wide, epochs, start) for start in range(2)]
+                )
+                for one in signs
+            ]
+            found.append(rademacher(signs, torch.stack(outputs)))
+        print(f"{size:<10}{found[0]:>14.2f}{found[1]:>10.2f}")
+    findings.claim("capacity of the network", found[1], ">", 0.99, ".2f", task="13.2")
+    findings.claim("capacity of the linear model", found[0], "<", found[1], ".2f", task="13.2")
 
 
 def stopped_early(train: Split, val: Split, test: Split, weight: Tensor, steps: int) -> float:
@@ -331,39 +347,54 @@ def stopped_early(train: Split, val: Split, test: Split, weight: Tensor, steps: 
     return error(*test, weight, weights[best - 1])
 
 
-def descend_twice(splits: Sequence[Split], widths: Sequence[int], steps: int):
+def descend_twice(
+    splits: Sequence[Split],
+    widths: Sequence[int],
+    steps: int,
+    seeds: Seeds,
+    findings: Findings,
+) -> dict[str, list[float]]:
     """Print the errors of random features by width; return the mean curves by name."""
     train, val, test = splits
-    curves: dict[str, list[float]] = {}
-    for noise in (0.0, 0.2):
-        rows, early = [], []
-        for seed in SEEDS:
+    found: dict[str, list[list[float]]] = {}  # by name: for each seed, the error of each width
+    for seed in seeds:
+        for noise in (0.0, 0.2):
             generator = torch.Generator().manual_seed(seed)
-            labels = random_labels(train[1], noise, 10, generator)
+            noisy = train[0], random_labels(train[1], noise, 10, generator)
             shape = max(widths), train[0].shape[1]
             weight = torch.randn(*shape, generator=generator, dtype=torch.float64) / shape[1] ** 0.5
-            rows.append(errors_by_width((train[0], labels), test, weight, widths))
-            if noise:
-                early.append(
-                    [
-                        stopped_early((train[0], labels), val, test, weight[:width], steps)
-                        for width in widths
-                    ]
-                )
-        means = torch.tensor(rows, dtype=torch.float64).mean(0)
-        curves[f"training, {noise:.0%} random"] = means[:, 0].tolist()
-        curves[f"test, {noise:.0%} random"] = means[:, 1].tolist()
-    curves["test, 20% random, stopped early"] = torch.tensor(early).mean(0).tolist()
+            pairs = errors_by_width(noisy, test, weight, widths)
+            for name, errors in zip(("training", "test"), zip(*pairs, strict=True), strict=True):
+                found.setdefault(f"{name}, {noise:.0%} random", []).append(list(errors))
+        early = [stopped_early(noisy, val, test, weight[:width], steps) for width in widths]
+        found.setdefault("test, 20% random, stopped early", []).append(early)
+    curves = {name: torch.tensor(rows).mean(0).tolist() for name, rows in found.items()}
 
-    print(f"\n{len(train[0])} images, error by width (mean of {len(SEEDS)} seeds)")
-    print(f"{'random labels':<16}{'0%':>16}{'20%':>16}{'stopped':>10}")
-    print(f"{'width':<10}{'training':>12}{'test':>8}{'training':>10}{'test':>8}{'test':>10}")
-    for place, width in enumerate(widths):
-        cells = [values[place] for values in curves.values()]
-        print(
-            f"{width:<10}{cells[0]:>12.1%}{cells[1]:>8.1%}{cells[2]:>10.1%}{cells[3]:>8.1%}"
-            f"{cells[4]:>10.1%}"
+    print(f"\n{len(train[0])} images, error by width (mean of {len(seeds)} seeds)")
+    print(f"{'random labels':<16}{'0%':>14}{'20%':>18}{'20%, stopped':>16}")
+    print(f"{'width':<10}{'training':>12}{'test':>8}{'training':>10}{'test':>8}{'test':>12}")
+    for width, *cells in zip(widths, *curves.values(), strict=True):
+        row = "".join(f"{c:>{w}.1%}" for c, w in zip(cells, (12, 8, 10, 8, 12), strict=True))
+        print(f"{width:<10}{row}")
+
+    claim = findings.claim
+    for noise in ("0%", "20%"):
+        peaks = [max(row) for row in found[f"test, {noise} random"]]
+        apart = []
+        for fitted, tested in zip(
+            found[f"training, {noise} random"], found[f"test, {noise} random"], strict=True
+        ):
+            first = next(w for w, e in zip(widths, fitted, strict=True) if e == 0)
+            peak = widths[tested.index(max(tested))]
+            apart.append(max(peak / first, first / peak))
+        claim(
+            f"{noise} random: from the peak to training error 0", apart, "<", 2, ".2f", task="13.3"
         )
+        last = [row[-1] for row in found[f"test, {noise} random"]]
+        claim(f"{noise} random, test error: widest, peak", last, "<", peaks, ".1%", task="13.3")
+    early_rows = found["test, 20% random, stopped early"]
+    stopped = [max(row[widths.index(len(train[0])) :]) for row in early_rows]
+    claim("the same stopped early, from the peak on", stopped, "<", peaks, ".1%", task="13.4")
     return curves
 
 
@@ -398,7 +429,9 @@ class Search:
         return F.cross_entropy(model(self.val[0]), self.val[1]).item()
 
 
-def compare_searches(train: Split, val: Split, test: Split, R: int, seeds: Sequence[int]) -> None:
+def compare_searches(
+    train: Split, val: Split, test: Split, R: int, seeds: Seeds, findings: Findings
+) -> None:
     """Print the bracket table for R=81, and what three searches find at equal cost."""
     print("\nHyperband's brackets for R = 81, eta = 3: (candidates, epochs)")
     for s, rungs in zip(range(4, -1, -1), brackets(81), strict=True):
@@ -421,6 +454,7 @@ def compare_searches(train: Split, val: Split, test: Split, R: int, seeds: Seque
         ),
     }
     print(f"\nsearch, {len(seeds)} seeds{'epochs':>14}{'validation loss':>18}{'test accuracy':>18}")
+    found = {}
     for name, method in methods.items():
         losses, tested = [], []
         for seed in seeds:
@@ -428,6 +462,7 @@ def compare_searches(train: Split, val: Split, test: Split, R: int, seeds: Seque
             config, loss = method(search)
             losses.append(loss)
             tested.append(accuracy(search.model(config, R), test))
+        found[name] = losses
         (loss, a), (right, b) = mean_and_spread(losses), mean_and_spread(tested)
         print(
             f"{name:<20}{search.epochs:>12}{f'{loss:.3f} ± {a:.3f}':>18}"
@@ -443,36 +478,44 @@ def whole(batches: data.Batches, limit: int) -> Split:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab13", __doc__, argv, epochs=100, full_epochs=200)
+    args = lab.parse_flags("lab13", __doc__, argv, epochs=60, full_epochs=200)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
     loaders = mnist.batches(500, seed=args.seed, device=args.device, limit=12_000)
     size = 200 if args.tiny else 1000
     train, val, test = (
         whole(batches, limit) for batches, limit in zip(loaders, (size, 500, 2000), strict=True)
     )
-    epochs = 60 if args.tiny else args.epochs
     print(f"data: {mnist.source}; {size:,} training images")
-    by_heart = learn_by_heart(train, test, epochs, 256)
+    findings, seeds = args.findings, range(3 * args.seed, 3 * args.seed + (1 if args.tiny else 3))
+    epochs = 40 if args.tiny else args.epochs
+    curves = learn_by_heart(train, test, epochs, 256, seeds, findings)
     bound = 256 / math.sqrt(size)
     print(f"lecture A's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: {bound:.1f}")
-    measure_capacity(train[0], (50, 200, size), 256, 2 if args.tiny else 5, epochs)
+    findings.claim("bound on the gap of lecture A", bound, ">", 1, ".1f", exact=True)
+    sizes, draws = ((50,), 2) if args.tiny else ((50, 200, 1000), 4)
+    measure_capacity(train[0], sizes, draws, epochs, findings)
 
     few = 100 if args.tiny else 400
     # Least squares needs float64, which not every device has.
     exact = [(x.cpu().double(), y.cpu()) for x, y in ((train[0][:few], train[1][:few]), val, test)]
     widths = [round(few * ratio) for ratio in (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8)]
-    errors = descend_twice(exact, widths, 30 if args.tiny else 300)
+    errors = descend_twice(exact, widths, 30 if args.tiny else 300, seeds, findings)
 
     half = (train[0][: size // 2], train[1][: size // 2])
-    compare_searches(half, val, test, 9 if args.tiny else 27, range(2 if args.tiny else 5))
+    compare_searches(half, val, test, 9 if args.tiny else 27, seeds, findings)
 
     if args.plot:
-        plots.curves(by_heart, args.out / "random_labels.png", xlabel="epoch", ylabel="accuracy")
+        plots.curves(curves, args.out / "random_labels.png", xlabel="epoch", ylabel="accuracy")
         plots.curves(
-            errors, args.out / "double_descent.png", x=widths, xscale="log",
-            xlabel="width", ylabel="error",
-        )  # fmt: skip
+            errors,
+            args.out / "double_descent.png",
+            x=widths,
+            xscale="log",
+            xlabel="width",
+            ylabel="error",
+        )
         print(f"figures: {args.out}")
+    findings.report()
 
 
 if __name__ == "__main__":
