@@ -26,7 +26,7 @@ def test_no_answer_stops_a_lab(name):
 
     def work(session):
         for channel in [AnyAnswers(draw, right), *[AnyAnswers(draw)] * 4]:
-            tests = session.grade(lambda _: Student(channel), {}, {})  # noqa: B023
+            tests = session.grade(lambda _: Student(channel), {}, {})  # noqa: B023 (called at once)
             assert len(tests) == len({item.originalname for item in session.items})
             outcomes.extend(test.outcome for test in tests)
 
