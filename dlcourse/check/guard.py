@@ -8,6 +8,9 @@ The syntax tree of a file cannot tell what runs, so two observers watch it:
 - **Python functions.** A profile function sees each call. The file of the called code tells whether
   it is, for example, `torch.optim.adam.adam`, under whatever name it was saved.
 
+What would run out of their sight is refused as a whole: functions that were traced, scripted or
+compiled before the call, and ctypes, which can change the process itself.
+
 A refusal counts even if student code catches the exception.
 """
 
@@ -23,7 +26,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -38,6 +41,13 @@ SWITCHES = {
     "call_boxed", "redispatch_boxed", "_dispatch_library", "_jit_script_compile",
     "setprofile", "_setprofileallthreads", "start_new_thread", "start_joinable_thread",
 }  # fmt: skip
+# Code that torch.compile and torch.fx have made of other functions.
+GENERATED = "torch.fx.generated"
+COMPILED = (
+    "torch._dynamo.convert_frame*", "torch._dynamo.eval_frame*compile_wrapper", f"{GENERATED}*",
+)  # fmt: skip
+HIDES = "it hides what runs"
+WRITE_IT = "this task asks you to write that yourself"
 PACKAGES = {
     str(Path(torch.__file__).parent): "torch",
     str(Path(__file__).parents[1]): "dlcourse",
@@ -85,12 +95,16 @@ def kernels_of(names: tuple[str, ...], modules: int) -> list[tuple[str, str]]:
 
 
 class Guard:
-    """Watches the student code of one process.
+    """Watches the student code of one process, in which one guard works at a time.
 
     shared: whether tests run in the same process; then nothing of this stays between two requests.
     """
 
+    current: ClassVar[Guard | None] = None
+
     def __init__(self, *, shared: bool) -> None:
+        observe_scripts_and_ctypes()
+        Guard.current = self
         self.shared = shared
         self.rule: Rule = ("", ())
         self.active = False
@@ -146,7 +160,7 @@ class Guard:
         try:
             yield
             if on and sys.getprofile() != self.profile:
-                self.refuse("sys.setprofile", "it hides what runs")
+                self.refuse("sys.setprofile", HIDES)
         finally:
             self.active = False
             sys.setprofile(before)
@@ -158,7 +172,7 @@ class Guard:
         if rule[1] != self.rule[1]:
             self.verdicts.clear()
             _, paths = split_names(rule[1])
-            self.forbids = pattern(paths).match
+            self.forbids = pattern([*paths, *COMPILED]).match
             self.calls = SWITCHES.union(split_names(rule[1])[0])
         self.rule = rule
         operators = tuple(split_names(rule[1])[0])
@@ -179,7 +193,7 @@ class Guard:
 
         return kernel
 
-    def refuse(self, what: str, why: str = "this task asks you to write that yourself") -> None:
+    def refuse(self, what: str, why: str = WRITE_IT) -> None:
         text = f"task {self.rule[0]}: your code ran {what}; {why}"
         self.refusal = self.refusal or NotAllowedError(text)
         raise self.refusal
@@ -190,7 +204,7 @@ class Guard:
             known = self.verdicts.get(id(code))
             path = known[1] if known else self.look_up(code)
             if path and not internal(path, frame) and not self.imports(frame):
-                self.refuse(path)
+                self.refuse(path, HIDES if is_compiled(path) else WRITE_IT)
         elif event == "c_call" and argument.__name__ in self.calls:
             self.call(frame, argument.__name__)
 
@@ -247,8 +261,38 @@ def is_installed(finder: object) -> bool:
     return bool(file) and str(file).startswith(SITE_PACKAGES)
 
 
+is_compiled = pattern(COMPILED).match
+
+
+@functools.cache
+def observe_scripts_and_ctypes() -> None:
+    """Have every call of a TorchScript function, and every use of ctypes, tell the guard."""
+    for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod):
+        kind.__call__ = observed(kind.__call__)  # type: ignore[method-assign]  # on purpose
+    sys.addaudithook(audit)
+
+
+def observed(call: Callable) -> Callable:
+    def observing(*args: object, **kwargs: object) -> object:
+        if Guard.current is not None and Guard.current.active:
+            Guard.current.refuse("a function in TorchScript", HIDES)
+        return call(*args, **kwargs)
+
+    return observing
+
+
+def audit(event: str, arguments: tuple) -> None:
+    guard = Guard.current
+    if guard is None or not event.startswith("ctypes.") or (guard.shared and not guard.active):
+        return
+    if not guard.imports(sys._getframe(1)):
+        guard.refuse("ctypes", "it can change the process that checks it")
+
+
 def path_of(code: CodeType) -> str:
     """Return the path of a function of one of the PACKAGES, such as "torch.optim.adam.adam"."""
+    if code.co_filename.startswith("<eval_with_key>"):
+        return GENERATED
     for folder, package in PACKAGES.items():
         if code.co_filename.startswith((f"{folder}/", f"{folder}\\")):
             inside = code.co_filename[len(folder) :].removesuffix(".py").removesuffix("__init__")

@@ -52,6 +52,7 @@ CONV2D = {
     "the package's model": f'import dlcourse.models\n{DEF}layer = dlcourse.models.LeNet5()\n    return getattr(layer, "con" + "v1")(inputs[:, :1])',
 }
 
+STEP = "from torch.optim.adam import _single_tensor_adam as step_\nKEYS = dict(amsgrad=False, beta1=0.9, beta2=0.999, lr=0.1, weight_decay=0, eps=1e-8, maximize=False, grad_scale=None, found_inf=None, capturable=False, differentiable=False, has_complex=False, decoupled_weight_decay=False)\ndef f(w, g, m, v):\n    w = w.clone()\n    step_([w], [g], [m], [v], [], [torch.tensor(0.0)], **KEYS)\n    return w\none = torch.ones(3)\n"
 ADAM = "    p = torch.nn.Parameter(w.clone())\n    p.grad = g\n    o = make([p], lr=lr)\n    o.step()\n    return p.detach(), state"
 SIGNATURE = "def adam(w, g, state, lr=0.1):\n"
 PYTHON = {
@@ -75,4 +76,12 @@ PYTHON = {
     "torch's cell": ("lstm*", "def adam(w, g, state, lr=0.1): return getattr(torch, 'lstm' + '_cell')(w[None], (g[None], g[None]), torch.ones(12, 3), torch.ones(12, 3)), state"),
     "a module of cells": ("lstm*", "def adam(w, g, state, lr=0.1): return getattr(torch.nn, 'LS' + 'TM')(3, 3)(w[None]), state"),
     "a decomposition": ("torch._decomp*", "import torch._decomp.decompositions as d\ndef adam(w, g, state, lr=0.1): return d.silu(w) if hasattr(d, 'silu') else d.mse_loss(w, g), state"),
+    "a trace made before": ("torch.optim*", f"{STEP}t = torch.jit.trace(f, (one, one, one * 0, one * 0), check_trace=False)\n{SIGNATURE}    return t(w, g, w * 0, w * 0), state"),
+    "a traced module": ("torch.optim*", f"{STEP}class M(nn.Module):\n    def forward(self, w, g): return f(w, g, w * 0, w * 0)\nm = torch.jit.trace(M(), (one, one), check_trace=False)\n{SIGNATURE}    return m(w, g), state"),
+    "a saved call of TorchScript": ("torch.optim*", f"{STEP}t = torch.jit.trace(f, (one, one, one * 0, one * 0), check_trace=False)\ncall = type(t).__call__\n{SIGNATURE}    return call(t, w, g, w * 0, w * 0), state"),
+    "a script made before": ("torch.nn.functional*", f"s = torch.jit.script(F.normalize)\n{SIGNATURE}    return s(w[None]), state"),
+    "a graph of its operators": ("torch.optim*", f"{STEP}from torch.fx.experimental.proxy_tensor import make_fx\nt = make_fx(f)(one, one, one * 0, one * 0)\n{SIGNATURE}    return t(w, g, w * 0, w * 0), state"),
+    "compiled before": ("torch.optim*", f"{STEP}t = torch.compile(f, backend='eager')\nt(one, one, one * 0, one * 0)\n{SIGNATURE}    return t(w, g, w * 0, w * 0), state"),
+    "compiled in the call": ("torch.optim*", f"{STEP}{SIGNATURE}    return torch.compile(f, backend='eager')(w, g, w * 0, w * 0), state"),
+    "ctypes": ("torch.optim*", f"import ctypes\n{SIGNATURE}    ctypes.pythonapi.PyEval_SetProfile(None, None)\n    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
 }  # fmt: skip
