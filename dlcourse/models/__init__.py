@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dlcourse.models.resnet import ResNet
     from dlcourse.models.seq2seq import Seq2Seq
     from dlcourse.models.text_classifier import TextClassifier
+    from dlcourse.models.transformer_lm import TransformerLM
     from dlcourse.models.vgg import VGG
 
 HOME = {
@@ -54,6 +55,7 @@ HOME = {
     "ResNet": "resnet",
     "Seq2Seq": "seq2seq",
     "TextClassifier": "text_classifier",
+    "TransformerLM": "transformer_lm",
     "VGG": "vgg",
     "WideLeNet": "lenet",
     "build": "registry",
@@ -85,6 +87,7 @@ __all__ = [
     "ResNet",
     "Seq2Seq",
     "TextClassifier",
+    "TransformerLM",
     "WideLeNet",
     "build",
     "load_weights",

@@ -148,6 +148,9 @@ IN_THE_COURSE: dict[str, Entry] = {
     ),
     "gru_lm": recurrent_lm(paper="Cho et al.", year=2014, settings={"cell": "gru"}),
     "scrn_lm": recurrent_lm(paper="Mikolov et al.", year=2015, settings={"cell": "scrn"}),
+    "transformer_lm": language_model(
+        "transformer_lm.TransformerLM", paper="Vaswani et al. 2017; Radford et al.", year=2019
+    ),
     "text_classifier": Entry(
         "text_classifier.TextClassifier", "text classifier", "Hochreiter & Schmidhuber", 1997
     ),

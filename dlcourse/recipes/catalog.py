@@ -163,4 +163,18 @@ RECIPES = {
             "loss": cross_entropy_in_place, "gradients": Gradients(clip_norm=0.25),
         },
     ),
+    "char-gpt": Recipe(
+        about="A GPT of 4 layers on the characters of tiny Shakespeare, as nanoGPT's for one CPU.",
+        expected="not run to its end by us; nanoGPT has a validation loss of 1.88",
+        model=lambda splits: models.TransformerLM(
+            len(splits.whole.vocabulary), embedding_dim=128, context_size=64
+        ),
+        data="tinyshakespeare",
+        text=True,
+        batches={"batch_size": 16, "bptt": 64},
+        training={
+            "epochs": 4, "optimizer": "adamw", "lr": 2e-3, "schedule": "onecycle",
+            "gradients": Gradients(clip_norm=1.0),
+        },
+    ),
 }  # fmt: skip

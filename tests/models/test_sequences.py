@@ -22,6 +22,7 @@ from dlcourse.models.feedforward_lm import FeedForwardLM
 from dlcourse.models.recurrent_lm import RecurrentLM
 from dlcourse.models.seq2seq import AdditiveAttention, Seq2Seq
 from dlcourse.models.text_classifier import TextClassifier
+from dlcourse.models.transformer_lm import TransformerLM, sinusoids
 from dlcourse.train import evaluate, fit
 
 CELLS = {
@@ -36,7 +37,11 @@ LMS = {
     "scrn": lambda V: RecurrentLM(V, 8, 12, "scrn", context_size=5),
     "own cell": lambda V: RecurrentLM(V, 8, 12, LSTMCell),
     "feed-forward": lambda V: FeedForwardLM(V, 3, 8, 12, direct=True),
+    "transformer": lambda V: TransformerLM(V, 16, 2, 2, context_size=20),
+    "tied transformer": lambda V: TransformerLM(V, 16, 2, 1, context_size=20, tied=True),
 }
+# These read each batch from its beginning; the others carry a state to the next one.
+STATELESS = {"transformer", "tied transformer"}
 
 
 def gradients(output, tensors):
@@ -128,7 +133,7 @@ def test_torchs_layer_and_the_readable_cell_give_one_language_model(cell):
     torch.testing.assert_close(slow(inputs), fast(inputs))
 
 
-@pytest.mark.parametrize("kind", LMS)
+@pytest.mark.parametrize("kind", [kind for kind in LMS if kind not in STATELESS])
 @pytest.mark.parametrize("N", [1, 2])
 def test_carried_state_equals_one_long_pass_and_is_cut_from_its_graph(kind, N):
     model = random_lm(kind)
@@ -209,9 +214,13 @@ def test_tied_weights_are_one_tensor_and_stay_so_after_load():
     assert again.decoder.weight is again.embedding.weight
 
 
-@pytest.mark.parametrize("kind", ["rnn", "feed-forward"])
+@pytest.mark.parametrize("kind", ["rnn", "feed-forward", "transformer"])
 def test_dropout_acts_in_training_only(kind):
-    model = RecurrentLM(11, 8, 12, dropout=0.5) if kind == "rnn" else FeedForwardLM(11, dropout=0.5)
+    model = {
+        "rnn": lambda: RecurrentLM(11, 8, 12, dropout=0.5),
+        "feed-forward": lambda: FeedForwardLM(11, dropout=0.5),
+        "transformer": lambda: TransformerLM(11, 8, 2, 1, dropout=0.5),
+    }[kind]()
     inputs = torch.randint(11, (2, 4))
 
     def twice():
@@ -310,6 +319,103 @@ def test_generate_refuses_in_one_line(settings, error, message):
     with pytest.raises(error) as caught:
         model.generate(**{"prompt": "on", "length": 3, "vocabulary": vocabulary} | settings)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("N", [1, 2])
+def test_transformer_equals_torchs_encoder_with_its_gradients(N):
+    V, E, H, T = 11, 12, 3, 7
+    model = TransformerLM(V, E, H, 2, context_size=9).double()
+    layer = nn.TransformerEncoderLayer(
+        E, H, 4 * E, 0.0, "gelu", batch_first=True, norm_first=True, dtype=torch.float64
+    )
+    encoder = nn.TransformerEncoder(
+        layer, 2, nn.LayerNorm(E, dtype=torch.float64), enable_nested_tensor=False
+    )
+    weights = model.state_dict()
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
+    inputs = torch.randint(V, (N, T))
+    places = torch.tensor(
+        [[math.sin(t / 10_000 ** (i / E)) if i % 2 == 0 else math.cos(t / 10_000 ** ((i - 1) / E))
+          for i in range(E)] for t in range(T)]
+    )  # fmt: skip
+    embedded = model.embedding(inputs) + places.double()
+    mask = nn.Transformer.generate_square_subsequent_mask(T, dtype=torch.float64)
+    expected = model.decoder(encoder(embedded, mask, is_causal=True))
+    logits = model(inputs)
+    torch.testing.assert_close(logits, expected, atol=1e-6, rtol=1e-6)  # places are float32
+    own = dict(model.named_parameters())
+    names = [name for name, _ in encoder.named_parameters()]
+    found = gradients(logits, [own[name] for name in names])
+    wanted = gradients(expected, list(encoder.parameters()))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_sinusoids_of_an_odd_width_end_with_a_sine():
+    wide, narrow = sinusoids(5, 4), sinusoids(5, 3)
+    assert narrow.shape == (5, 3)
+    torch.testing.assert_close(wide[2], torch.tensor([2.0, 2, 0.02, 0.02]).sin().where(
+        torch.tensor([True, False, True, False]), torch.tensor([2.0, 2, 0.02, 0.02]).cos()
+    ))  # fmt: skip
+    torch.testing.assert_close(narrow[:, 2], (torch.arange(5) / 10_000 ** (2 / 3)).sin())
+
+
+@pytest.mark.parametrize("cuts", [(1,) * 9, (4, 1, 1, 3), (2, 7)])
+def test_transformer_reads_a_text_in_pieces_as_at_once(cuts):
+    model, inputs = random_lm("transformer"), torch.randint(11, (2, 9))
+    state, pieces = None, []
+    for piece in inputs.split(cuts, 1):
+        logits, state = model.advance(piece, state)
+        pieces.append(logits)
+    torch.testing.assert_close(torch.cat(pieces, 1), model(inputs))
+    torch.testing.assert_close(model(inputs), model(inputs))  # nothing is carried over
+    assert model.state is None
+
+
+def test_transformer_generates_beyond_its_context_from_the_last_half_of_the_text():
+    model = random_lm("transformer").eval()  # a context of 20
+    text = torch.randint(11, (3,)).tolist()
+    prompt = torch.tensor(text)
+    start = 0
+    for _ in range(40):
+        if len(text) - start > 20:
+            start = len(text) - 10
+        text.append(model(torch.tensor([text[start:]]))[0, -1].argmax().item())
+    assert model.generate(prompt, 40, temperature=0).tolist() == text[3:]
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda m: m(torch.zeros(1, 21).long()), "a text of 21 tokens is longer than the co"),
+        (
+            lambda m: m.generate(torch.zeros(21).long(), 1),
+            "of 21 tokens is longer than the context",
+        ),
+        (
+            lambda m: m(torch.full((1, 2), 11)),
+            "must hold token numbers from 0 to 10, got 11",
+        ),
+        (lambda m: m.generate(torch.zeros(2).long(), 0), "length must be at least 1, got 0"),
+        (lambda m: TransformerLM(11, 10, 4), "num_heads must divide embedding_dim 10, got 4; "),
+        (lambda m: TransformerLM(11, context_size=0), "context_size must be at least 1, got 0"),
+    ],
+)
+def test_transformer_refuses_in_one_line(act, message):
+    with pytest.raises(UsageError) as caught:
+        act(random_lm("transformer"))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_fit_trains_a_transformer_and_generate_goes_on_with_what_it_learned():
+    text = data.TextBatches(torch.arange(400) % 7, 4, 10, "a cycle", True)
+    torch.manual_seed(0)
+    model = TransformerLM(7, 16, 2, 1, context_size=10)
+    history = fit(model, text, text, epochs=6, lr=0.01, device="cpu")
+    assert history.epochs[-1]["val_loss"] < 0.5
+    assert model.generate(torch.tensor([3, 4]), 12, temperature=0).tolist() == [
+        5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2,
+    ]  # fmt: skip
 
 
 def test_classifier_ignores_padding_and_reads_the_whole_text():

@@ -13,7 +13,10 @@ from dlcourse.train.gan import fit_gan
 
 LABELS = torch.tensor([0, 1, 1])
 SETTINGS = {"epochs": 1, "lr": 1e-3, "device": "cpu"}
-LANGUAGE = ("elman_lm", "lstm_lm", "gru_lm", "scrn_lm", "feedforward_lm", "text_classifier")
+LANGUAGE = (
+    "elman_lm", "lstm_lm", "gru_lm", "scrn_lm", "feedforward_lm", "transformer_lm",
+    "text_classifier",
+)  # fmt: skip
 # Small forms of models that are large; the others are built as they are.
 SMALL = {
     **{name: {"vocab_size": 9} for name in LANGUAGE},
