@@ -5,6 +5,7 @@ python datasets/gallery.py datasets
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from dlcourse.data.synthetic.digits import draw_digits
 from dlcourse.data.synthetic.grammar import build_grammar
+from dlcourse.data.synthetic.paired_grammar import build_paired_grammar
 from dlcourse.data.synthetic.shapes import draw_shapes
 
 __all__ = ["write_gallery"]
@@ -22,11 +24,14 @@ COLUMNS = 20
 
 
 def write_gallery(folder: Path) -> list[Path]:
-    """Write digits.png, shapes.png and grammar.png into `folder`; returns their paths."""
+    """Write a picture of each stand-in into `folder`; returns their paths."""
+    short = (pair for pair in build_paired_grammar().pairs(0) if len(pair[0]) < 12)
+    pairs = itertools.islice(short, 4)
     made = {
         "digits": tiles(draw_digits(5 * COLUMNS, 0)[0]),
         "shapes": tiles(draw_shapes(5 * COLUMNS, 0)[0]),
         "grammar": page(build_grammar().text(90, seed=0)),
+        "paired_grammar": page("\n".join(two_lines(pair) for pair in pairs)),
     }
     paths = []
     for name, picture in made.items():
@@ -53,6 +58,10 @@ def page(text: str) -> Image.Image:
     picture = Image.new("L", (int(box[2]) + 8, int(box[3]) + 8), 255)
     ImageDraw.Draw(picture).multiline_text((8, 8), lines, 0, font)
     return picture
+
+
+def two_lines(pair: tuple[list[str], list[str]]) -> str:
+    return " ".join(pair[0]) + "\n    " + " ".join(pair[1])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "architecture",
+    "attention_map",
     "code_scatter",
     "confusion_matrix",
     "curves",
@@ -72,6 +73,24 @@ def architecture(stages: Sequence[Stage], path: Path = None, title: str = "") ->
         left += 1.0
     ax.set(xlim=(-0.1, left + 0.1), ylim=(-0.8, 9.2), title=title)
     ax.axis("off")
+    return finish(figure, path)
+
+
+@styled
+def attention_map(
+    weights: Tensor, rows: Sequence[str], columns: Sequence[str], path: Path = None, title: str = ""
+) -> Figure:
+    """Draw how much each written word (row) attends to each word that is read (column).
+
+    Shape: weights (R, C) from 0 (white) to 1 (dark), for R words in `rows` and C in `columns`.
+    """
+    figure = new_figure(0.42 * len(columns) + 1.6, 0.34 * len(rows) + 1.3)
+    ax = figure.subplots()
+    ax.imshow(weights.detach().cpu().numpy(), cmap="Blues", vmin=0, vmax=1)
+    ax.set_xticks(range(len(columns)), columns, rotation=60, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.set_title(title)
     return finish(figure, path)
 
 

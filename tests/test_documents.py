@@ -19,7 +19,7 @@ DOCUMENTS = [
 ]  # fmt: skip
 # What a command writes, what is outside the repository, and what replaces a name.
 NOT_HERE = re.compile(
-    r"/|\.venv|results/($|lab)|students/|class/|train/class/|MNIST/|FashionMNIST/|KMNIST/|cifar|ptb/|tinyshakespeare/"
+    r"/|\.venv|results/($|lab)|students/|class/|train/class/|MNIST/|FashionMNIST/|KMNIST/|cifar|ptb/|tinyshakespeare/|multi30k/|agnews/"
 )
 WRITTEN = {
     "adjust.csv", "canvas.csv", "details.csv", "junit.xml", "moodle.csv", "report.html",

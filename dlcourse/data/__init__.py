@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from dlcourse.data.catalog import CATALOG, register
     from dlcourse.data.images import ImageData, load
     from dlcourse.data.importer import import_images
+    from dlcourse.data.sentences import LabeledTexts, SentencePairs, load_labeled, load_pairs
     from dlcourse.data.store import get, verify
     from dlcourse.data.synthetic.digits import draw_digits
     from dlcourse.data.synthetic.grammar import Grammar, build_grammar
+    from dlcourse.data.synthetic.paired_grammar import PairedGrammar, build_paired_grammar
     from dlcourse.data.synthetic.shapes import draw_shapes
     from dlcourse.data.text import TextBatches, TextData, load_text, tokenize
     from dlcourse.data.vocabulary import Vocabulary
@@ -28,17 +30,23 @@ HOME = {
     "Flip": "augment",
     "Grammar": "synthetic.grammar",
     "ImageData": "images",
+    "LabeledTexts": "sentences",
     "Noise": "augment",
+    "PairedGrammar": "synthetic.paired_grammar",
+    "SentencePairs": "sentences",
     "Shift": "augment",
     "TextBatches": "text",
     "TextData": "text",
     "Vocabulary": "vocabulary",
     "build_grammar": "synthetic.grammar",
+    "build_paired_grammar": "synthetic.paired_grammar",
     "draw_digits": "synthetic.digits",
     "draw_shapes": "synthetic.shapes",
     "get": "store",
     "import_images": "importer",
     "load": "images",
+    "load_labeled": "sentences",
+    "load_pairs": "sentences",
     "load_text": "text",
     "register": "catalog",
     "tokenize": "text",
@@ -54,17 +62,23 @@ __all__ = [
     "Flip",
     "Grammar",
     "ImageData",
+    "LabeledTexts",
     "Noise",
+    "PairedGrammar",
+    "SentencePairs",
     "Shift",
     "TextBatches",
     "TextData",
     "Vocabulary",
     "build_grammar",
+    "build_paired_grammar",
     "draw_digits",
     "draw_shapes",
     "get",
     "import_images",
     "load",
+    "load_labeled",
+    "load_pairs",
     "load_text",
     "register",
     "tokenize",

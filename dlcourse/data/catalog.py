@@ -1,7 +1,8 @@
 """The data sets that the course knows by name: what they are and where they come from.
 
-Hashes of archives are the ones in torchvision's own classes; hashes of the text files were
-computed from the files. Nothing here imports torch or touches the disk.
+Hashes of archives are the ones in torchvision's own classes, and in torchtext's for Multi30k and AG
+News; hashes of the other text files were computed from the files. Nothing here imports torch or
+touches the disk.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from typing import Any
 from dlcourse.errors import UnknownNameError, UsageError
 
 __all__ = [
-    "CATALOG", "RAW_FILES", "REGISTERED", "DataSet", "RawFile", "Registered", "RemoteFile", "find",
-    "names", "register",
+    "CATALOG", "LOADERS", "RAW_FILES", "REGISTERED", "DataSet", "RawFile", "Registered",
+    "RemoteFile", "check_kind", "find", "names", "register",
 ]  # fmt: skip
+
+
+# The function that loads each kind of data.
+LOADERS = {
+    "images": "load", "labeled texts": "load_labeled", "pairs": "load_pairs", "text": "load_text",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class RawFile:
 class DataSet:
     """A named data set.
 
-    kind: "images" or "text". size: in words, for people. shape: (C, H, W) of an image.
+    kind: one of LOADERS. size: in words, for people. shape: (C, H, W) of an image.
     layout: "idx" or "cifar" for images, else "". classes: class names by label, if they are
     known without loading. stand_in: what replaces it if it is not available.
     """
@@ -96,6 +103,13 @@ PTB_MIRRORS = (
 SHAKESPEARE_URL = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 )
+MULTI30K_URL = "https://raw.githubusercontent.com/neychev/small_DL_repo/master/datasets/Multi30k/"
+MULTI30K_HASHES = {
+    "training": "20140d013d05dd9a72dfde46478663ba05737ce983f478f960c1123c6671be5e",
+    "validation": "a7aa20e9ebd5ba5adce7909498b94410996040857154dab029851af3a866da8c",
+    "mmt16_task1_test": "6d1ca1dba99e2c5dd54cae1226ff11c2551e6ce63527ebb072a1f70f72a5cd36",
+}
+AGNEWS_URL = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
 
 # The originals of files that torchvision leaves unpacked: gzip's checksum does not protect them.
 RAW_FILES: dict[tuple[str, str], RawFile] = {
@@ -267,6 +281,38 @@ CATALOG: dict[str, DataSet] = {
             ),
             "grammar",
         ),
+        DataSet(
+            "multi30k",
+            "Multi30k",
+            "pairs",
+            "29,000 + 1,014 + 1,000 sentences, German and English, 1.3 MB to fetch",
+            "not stated; cite Elliott et al. 2016",
+            "https://www.statmt.org/wmt16/multimodal-task.html",
+            tuple(
+                RemoteFile(
+                    f"multi30k/{name}.tar.gz", f"sha256:{sha256}", (f"{MULTI30K_URL}{name}.tar.gz",)
+                )
+                for name, sha256 in MULTI30K_HASHES.items()
+            ),
+            "paired_grammar",
+        ),
+        DataSet(
+            "agnews",
+            "AG News",
+            "labeled texts",
+            "120,000 + 7,600 texts of 4 classes, 31 MB to fetch",
+            "for research and other non-commercial use",
+            "http://groups.di.unipi.it/~gulli/AG_corpus_of_news_articles.html",
+            tuple(
+                RemoteFile(f"agnews/{split}.csv", f"md5:{md5}", (f"{AGNEWS_URL}{split}.csv",))
+                for split, md5 in {
+                    "train": "b1a00f826fdfbd249f79597b59e1dc12",
+                    "test": "d52ea96a97a2d943681189a97654912d",
+                }.items()
+            ),
+            "paired_grammar",
+            classes=("World", "Sports", "Business", "Sci/Tech"),
+        ),
     )
 }
 
@@ -320,3 +366,11 @@ def find(name: str) -> DataSet:
     if name not in CATALOG:
         raise UnknownNameError("data set", name, CATALOG)
     return CATALOG[name]
+
+
+def check_kind(entry: DataSet, kind: str) -> None:
+    """Raise UsageError, naming the right function, unless `entry` is of this kind."""
+    if entry.kind != kind:
+        raise UsageError(
+            f"data set {entry.name!r} is {entry.kind}; load it with {LOADERS[entry.kind]}"
+        )

@@ -132,8 +132,8 @@ def load(
     Raises UnknownNameError, and DataError for files that are damaged or incomplete.
     """
     entry = catalog.CATALOG.get(name)
-    if entry is not None and entry.kind != "images":
-        raise UsageError(f"data set {name!r} is {entry.kind}; load it with load_text")
+    if entry is not None:
+        catalog.check_kind(entry, "images")
     if name in catalog.REGISTERED:
         made = catalog.REGISTERED[name].make()
         if not isinstance(made, ImageData):

@@ -15,7 +15,7 @@ from dlcourse.data.folder import data_folder, split_files
 from dlcourse.data.torchvision_files import find_files, idx_path, read_files
 from dlcourse.errors import DataError, UnknownNameError
 
-__all__ = ["Status", "as_dicts", "as_text", "get", "here", "statuses", "verify"]
+__all__ = ["Status", "as_dicts", "as_text", "get", "here", "locate", "statuses", "verify"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def as_text(statuses: list[Status]) -> str:
 def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
     """Download the data set `name` into the data folder unless it is there; return where it is.
 
-    Images become `<name>.npz`, text keeps its files. Files that are there are not downloaded
+    Images become `<name>.npz`, texts keep their files. Files that are there are not downloaded
     again, and processes that share the folder download once.
 
     Raises UnknownNameError, and DataError with the answer of each mirror.
@@ -162,7 +162,7 @@ def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
         with suppress(DataError):
             if path := here(entry, folder):  # another process has downloaded it
                 return path
-        if entry.kind == "text":
+        if entry.kind != "images":
             for file in entry.files:
                 fetch_file(file, folder)
             return (folder / entry.files[0].path).parent
@@ -174,6 +174,20 @@ def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
         write_npz(npz, read_files(entry, find_files(entry, folder, fetched)))
         shutil.rmtree(fetched)
         return npz
+
+
+def locate(entry: catalog.DataSet, folder: Path, offline: bool) -> tuple[list[Path], str]:
+    """The files of a text, downloaded unless they are there or `offline`; or none, and why.
+
+    Raises DataError if a part of the files is missing.
+    """
+    why = "--offline"
+    if not offline:
+        try:
+            get(entry.name, folder)
+        except DataError as error:
+            why = str(error)
+    return files_of(entry, folder), why
 
 
 def here(entry: catalog.DataSet, folder: Path) -> Path | None:

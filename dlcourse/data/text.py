@@ -21,7 +21,10 @@ from dlcourse.data.vocabulary import EOS, Vocabulary
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 from dlcourse.values import check_whole
 
-__all__ = ["LEVELS", "TextBatches", "TextData", "load_text", "tokenize"]
+__all__ = [
+    "LEVELS", "TextBatches", "TextData", "cut", "load_text", "read_text", "tokenize",
+    "with_newlines",
+]  # fmt: skip
 
 LEVELS = ("word", "char")
 SPLITS = ("train", "val", "test")
@@ -213,20 +216,11 @@ def find_text(name: str, folder: Path, offline: bool) -> tuple[Path | None, str]
                 return path, ""
         own = sorted(path.stem for path in folder.glob("*.txt"))
         raise UnknownNameError("text", name, [*catalog.names("text"), *own])
-    if entry.kind != "text":
-        raise UsageError(f"data set {name!r} is {entry.kind}; load it with load")
-    from dlcourse.data.store import get, here
+    catalog.check_kind(entry, "text")
+    from dlcourse.data.store import locate
 
-    if offline:
-        found, why = here(entry, folder), "--offline"
-    else:
-        try:
-            found, why = get(name, folder), ""
-        except DataError as error:
-            found, why = here(entry, folder), str(error)
-    if found is not None and len(entry.files) == 1:
-        found = folder / entry.files[0].path
-    return found, why
+    paths, why = locate(entry, folder, offline)
+    return (None if not paths else paths[0] if len(paths) == 1 else paths[0].parent), why
 
 
 def read_splits(path: Path) -> dict[str, str]:

@@ -389,6 +389,7 @@ def test_catalog_lists_without_torch_and_knows_its_classes():
         "kmnist": 10,
         "cifar10": 10,
         "cifar100": 100,
+        "agnews": 4,
     }
 
 

@@ -56,7 +56,11 @@ def examples():
     layers = {"std 0.01": ten_layers(0.01), "std 0.2": ten_layers(0.2)}
     points = torch.linspace(0, 1, 5)
     walks = [surfaces.best_walk(surfaces.RAVINE, name, 100) for name in ("sgd", "momentum", "adam")]
+    words = [f"word{i}" for i in range(9)]
     return {
+        "attention_map": lambda path=None: plots.attention_map(
+            torch.eye(7, 9), words[:7], words, path, "Alignment"
+        ),
         "learning_curves": lambda path=None: plots.learning_curves(
             {"LeNet-5": history(0), "MLP": history(1)}, path
         ),

@@ -17,7 +17,7 @@ import numpy as np
 
 from dlcourse.data.vocabulary import EOS
 
-__all__ = ["Grammar", "build_grammar"]
+__all__ = ["Grammar", "build_grammar", "made_up_words", "zipf"]
 
 SYLLABLES = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
 POOL = 4096
@@ -131,6 +131,7 @@ def build_grammar(seed: int = 0, num_nouns: int = 600, num_verbs: int = 300) -> 
 
 
 def made_up_words(n: int, rng: np.random.Generator) -> list[str]:
+    """`n` different words of two or three syllables."""
     words: dict[str, None] = {}
     while len(words) < n:
         words["".join(rng.choice(SYLLABLES, rng.integers(2, 4)))] = None
@@ -138,5 +139,6 @@ def made_up_words(n: int, rng: np.random.Generator) -> list[str]:
 
 
 def zipf(n: int) -> np.ndarray:
+    """The probabilities of `n` words by Zipf's law, the most frequent first; float64 (n,)."""
     weights = 1 / np.arange(1, n + 1)
     return weights / weights.sum()
