@@ -16,7 +16,7 @@ from dlcourse import course, runtime
 from dlcourse.errors import DlcourseError, UsageError
 from dlcourse.findings import Findings
 
-__all__ = ["check", "parse_flags", "script"]
+__all__ = ["check", "parse_flags", "quiz", "script"]
 
 TINY_LIMIT = 2000
 
@@ -116,6 +116,16 @@ def check(what: str) -> object:
     from dlcourse.check.cells import check_cells
 
     return check_cells(what)
+
+
+def quiz(name: str) -> None:
+    """In a notebook, ask the questions of the lab `name`, such as "lab05".
+
+    Raises UsageError for a lab that does not exist or has no quiz.
+    """
+    from dlcourse import quiz as questions
+
+    questions.ask(course.find_lab(name))
 
 
 def script(main: Callable[[], int | None]) -> None:

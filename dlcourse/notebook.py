@@ -49,10 +49,11 @@ if RUN:
     for figure in sorted(Path(folder).glob("*.png")):
         display(Image(figure))
 """
+QUIZ = '# lab.quiz("{short}")  # remove the first "#", and run this cell'
 ANSWERS = "**Your answers** (double-click here to write)\n\n1. \n2. "
 # The cells that `as_notebook` adds, also with other arguments; `as_script` leaves them out.
 ADDED = re.compile(
-    r"lab\.check\(.*\)\s*(?:#.*)?"
+    r"lab\.(?:check|quiz)\(.*\)\s*(?:#.*)?"
     r"|RUN = \w+.*\s+if RUN:\n(?:[ \t].*|\s)*"
     r"|main\([^\n]*\)\s*(?:#.*)?"
     r"|from pathlib import Path\s+from IPython\.display import Image, display\s+(?:folder = .*\s+)?"
@@ -70,7 +71,9 @@ def as_notebook(source: str, short: str) -> str:
 
     The first code cell finds the course. After each task a cell checks it. The lines of the script
     that start `main` become a cell that runs the experiment and shows its figures if RUN is set.
-    There is a place for answers to the questions. Raises UsageError if the script lacks its end.
+    There is a place for answers to the questions, and a cell for the quiz.
+
+    Raises UsageError if the script lacks its end.
     """
     import jupytext
 
@@ -83,7 +86,7 @@ def as_notebook(source: str, short: str) -> str:
     notebook = jupytext.reads(script, fmt="py:percent")
     title = notebook.cells[0]
     title.source = re.sub(r"^(?=Lab \d)", "# ", title.source)
-    notebook.cells = list(with_more_cells(notebook.cells))
+    notebook.cells = list(with_more_cells(notebook.cells, short))
     notebook.metadata["kernelspec"] = {
         "name": "python3",
         "display_name": "Python 3",
@@ -95,8 +98,8 @@ def as_notebook(source: str, short: str) -> str:
     return jupytext.writes(notebook, fmt="ipynb")
 
 
-def with_more_cells(cells: list[Any]) -> Iterator[Any]:
-    """`cells` with a check after the last cell of each task, and a place for the answers."""
+def with_more_cells(cells: list[Any], short: str) -> Iterator[Any]:
+    """`cells`, a check after the last cell of each task, a place for the answers, and the quiz."""
     from nbformat.v4 import new_code_cell, new_markdown_cell
 
     last = {
@@ -112,6 +115,8 @@ def with_more_cells(cells: list[Any]) -> Iterator[Any]:
             yield new_code_cell(f'lab.check("{task}")')
         if cell.cell_type == "markdown" and "Questions to think about" in cell.source:
             yield new_markdown_cell(ANSWERS)
+        if cell.cell_type == "markdown" and cell.source.startswith("## Quiz"):
+            yield new_code_cell(QUIZ.format(short=short))
 
 
 def as_script(text: str, name: str = "the notebook") -> str:

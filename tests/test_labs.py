@@ -162,7 +162,8 @@ def test_notebook_is_the_same_twice_and_is_not_overwritten(tmp_path):
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert code[0].startswith("# This cell finds the course.")
     assert code[3] == 'lab.check("5.1")'
-    assert code[-1].startswith("RUN = False")
+    assert code[-2].startswith("RUN = False")
+    assert code[-1].startswith('# lab.quiz("lab05")')
     assert any("Your answers" in "".join(cell["source"]) for cell in cells)
     with pytest.raises(UsageError, match=r"a\.ipynb exists and may contain your work"):
         notebook.write(lab, paths[0])

@@ -56,6 +56,7 @@ def test_a_notebook_of_version_3_is_read():
         SETUP,
         "RUN = True\nif RUN:\n    main([])\n\n    x = 1",
         'lab.check("5.2")  # again',
+        'lab.quiz("lab05")',
         "main([])",
     ],
 )

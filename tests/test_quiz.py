@@ -6,6 +6,7 @@ import random
 import pytest
 
 from dlcourse import course, notebook, quiz
+from dlcourse import lab as lab_of_notebook
 from dlcourse.cli import main
 from dlcourse.errors import UsageError
 
@@ -152,6 +153,12 @@ def test_the_command_asks_a_lab(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["quiz", "lab05"]) == 0
     assert "1. " in capsys.readouterr().out
+
+
+def test_a_notebooks_cell_asks_a_lab(monkeypatch, capsys):
+    monkeypatch.setitem(quiz.ask.__kwdefaults__, "read_line", answers("a", "q"))
+    lab_of_notebook.quiz("lab05")
+    assert "of 1 answers are right." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

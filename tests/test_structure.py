@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "quiz": {"course", "errors"},
     "notebook": {"course", "errors", "files", "quiz"},
     "findings": {"files"},
-    "lab": {"check", "course", "errors", "findings", "runtime"},  # lab.check of a notebook
+    "lab": {"check", "course", "errors", "findings", "quiz", "runtime"},  # for notebooks
     "doctor": {"data", "errors", "grade", "runtime"},  # data.folder, without torch
     "data": BASE,
     "init": BASE,

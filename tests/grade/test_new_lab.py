@@ -76,7 +76,7 @@ def test_the_tests_accept_every_alternative_and_reject_every_mutant(lab, root, t
     source = lab.solution.read_text()
     before = source.partition('if __name__ == "__main__":')[0]
     file = tmp_path / "submission.py"
-    assert len(answers.ALTERNATIVES) == 3
+    assert len(answers.ALTERNATIVES) == 5
     for name, answer in answers.ALTERNATIVES.items():
         file.write_text(before + answers.IMPORTS + answer)
         assert points(lab, file) == 1, name

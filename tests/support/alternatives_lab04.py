@@ -285,6 +285,11 @@ def dropout(inputs, p, training):
     keep = torch.distributions.Bernoulli(1 - p).sample(inputs.shape).to(inputs.dtype)
     return keep * inputs * (1 / (1 - p))
 """,
+    "4.6 by addcmul": """
+def sgd_step(weight, gradient, lr, weight_decay):
+    total = torch.addcmul(gradient, weight, torch.full_like(weight, weight_decay))
+    return weight + total * -lr
+""",
     "4.6 in parts": """
 def sgd_step(weight, gradient, lr, weight_decay):
     penalty = weight.mul(weight_decay)
