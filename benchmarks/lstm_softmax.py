@@ -24,8 +24,8 @@ from common import interleave_apart, parser, record, spread
 
 from dlcourse import data
 from dlcourse.models import RecurrentLM
+from dlcourse.runtime import has_bf16
 from dlcourse.train import Execution, Gradients, cross_entropy_in_place, evaluate, fit
-from dlcourse.train.execution import has_bf16
 
 LR, CLIP, STEPS = 5.0, 0.25, 40
 # Small enough that rounding errors do not grow. With LR, a change of the first weights by one

@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from dlcourse import data, models
+from dlcourse import data, models, runtime
 from dlcourse.data import Compose, Crop, Flip
 from dlcourse.data.folder import data_folder
 from dlcourse.train import Execution, execution, fit
@@ -114,7 +114,7 @@ def main() -> None:
         "data": "MNIST; CIFAR-10 whose pixels went through JPEG",
         "threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 1),
-        "bf16_on_by_itself": execution.has_bf16(torch.device("cpu")),
+        "bf16_on_by_itself": runtime.has_bf16(torch.device("cpu")),
         "lenet5, batch 512": compare("lenet5", args.rounds),
         "resnet20, batch 128": compare("resnet20", args.rounds),
     }

@@ -50,11 +50,12 @@ class Report:
 
 
 def examine(data_dir: str | None = None) -> Report:
-    """Check Python, torch, torchvision, the devices, the data folder and the sandbox."""
+    """Check Python, torch, torchvision, processor, devices, data folder and sandbox."""
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_torch,
         check_torchvision,
+        check_processor,
         check_devices,
         lambda: check_data(data_dir),
         check_sandbox,
@@ -106,6 +107,32 @@ def check_torchvision() -> Finding:
     return Finding("torchvision", True, torchvision.__version__)
 
 
+def check_processor() -> Finding:
+    """What of the processor decides how fast training is."""
+    try:
+        torch = import_module("torch")
+        from dlcourse.runtime import has_bf16
+
+        bf16 = has_bf16(torch.device("cpu"))
+    except (ImportError, OSError) as error:
+        return Finding("processor", False, f"unknown: {first_line(error)}", "fix torch first")
+    found = (
+        f"{processor_name()}, {os.cpu_count()} cores, instructions "
+        f"{torch.backends.cpu.get_cpu_capability()}, {'with' if bf16 else 'without'} bfloat16"
+    )
+    return Finding("processor", True, found)
+
+
+def processor_name() -> str:
+    """The processor's name as the system gives it, or its kind, such as "x86_64"."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            named = [line.partition(":")[2].strip() for line in file if "model name" in line]
+    except OSError:
+        named = []
+    return named[0] if named else platform.processor() or platform.machine()
+
+
 def check_devices() -> Finding:
     try:
         from dlcourse.runtime import available_devices
@@ -115,7 +142,7 @@ def check_devices() -> Finding:
     except (ImportError, OSError) as error:
         return Finding("devices", False, f"unknown: {first_line(error)}", "fix torch first")
     names = [f"{torch.cuda.get_device_name()} (cuda)" if d == "cuda" else d for d in devices]
-    return Finding("devices", True, f"{', '.join(names)}; {os.cpu_count()} processors")
+    return Finding("devices", True, ", ".join(names))
 
 
 def check_data(data_dir: str | None) -> Finding:

@@ -15,8 +15,8 @@ import torch
 from dlcourse.errors import UsageError
 
 __all__ = [
-    "available_devices", "keep_freed_memory", "pick_device", "seed_everything", "set_threads",
-    "versions",
+    "available_devices", "has_bf16", "keep_freed_memory", "pick_device", "seed_everything",
+    "set_threads", "versions",
 ]  # fmt: skip
 
 # What glibc's malloc.h calls M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
@@ -94,6 +94,17 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
         count = torch.cuda.device_count()
         raise UsageError(f"no device '{device}'; this machine has {count} GPU(s)")
     return device
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` has instructions for bfloat16 and does not emulate them."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # Not every supported torch has this function.
+        found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
 
 
 def versions() -> dict[str, str]:

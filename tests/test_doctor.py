@@ -1,6 +1,8 @@
 """`dlcourse doctor` on a healthy machine and on planted troubles."""
 
 import json
+import os
+import re
 import sys
 
 import pytest
@@ -61,6 +63,16 @@ def test_an_old_torch_is_to_be_upgraded(monkeypatch, tmp_path):
     text = "__version__ = '2.9.1'\ndef get_num_threads(): return 1"
     plant(monkeypatch, tmp_path, "torch", text)
     assert doctor.check_torch().fix == "pip install --upgrade torch torchvision"
+
+
+def test_the_processor_is_named_with_what_makes_it_fast(monkeypatch):
+    monkeypatch.setattr("dlcourse.runtime.has_bf16", lambda device: True)
+    assert re.fullmatch(
+        rf".+, {os.cpu_count()} cores, instructions .+, with bfloat16",
+        doctor.check_processor().found,
+    )
+    monkeypatch.setattr("dlcourse.runtime.has_bf16", lambda device: False)
+    assert doctor.check_processor().found.endswith(", without bfloat16")
 
 
 def test_data_folder_missing_readable_and_not_a_folder(tmp_path):

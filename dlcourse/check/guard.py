@@ -17,6 +17,7 @@ A refusal counts even if student code catches the exception.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fnmatch
 import functools
 import importlib
@@ -61,6 +62,7 @@ WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
 INIT = "torch.nn.init"
 # What runs while a library is imported; the methods of a dataclass are in "<string>".
 LIBRARY = (*PACKAGES, str(Path(functools.__file__).parent), "<frozen ", "<string>")
+CTYPES = str(Path(ctypes.__file__).parent)
 SITE_PACKAGES = str(Path(torch.__file__).parents[1])
 
 
@@ -285,7 +287,12 @@ def audit(event: str, arguments: tuple) -> None:
     guard = Guard.current
     if guard is None or not event.startswith("ctypes.") or (guard.shared and not guard.active):
         return
-    if not guard.imports(sys._getframe(1)):
+    frame: FrameType | None = sys._getframe(1)
+    if guard.imports(frame):
+        return
+    while frame is not None and frame.f_code.co_filename.startswith(CTYPES):
+        frame = frame.f_back
+    if frame is None or not path_of(frame.f_code):  # PyTorch and the package may use it
         guard.refuse("ctypes", "it can change the process that checks it")
 
 

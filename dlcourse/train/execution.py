@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import TrainingError, UsageError
-from dlcourse.runtime import keep_freed_memory
+from dlcourse.runtime import has_bf16, keep_freed_memory
 from dlcourse.train.losses import Loss
 from dlcourse.values import check_whole, is_number
 
-__all__ = ["Execution", "Gradients", "Placement", "has_bf16", "has_compiler", "memory_advice"]
+__all__ = ["Execution", "Gradients", "Placement", "has_compiler", "memory_advice"]
 
 # Steps after which `torch.compile` pays off: a ResNet-20 took 27 s and gained 0.03 s in each step.
 WORTH_COMPILING = 1000
@@ -171,17 +171,6 @@ class Placement:
         finally:
             torch.use_deterministic_algorithms(was[0])
             torch.backends.cudnn.benchmark = was[1]
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether `device` has instructions for bfloat16 and does not emulate them."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        # Not every supported torch has this function.
-        found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-        return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return False
 
 
 def has_compiler(device: torch.device) -> bool:

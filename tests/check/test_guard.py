@@ -114,6 +114,17 @@ def test_import_of_a_library_inside_the_call_is_not_refused():
         assert got == 1
 
 
+def test_ctypes_is_refused_to_the_student_and_not_to_the_package():
+    rule = ["5.2", ["torch.optim*"]]
+    source = "import dlcourse.runtime as r\ndef f():\n    r.keep_freed_memory()\n    return 1"
+    assert answer(source, "f", [], rule)[1] == 1
+    source = "import ctypes\ndef f():\n    return ctypes.CDLL(None).mallopt(-1, 1)"
+    assert answer(source, "f", [], rule)[1]["text"] == (
+        "task 5.2: your code ran ctypes; it can change the process that checks it"
+    )
+    assert answer(source, "f", [], None)[1] == 1
+
+
 def test_a_new_layer_may_draw_its_weights_but_a_student_may_not_call_the_rule():
     rule = ["4.2", ["torch.nn.init*"]]
     for layer in ("nn.Linear(3, 2)", "nn.Conv2d(3, 2, 3)", "nn.Embedding(4, 2)"):
