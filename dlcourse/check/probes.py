@@ -79,5 +79,23 @@ def gradient_descent(module: ModuleType, network: torch.nn.Module, lr: float) ->
     return GradientDescent(network, lr)
 
 
-functions: tuple[Callable[..., Any], ...] = (gradients, gradient_descent, in_place)
+def group_step(
+    module: ModuleType, network: Callable, inputs: Tensor, name: str, *args: object
+) -> list[tuple[float, int]]:
+    """Make a step of gradient descent with the groups for an optimizer that `name(*args)` returns.
+
+    The loss is the sum of network(inputs). Return the learning rate of each group, and the number
+    of its parameters.
+    """
+    groups = [(group["lr"], list(group["params"])) for group in getattr(module, name)(*args)]
+    network(inputs).sum().backward()
+    with torch.no_grad():
+        for lr, parameters in groups:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter -= lr * parameter.grad
+    return [(lr, len(parameters)) for lr, parameters in groups]
+
+
+functions: tuple[Callable[..., Any], ...] = (gradients, gradient_descent, group_step, in_place)
 PROBES = {function.__name__: function for function in functions}

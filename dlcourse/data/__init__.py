@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dlcourse.data.synthetic.shapes import draw_shapes
     from dlcourse.data.text import TextBatches, TextData, load_text, tokenize
     from dlcourse.data.vocabulary import Vocabulary
+    from dlcourse.data.weights import load_state_dict
 
 HOME = {
     "Batches": "batches",
@@ -47,6 +48,7 @@ HOME = {
     "load": "images",
     "load_labeled": "sentences",
     "load_pairs": "sentences",
+    "load_state_dict": "weights",
     "load_text": "text",
     "register": "catalog",
     "tokenize": "text",
@@ -79,6 +81,7 @@ __all__ = [
     "load",
     "load_labeled",
     "load_pairs",
+    "load_state_dict",
     "load_text",
     "register",
     "tokenize",

@@ -23,6 +23,7 @@ __all__ = [
 # The function that loads each kind of data.
 LOADERS = {
     "images": "load", "labeled texts": "load_labeled", "pairs": "load_pairs", "text": "load_text",
+    "weights": "load_state_dict",
 }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ class DataSet:
 
     kind: one of LOADERS. size: in words, for people. shape: (C, H, W) of an image.
     layout: "idx" or "cifar" for images, else "". classes: class names by label, if they are
-    known without loading. stand_in: what replaces it if it is not available.
+    known without loading. stand_in: what replaces it if it is not available, or "".
     """
 
     name: str
@@ -312,6 +313,23 @@ CATALOG: dict[str, DataSet] = {
             ),
             "paired_grammar",
             classes=("World", "Sports", "Business", "Sci/Tech"),
+        ),
+        DataSet(
+            "resnet18-weights",
+            "ResNet-18's weights for ImageNet",
+            "weights",
+            "11,689,512 parameters, 47 MB to fetch",
+            "BSD 3-Clause (torchvision)",
+            "https://docs.pytorch.org/vision/stable/models/resnet.html",
+            (
+                # torchvision's name of the file holds the first digits of its hash.
+                RemoteFile(
+                    "resnet18-f37072fd.pth",
+                    "sha256:f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+                    ("https://download.pytorch.org/models/resnet18-f37072fd.pth",),
+                ),
+            ),
+            "",
         ),
     )
 }

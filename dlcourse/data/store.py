@@ -146,8 +146,8 @@ def as_text(statuses: list[Status]) -> str:
 def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
     """Download the data set `name` into the data folder unless it is there; return where it is.
 
-    Images become `<name>.npz`, texts keep their files. Files that are there are not downloaded
-    again, and processes that share the folder download once.
+    Images become `<name>.npz`, texts and weights keep their files. Files that are there are not
+    downloaded again, and processes that share the folder download once.
 
     Raises UnknownNameError, and DataError with the answer of each mirror.
     """
@@ -163,9 +163,8 @@ def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
             if path := here(entry, folder):  # another process has downloaded it
                 return path
         if entry.kind != "images":
-            for file in entry.files:
-                fetch_file(file, folder)
-            return (folder / entry.files[0].path).parent
+            paths = [fetch_file(file, folder) for file in entry.files]
+            return paths[0] if entry.kind == "weights" else paths[0].parent
         fetched = folder / f".{name}.fetched"
         for file in entry.files:
             if entry.layout != "idx" or not idx_path(file.path, [folder]):
@@ -177,7 +176,7 @@ def get(name: str, data_dir: str | PathLike[str] | None = None) -> Path:
 
 
 def locate(entry: catalog.DataSet, folder: Path, offline: bool) -> tuple[list[Path], str]:
-    """The files of a text, downloaded unless they are there or `offline`; or none, and why.
+    """The files of texts or weights, downloaded unless here or `offline`; or none, and why.
 
     Raises DataError if a part of the files is missing.
     """
@@ -196,7 +195,8 @@ def here(entry: catalog.DataSet, folder: Path) -> Path | None:
     if entry.kind == "images" and npz.is_file():
         return npz
     files = files_of(entry, folder)
-    return None if not files else files[0] if entry.layout == "cifar" else files[0].parent
+    one_file = entry.layout == "cifar" or entry.kind == "weights"
+    return None if not files else files[0] if one_file else files[0].parent
 
 
 def files_of(entry: catalog.DataSet, folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from dlcourse.errors import UsageError
 
 __all__ = ["check_images", "check_tokens", "count_tokens", "load_weights"]
 
+COUNTER = "num_batches_tracked"
 NAMED = 3  # how many keys a message names before it counts the rest
 
 
@@ -59,10 +60,12 @@ def count_tokens(inputs: Tensor, padding: int | None) -> Tensor:
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """`model.load_state_dict(state)`, but an error is one line that names the keys.
 
+    The counters `num_batches_tracked`, which older files lack, keep their values.
+
     Raises UsageError for weights of another architecture, and then leaves `model` unchanged.
     """
     own = model.state_dict()
-    missing = [key for key in own if key not in state]
+    missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
     unexpected = [key for key in state if key not in own]
     reshaped = [
         f"{key} {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
@@ -78,4 +81,4 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
         raise UsageError(
             f"these weights are not a {type(model).__name__}'s: the state dict {'; '.join(wrong)}"
         )
-    model.load_state_dict(state)
+    model.load_state_dict({**own, **state})
