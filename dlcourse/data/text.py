@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import codecs
 import functools
+import itertools
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +41,7 @@ MARKS = {
 }
 # Larger shares of tokens that are left out, or unknown, are reported.
 LEFT_OUT, UNKNOWN = 0.01, 0.3
+PIECE = 2**20  # characters, and the rest of the line
 
 
 class TextBatches:
@@ -137,8 +141,9 @@ def tokenize(text: str, level: str = "word") -> list[str]:
     text = with_newlines(text)
     if level == "char":
         return list(text)
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return [token for line in lines for token in (*line.split(), EOS)]
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text.replace("\n", f" {EOS} ").split()
 
 
 def with_newlines(text: str) -> str:
@@ -187,15 +192,16 @@ def load_text(
             f"\n  For the real data: `dlcourse data get {name}`",
             file=sys.stderr,
         )
-        texts, source = stand_in(), f"synthetic text from a grammar (stand-in for {entry.title})"
+        texts, source = (
+            dict(stand_in()),
+            f"synthetic text from a grammar (stand-in for {entry.title})",
+        )
         entropy_rate = build_grammar().entropy_rate(level) if max_size is None else None
     else:
         texts, source = read_splits(path), f"{name} from {path}"
-    tokens = {split: tokenize(text, level) for split, text in texts.items()}
-    vocabulary = Vocabulary.build(tokens["train"], max_size)
-    numbers = {split: vocabulary.encode(part) for split, part in tokens.items()}
+    vocabulary, numbers = numbered(texts, level, max_size)
     for split, part in numbers.items():
-        unknown = int((part == 0).sum())
+        unknown = len(part) - int(part.count_nonzero())
         if unknown > UNKNOWN * len(part):
             print(
                 f"dlcourse: {unknown} of the {len(part)} tokens of {split} in {name!r} are not in "
@@ -205,6 +211,43 @@ def load_text(
     return TextData(
         name, source, path is None, level, vocabulary, **numbers, entropy_rate=entropy_rate
     )
+
+
+def numbered(
+    texts: dict[str, str], level: str, max_size: int | None
+) -> tuple[Vocabulary, dict[str, Tensor]]:
+    """The vocabulary of train, and the numbers of all tokens of each split, int64 (N,).
+
+    Empties `texts`, and reads each of them once, in pieces: its tokens as a list would take ten
+    times as much memory as the text. A token is numbered at first in the order of appearance.
+    """
+    seen: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    found: dict[str, list[np.ndarray]] = {}
+    for split in SPLITS:
+        pieces = map(tokenize, in_pieces(texts.pop(split)), itertools.repeat(level))
+        found[split] = [np.fromiter(map(seen.__getitem__, piece), np.int32) for piece in pieces]
+        if split == "train":
+            counts = np.zeros(len(seen), np.int64)
+            for piece in found[split]:
+                counts += np.bincount(piece, minlength=len(seen))
+            vocabulary = Vocabulary.build(dict(zip(seen, counts.tolist(), strict=True)), max_size)
+    final = np.array([vocabulary[token] for token in seen])
+    numbers = {}
+    for split, parts in found.items():
+        numbers[split] = torch.empty(sum(map(len, parts)), dtype=torch.int64)
+        places = numbers[split].split([len(part) for part in parts])
+        for place, part in zip(places, parts, strict=True):
+            place.copy_(torch.from_numpy(final[part]))
+    return vocabulary, numbers
+
+
+def in_pieces(text: str) -> Iterator[str]:
+    """`text`, cut after the end of a line every PIECE characters."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def find_text(name: str, folder: Path, offline: bool) -> tuple[Path | None, str]:
@@ -245,7 +288,7 @@ def cut(text: str, path: Path) -> dict[str, str]:
     if not 0 < ends[0] < ends[1] < len(text):
         ends = [int(share * len(text)) for share in (0.9, 0.95)]
     parts = text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]
-    if not all(part.strip() for part in parts):
+    if not all(part and not part.isspace() for part in parts):
         raise DataError(f"text {str(path)!r} has {len(text)} characters: too short to be split")
     return dict(zip(SPLITS, parts, strict=True))
 
@@ -280,7 +323,7 @@ def read_text(path: Path) -> str:
             f"0x{content[error.start]:02X}); convert it first, for example with "
             "iconv -f latin1 -t UTF-8"
         ) from None
-    if not text.strip():
+    if not text or text.isspace():
         raise DataError(f"text {str(path)!r} is empty")
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -35,10 +35,14 @@ class Vocabulary:
 
     @classmethod
     def build(
-        cls, tokens: Iterable[str], max_size: int | None = None, min_count: int = 1
+        cls,
+        tokens: Iterable[str] | Mapping[str, int],
+        max_size: int | None = None,
+        min_count: int = 1,
     ) -> Vocabulary:
         """The most frequent of the tokens that occur at least `min_count` times.
 
+        tokens: a text's tokens, or how often each token occurs in it.
         max_size: how many tokens at most, `<unk>` included (None: all). Of equally frequent ones,
         those that come first in alphabetical order are taken.
 

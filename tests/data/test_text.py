@@ -9,7 +9,7 @@ import torch
 
 from dlcourse import data
 from dlcourse.data.synthetic.grammar import Grammar
-from dlcourse.data.text import TextBatches
+from dlcourse.data.text import TextBatches, read_splits
 from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 from support.texts import EQUAL, PLAIN, REFUSED
@@ -38,6 +38,20 @@ def test_one_file_is_cut_in_order_and_nothing_is_lost(tmp_path):
     assert len(parts[0]) + len(parts[1]) + len(parts[2]) == len(text)
     assert parts[0] == text[: len(parts[0])]
     assert 0.88 < len(parts[0]) / len(text) < 0.93
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_a_text_read_in_pieces_gives_the_numbers_of_the_whole(tmp_path, monkeypatch, level):
+    lines = [f"{'ab' * (i % 5)} <unk> c\x85{i % 7}\u2028d  é {i}" for i in range(300)]
+    (tmp_path / "book.txt").write_text("\n".join([*lines, "", "", "end"]), encoding="utf-8")
+    texts = read_splits(tmp_path / "book.txt")
+    monkeypatch.setattr("dlcourse.data.text.PIECE", 50)
+    book = data.load_text("book", tmp_path, level=level, max_size=40)
+    vocabulary = data.Vocabulary.build(data.tokenize(texts["train"], level), 40)
+    assert book.vocabulary.tokens == vocabulary.tokens
+    for split, whole in texts.items():
+        expected = vocabulary.encode(data.tokenize(whole, level))
+        assert torch.equal(getattr(book, split), expected), split
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
