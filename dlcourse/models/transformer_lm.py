@@ -39,7 +39,7 @@ class Block(nn.Module):
     Shape: x (B, T, E), keys and values of S earlier tokens -> (B, T, E), those of all S + T.
     """
 
-    def __init__(self, embedding_dim: int, num_heads: int, dropout: float) -> None:
+    def __init__(self, embedding_dim: int, num_heads: int, dropout: float, std: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embedding_dim)
         # It holds the weights; `attend` computes, because torch's forward takes no past keys.
@@ -48,6 +48,8 @@ class Block(nn.Module):
         self.linear1 = nn.Linear(embedding_dim, 4 * embedding_dim)
         self.linear2 = nn.Linear(4 * embedding_dim, embedding_dim)
         self.dropout = nn.Dropout(dropout)
+        for last in (self.self_attn.out_proj, self.linear2):
+            nn.init.normal_(last.weight, std=std)
 
     def forward(self, x: Tensor, past: Past | None) -> tuple[Tensor, Past]:
         attended, past = self.attend(self.norm1(x), past)
@@ -122,16 +124,14 @@ class TransformerLM(LanguageModel):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.register_buffer("positions", sinusoids(context_size, embedding_dim), persistent=False)
         self.dropout = nn.Dropout(dropout)
+        std = 0.02 / (2 * num_layers) ** 0.5  # as in GPT-2: the sum of all blocks starts small
         self.layers = nn.ModuleList(
-            Block(embedding_dim, num_heads, dropout) for _ in range(num_layers)
+            Block(embedding_dim, num_heads, dropout, std) for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(embedding_dim)
         self.decoder = nn.Linear(embedding_dim, vocab_size, bias=False)
         nn.init.normal_(self.embedding.weight, std=1 / self.scale)
         nn.init.normal_(self.decoder.weight, std=embedding_dim**-0.5)
-        for block in self.layers:  # as in GPT-2, so that the sum of all blocks starts small
-            for last in (block.self_attn.out_proj, block.linear2):
-                nn.init.normal_(last.weight, std=0.02 / (2 * num_layers) ** 0.5)
         if tied:
             self.decoder.weight = self.embedding.weight
 
