@@ -1,6 +1,7 @@
 # make demo     run and check the first complete lab
 # make test     run every test, in two processes
 # make check    run linter, formatter and type checker
+# make site     build the web site in build/site/html
 # make install  only create .venv and install the package
 #
 # PYTHON=python3.12  the Python to use
@@ -16,7 +17,7 @@ ifneq ($(filter-out cpu,$(TORCH)),)
   $(error TORCH=$(TORCH) is not known; use TORCH=cpu for PyTorch without CUDA, or leave TORCH out)
 endif
 
-.PHONY: demo test check install constraints clean
+.PHONY: demo test check site install constraints clean
 
 demo: $(INSTALLED)
 	$(BIN)/dlcourse run lab05 --solution
@@ -31,6 +32,11 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+site: $(INSTALLED)
+	$(BIN)/python -c 'import myst_parser, pydata_sphinx_theme' 2>/dev/null || \
+	  $(BIN)/pip install --editable '.[docs]' $(PINNED)
+	$(BIN)/python docs/site/build.py
 
 install: $(INSTALLED)
 

@@ -21,12 +21,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from common import RESULTS, parser, record
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dlcourse import course
 from dlcourse.data.folder import data_folder
@@ -163,10 +163,13 @@ def shrink_figures(lab: course.Lab, results: Path) -> None:
         old.unlink()
     for path in sorted(results.glob("*.png")):
         with Image.open(path) as image:
+            described = PngImagePlugin.PngInfo()
+            # What dlcourse.figure_style wrote, for readers who do not see the figure.
+            described.add_text("Description", image.info.get("Description", ""))
             image = image.convert("RGB")
             image.thumbnail((FIGURE_WIDTH, FIGURE_WIDTH), Image.Resampling.LANCZOS)
             image = image.quantize(64)
-            image.save(folder / f"{lab.short}_{path.name}", optimize=True)
+            image.save(folder / f"{lab.short}_{path.name}", optimize=True, pnginfo=described)
 
 
 def write_page(lab: course.Lab) -> None:
@@ -174,16 +177,29 @@ def write_page(lab: course.Lab) -> None:
     doc = ast.get_docstring(ast.parse(lab.solution.read_text(encoding="utf-8")))
     title, _, body = doc.partition("\n\n")  # indented lines are code in Markdown, too
     tasks = [f"| {task.id} | `{task.name}` | {task.points:g} |" for task in lab.tasks]
-    figures = sorted((lab.root / "handouts").glob(f"{lab.short}_*.png"))
+    figures = [
+        figure_block(path, lab.figures)
+        for path in sorted((lab.root / "handouts").glob(f"{lab.short}_*.png"))
+    ]
+    body = body.partition("\nThe figures in ")[0].rstrip()
     page = [
         f"# {title.rstrip('.')}",
         body,
         f"The tasks are in [`labs/{lab.name}.py`](../labs/{lab.name}.py).",
         "\n".join(["| task | function | points |", "|---|---|---|", *tasks]),
-        *(f"![{figure.stem}]({figure.name})" for figure in figures),
+        *figures,
     ]
     path = lab.root / "handouts" / f"{lab.short}.md"
     path.write_text("\n\n".join(page) + "\n", encoding="utf-8", newline="\n")
+
+
+def figure_block(path: Path, captions: Mapping[str, str]) -> str:
+    """A figure with its description, and its caption below it."""
+    name = path.stem.partition("_")[2]
+    with Image.open(path) as image:
+        description = image.info.get("Description", "").replace("]", ")").replace("[", "(")
+    caption = captions.get(name, f"{name.replace('_', ' ').capitalize()}.")
+    return f"![{description or caption}]({path.name})\n\n*{caption}*"
 
 
 if __name__ == "__main__":

@@ -126,6 +126,17 @@ class Lab:
         """The functions of each task, by its id: "conv2d", "LeNet5.__init__"."""
         return read_functions(self.source)
 
+    @property
+    def figures(self) -> dict[str, str]:
+        """The captions of the experiment's figures, by the names of their files without ".png".
+
+        The docstring lists them below "The figures in results/lab05:", as "name: caption"; a line
+        that is indented further continues the line above.
+        """
+        block = re.search(r"^The figures in .*:\n\n((?: {4}.*\n)+)", self.source, re.MULTILINE)
+        text = re.sub(r"\n {5,}", " ", block[1]) if block else ""
+        return dict(re.findall(r"^ *(\w+): (.+)$", text, re.MULTILINE))
+
     def unwritten(self) -> set[str]:
         """The ids of the tasks that the student has not written yet; all without a file."""
         if not self.student.is_file():

@@ -57,16 +57,17 @@ def architecture(stages: Sequence[Stage], path: Path = None, title: str = "") ->
     figure = new_figure(max(5.0, 0.95 * len(stages) + 0.5), 3.4)
     ax, left, middle = figure.subplots(), 0.0, 4.6
     for stage in stages:
-        maps = len(stage.shape) == 3
-        height = math.log2(stage.shape[-1] + 1) * (1.0 if maps else 0.55)
-        width = 0.12 + 0.07 * math.log2(stage.shape[0]) if maps else 0.16
+        sizes = stage.shape or (1,)  # a model that returns one number for each sample
+        maps = len(sizes) == 3
+        height = math.log2(sizes[-1] + 1) * (1.0 if maps else 0.55)
+        width = 0.12 + 0.07 * math.log2(sizes[0]) if maps else 0.16
         kinds = [(kind, len(list(group))) for kind, group in itertools.groupby(stage.kinds)]
         color = "C7" if kinds[0][0] == "input" else "C0" if maps else "C1"
         center = left + 0.5
         ax.add_patch(
             Rectangle((center - width / 2, middle - height / 2), width, height, fc=color, ec="k")
         )
-        shape = "x".join(map(str, stage.shape))
+        shape = "x".join(map(str, sizes))
         ax.text(center, middle + height / 2 + 0.25, shape, ha="center", fontsize=7)
         names = "\n".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds)
         ax.text(center, middle - height / 2 - 0.25, names, ha="center", va="top", fontsize=7)
@@ -137,18 +138,23 @@ def image_grid(
     path: Path = None,
     cmap: str = "gray",
     title: str = "",
+    rows: Sequence[str] = (),
 ) -> Figure:
     """Draw images in rows of `columns`, each with its title.
 
+    rows: the names of the rows, written next to them.
     images: (N, H, W) or (N, C, H, W) with C 1 or 3. Each image is scaled from its own smallest
         to its own largest value, so that filters and feature maps are visible too.
     """
-    rows = -(-len(images) // columns)
+    count = -(-len(images) // columns)
     columns = min(columns, len(images))
-    figure = new_figure(1.4 * columns, 1.55 * rows + 0.5 * bool(title))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure = new_figure(1.4 * columns + 1.6 * bool(rows), 1.55 * count + 0.5 * bool(title))
+    grid = figure.subplots(count, columns, squeeze=False)
+    axes = grid.ravel()
     for ax in axes:
         ax.axis("off")
+    for ax, name in zip(grid[:, 0], rows, strict=False):
+        ax.text(-0.1, 0.5, name, ha="right", va="center", transform=ax.transAxes)
     for index, (ax, image) in enumerate(zip(axes, images, strict=False)):
         image = image.detach().float().cpu()
         image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-8)

@@ -55,6 +55,12 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     regions of 3 layers of 4                                       176 = 176             exact
     test accuracy, random weights                       95.64% (0.07%) > 90.00%          3 of 3
     test accuracy, all weights 0                                11.35% < 15.00%          3 of 3
+The figures in results/lab02:
+
+    regions: The linear regions of small networks, each in its own color.
+    sine: A sine from few ReLUs: each unit adds one bend.
+    training: Training loss and validation error, trained with the gradients of this lab, without
+      autograd.
 """
 
 # %%

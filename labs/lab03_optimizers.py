@@ -73,6 +73,11 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     training loss: halved on plateau against constant    0.127 (0.092) < 0.453 (0.046)   3 of 3
     validation accuracy without shuffling                 40.4% (2.9%) < 91.9% (0.8%)    3 of 3
     validation accuracy: batches of 64 against 1,000      87.9% (0.4%) > 67.7% (0.8%)    3 of 3
+The figures in results/lab03:
+
+    optimizers: Training loss on digits by optimizer. This is one seed; the order changes with the
+      next.
+    ravine: 150 steps down a ravine: gradient descent zigzags, momentum swings, Adam turns early.
 """
 
 # %%

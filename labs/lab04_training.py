@@ -58,6 +58,13 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     test: + dropout against only early stopping         88.70% (0.07%) > 87.63% (0.21%)  3 of 3
     test: + all three against only early stopping       89.64% (0.16%) > 87.63% (0.21%)  3 of 3
     all three, eval() forgotten                         78.80% (0.78%) < 89.64% (0.16%)  3 of 3
+The figures in results/lab04:
+
+    activations: The activations of ten layers: with small weights they die out, with large ones
+      they saturate, with Xavier or Kaiming they keep their spread.
+    errors: Validation error with a fifth of the labels random: without early stopping it rises
+      again; all methods together are best.
+    signal: The spread of the signal by layer: with too small weights, each layer loses a factor.
 """
 
 # %%

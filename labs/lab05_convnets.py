@@ -33,6 +33,12 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     test: LeNet-5 against MLP                           98.06% (0.25%) > 95.13% (0.13%)  3 of 3
     LeNet-5: pixels shuffled                            92.69% (0.08%) < 98.06% (0.25%)  3 of 3
     change by shuffling: MLP against LeNet-5             0.13% (0.09%) < 5.37% (0.24%)   3 of 3
+The figures in results/lab05:
+
+    confusion: How often LeNet-5 takes each digit (row) for each other one (column).
+    edges: Digits, and the strength of their edges found by the filters of task 5.4.
+    features: The six filters of conv1 of the trained LeNet-5, and what each of them sees in a 7.
+    learning_curves: Loss and accuracy of LeNet-5 and of the perceptron of the same size.
 """
 
 # %%
@@ -203,7 +209,8 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 def draw_edges(images: Tensor, path: str) -> None:
     """Draw digits, and their Sobel edges below them. Shape: images uint8 (8, 1, 28, 28)."""
     edges = sobel(images.float() / 255)
-    plots.image_grid(torch.cat([images.float(), edges]), path=path, title="Digits and their edges")
+    rows = ["digits", "their edges"]
+    plots.image_grid(torch.cat([images.float(), edges]), path=path, rows=rows)
 
 
 def draw_features(model: LeNet5, image: Tensor, path: str) -> None:
@@ -211,9 +218,8 @@ def draw_features(model: LeNet5, image: Tensor, path: str) -> None:
     filters = model.conv1.weight.detach()  # (6, 1, 5, 5)
     with torch.inference_mode():
         maps = model.conv1(image[None])[0]  # (6, 28, 28)
-    plots.image_grid(
-        [*filters[:, 0], *maps], columns=6, path=path, title="conv1: its filters, what each sees"
-    )
+    rows = ["filters of conv1", "what each sees"]
+    plots.image_grid([*filters[:, 0], *maps], columns=6, path=path, rows=rows)
 
 
 @torch.inference_mode()

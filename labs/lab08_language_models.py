@@ -54,6 +54,11 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     LSTM, 100 units: perplexity, state lost                167.8 (1.6) > 167.2 (1.6)     3 of 3
     SCRN, 100 + 40 units: perplexity, state lost           267.8 (4.1) > 245.2 (5.0)     3 of 3
     Elman without clipping: loss, at the start                   1e+30 > 7.6 (0.0186)    3 of 3
+The figures in results/lab08:
+
+    gradients: The norm of the gradient by the number of steps back: it vanishes or explodes in an
+      Elman network; an LSTM with open forget gates keeps it.
+    perplexity: Validation perplexity of the five models by epoch.
 """
 
 # %%

@@ -72,6 +72,12 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     20% random: from the peak to training error 0                 1.00 < 2.00            3 of 3
     20% random, test error: widest, peak                  34.0% (4.6%) < 87.8% (1.0%)    3 of 3
     the same stopped early, from the peak on              25.8% (0.8%) < 87.8% (1.0%)    3 of 3
+The figures in results/lab13:
+
+    double_descent: Error by width: the test error has a peak where the network just fits its
+      labels; label noise raises it, early stopping removes it.
+    random_labels: A network learns random labels by heart, only later than real ones; on test
+      images they are worth nothing.
 """
 
 # %%
