@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKERS",
     "add_legend",
+    "describe",
     "finish",
     "new_figure",
     "number_log_axes",
@@ -74,23 +75,54 @@ def new_figure(
 def finish(figure: Figure, path: str | PathLike[str] | None) -> Figure:
     """Write `figure` to `path` if there is one, and return it.
 
-    The form follows the end of the path: .svg, .pdf, or PNG with 200 points per inch.
+    The form follows the end of the path: .svg, .pdf, or PNG with 200 points per inch. SVG and PNG
+    hold a description of the figure.
     """
     number_log_axes(figure)
     if path is not None:
-        # Neither file holds a date, so that the same figure is the same file.
-        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        figure.savefig(path, dpi=200, metadata=dated.get(Path(path).suffix.lower()))
+        # No file holds a date, so that the same figure is the same file.
+        metadata = {
+            ".svg": {"Date": None, "Description": describe(figure)},
+            ".pdf": {"CreationDate": None},
+        }.get(Path(path).suffix.lower(), {"Description": describe(figure)})
+        figure.savefig(path, dpi=200, metadata=metadata)
     return figure
 
 
-def add_legend(ax: Axes, most: int = 4) -> None:
+def describe(figure: Figure) -> str:
+    """What a figure shows, in words, for readers who do not see it: panels, axes and series."""
+    title = getattr(figure, "_suptitle", None)  # get_suptitle is newer than matplotlib 3.8
+    said = [title.get_text()] if title is not None else []
+    pictures, rows = 0, []
+    for ax in figure.axes:
+        if ax.get_label() == "<colorbar>":
+            continue
+        parts = [ax.get_title()] if ax.get_title() else []
+        if ax.axison:
+            axes = (("horizontal", ax.get_xlabel()), ("vertical", ax.get_ylabel()))
+            parts += [f"{way} axis: {label}" for way, label in axes if label]
+            labels = [text.get_text() for text in ax.get_yticklabels()] if ax.images else []
+            rows += [
+                label for label in labels if label.strip(" .-\u2212").isalpha() or " " in label
+            ]
+        elif ax.images:
+            pictures += 1
+            rows += [text.get_text() for text in ax.texts]
+        _, names = ax.get_legend_handles_labels()
+        parts += [f"series: {', '.join(names)}"] * bool(names)
+        said.append("; ".join(parts))
+    said += [f"{pictures} images"] * bool(pictures)
+    said += [f"rows: {', '.join(rows)}"] * bool(rows)
+    return ". ".join(dict.fromkeys(filter(None, said)))
+
+
+def add_legend(ax: Axes, most: int = 4, title: str | None = None) -> None:
     """Add a legend, below the axes if it has more than `most` entries, so that it hides no line."""
     handles, labels = ax.get_legend_handles_labels()
     if len(labels) <= most:
-        ax.legend()
+        ax.legend(title=title)
     else:
-        ax.figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        ax.figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title)
 
 
 def only_integers(ax: Axes) -> None:

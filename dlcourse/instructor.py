@@ -23,8 +23,8 @@ def compare(parser: argparse.ArgumentParser) -> Call:
     )
     parser.add_argument("--list", action="store_true", help="list the lectures' experiments")
     for flag, text in {
-        "model": "a name from dlcourse.models (default: mlp)",
-        "data": "a data set (default: mnist)",
+        "model": "a name from dlcourse.models: image classifiers or language models (default: mlp)",
+        "data": "images, or a text for language models (default: mnist)",
         "init": "initializers: zeros, normal:STD, uniform:A, xavier, kaiming, lecun, ...",
         "optimizer": "sgd, momentum, nesterov, adagrad, rmsprop, adadelta, adam, nadam, adamw",
         "lr": "learning rates, or auto: the same short search for each, judged on validation",
@@ -40,7 +40,8 @@ def compare(parser: argparse.ArgumentParser) -> Call:
         "schedule": "none, linear, cosine, ...",
         "weight-decay": "factor of the squared norm of the weights",
         "patience": "epochs without improvement before a run stops",
-        "limit": "number of images to use, of training and of test",
+        "limit": "number of images (or tokens) to use, of training and of test",
+        "max-seconds": "end each run before the epoch that would make its training longer",
     }.items():
         parser.add_argument(f"--{flag}", metavar="V,V", help=f"* {text}")
     parser.add_argument(
@@ -63,6 +64,17 @@ def compare(parser: argparse.ArgumentParser) -> Call:
     parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
     parser.add_argument(
         "--no-together", action="store_true", help="never train several runs as one model"
+    )
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="show the page in a browser from the first finished run on, while the study runs",
+    )
+    parser.add_argument(
+        "--figures",
+        choices=("png", "svg", "pdf"),
+        metavar="FORM",
+        help="write every figure into the study's folder as png, svg or pdf",
     )
     parser.add_argument("--yes", action="store_true", help="start a grid of more than 1,000 runs")
     parser.add_argument("--beside", nargs=2, metavar="DIR", help="compare two finished studies")

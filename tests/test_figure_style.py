@@ -58,3 +58,17 @@ def test_the_style_sheet_has_sixteen_different_lines():
     with matplotlib.style.context(STYLE):
         cycle = list(matplotlib.rcParams["axes.prop_cycle"])
     assert len({(entry["color"], entry["linestyle"]) for entry in cycle}) == len(cycle) == 16
+
+
+def test_a_figure_is_described_by_its_axes_and_series_and_its_file_says_so(tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "a.png"
+    plots.curves({"SGD": [1.0, 2.0], "Adam": [1.0, 3.0]}, path, xlabel="epoch", ylabel="loss")
+    said = "horizontal axis: epoch; vertical axis: loss; series: SGD, Adam"
+    with Image.open(path) as image:
+        assert image.info["Description"] == said
+    plots.curves({"SGD": [1.0, 2.0]}, path.with_suffix(".svg"), ylabel="loss", title="A title")
+    assert "A title; vertical axis: loss; series: SGD" in path.with_suffix(".svg").read_text(
+        "utf-8"
+    )

@@ -12,6 +12,7 @@ from dlcourse.compare import report, search, table
 from dlcourse.compare.grid import grid
 from dlcourse.compare.lectures import experiment
 from dlcourse.compare.lectures.catalog import EXPERIMENTS
+from dlcourse.compare.live import LivePage
 from dlcourse.compare.settings import Environment, parse_values
 from dlcourse.compare.study import Study, load
 from dlcourse.errors import DataError, UnknownNameError, UsageError
@@ -24,16 +25,16 @@ TINY = {"limit": 4000, "epochs": 3}
 SETTINGS = (
     "model", "data", "init", "optimizer", "lr", "epochs", "batch_size", "train_size",
     "random_labels", "depth", "width", "activation", "dropout", "batch_norm", "schedule",
-    "weight_decay", "patience", "limit",
+    "weight_decay", "patience", "limit", "max_seconds",
 )  # fmt: skip
 SEARCH = ("max_epochs", "eta")
 PLACE = ("data_dir", "offline", "device", "threads")
-RUN = ("seeds", "tiny", "out", "jobs", "executor", "no_together")
+RUN = ("seeds", "tiny", "out", "jobs", "executor", "no_together", "open", "figures")
 # What each way to call the command reads; every other flag is refused.
 READ = {
     "list": (),
     "beside": (),
-    "report": PLACE,
+    "report": (*PLACE, "figures"),
     "search": (*SETTINGS, "axis", *SEARCH, *PLACE, *RUN),
     "experiment": (*SETTINGS, "axis", *PLACE, *RUN, "yes"),
     "grid": (*SETTINGS, "axis", *PLACE, *RUN, "yes"),
@@ -66,7 +67,7 @@ def compare(args: argparse.Namespace) -> int:
             args.data_dir, args.offline, args.device, args.threads, jobs, executor
         )
         if kind == "report":
-            redraw(studies[0], environment)
+            redraw(studies[0], environment, args.figures)
         else:
             studies = [run(kind, args, environment)]
         print(studies[0].folder / "report.html")
@@ -116,12 +117,30 @@ def run(kind: str, args: argparse.Namespace, environment: Environment) -> Study:
     how: dict[str, Any] = {"environment": environment, "together": not args.no_together}
     if args.seeds is not None:
         how["seeds"] = args.seeds
+    page = LivePage()
+    if args.open:
+        how["watch"] = page
+    try:
+        return watched_run(kind, args, settings, how, page)
+    except BaseException:
+        page.stop()  # otherwise the browser would load it for ever
+        raise
+
+
+def watched_run(
+    kind: str,
+    args: argparse.Namespace,
+    settings: dict[str, Any],
+    how: dict[str, Any],
+    page: LivePage,
+) -> Study:
     if kind == "experiment":
         if args.experiment not in EXPERIMENTS:
             raise UnknownNameError("experiment", args.experiment, EXPERIMENTS)
         chosen = EXPERIMENTS[args.experiment]
+        page.title, page.expected = chosen.title, chosen.expected
         study, answer = experiment.run(
-            chosen, args.out, tiny=args.tiny, yes=args.yes, **how, **settings
+            chosen, args.out, tiny=args.tiny, yes=args.yes, export=args.figures, **how, **settings
         )
         print(f"{table.as_text(study)}\nExpected: {chosen.expected}\n{answer.text}")
     elif kind == "search":
@@ -134,7 +153,7 @@ def run(kind: str, args: argparse.Namespace, environment: Environment) -> Study:
             **how,
             **settings,
         )
-        report.write_report(study, more=search.race_figure(study))
+        report.write_report(study, more=search.race_figure(study), export=args.figures)
         print(f"{search.as_text(study)}\n{table.as_text(study)}")
     else:
         settings = {**DEFAULTS, **(TINY if args.tiny else {}), **settings}
@@ -142,17 +161,17 @@ def run(kind: str, args: argparse.Namespace, environment: Environment) -> Study:
         single = [str(settings[name]) for name in DEFAULTS if name not in several]
         out = args.out or Path("results/compare") / "_".join([*single, *several])
         study = grid(out, **settings, **how, yes=args.yes)
-        report.write_report(study)
+        report.write_report(study, export=args.figures)
         print(table.as_text(study))
     return study
 
 
-def redraw(study: Study, environment: Environment) -> None:
+def redraw(study: Study, environment: Environment, form: str | None) -> None:
     """Draw the page of a study again; print its verdict if it is a whole experiment."""
     whole = len(study.results) == math.prod(map(len, study.grid.values()))
     chosen = EXPERIMENTS.get(study.about.get("experiment", ""))
     if whole and chosen:
-        print(experiment.judge(chosen, study, environment).text)
+        print(experiment.judge(chosen, study, environment, form).text)
     else:
         more = search.race_figure(study) if "search" in study.grid else {}
-        report.write_report(study, more=more)
+        report.write_report(study, more=more, export=form)

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from dlcourse import models, optim
 from dlcourse.compare import lr_search
-from dlcourse.compare.runner import Runner
+from dlcourse.compare.runner import Runner, Watch, duration
 from dlcourse.compare.settings import AUTO, Environment, RunSettings, parse
 from dlcourse.compare.study import Journal, Study
-from dlcourse.compare.train_run import arguments_for, build, images, splits
-from dlcourse.data import ImageData
+from dlcourse.compare.train_run import arguments_for, build, dataset, splits
+from dlcourse.data import ImageData, TextData
 from dlcourse.errors import UsageError
 from dlcourse.train import cross_entropy
 
@@ -38,6 +38,7 @@ def grid(
     together: bool = True,
     yes: bool = False,
     progress: bool | None = None,
+    watch: Watch | None = None,
     about: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Study:
@@ -56,6 +57,7 @@ def grid(
         results and their order do not depend on it, if each run has as many threads.
     together: whether runs may train as one model where that is faster.
     yes: whether to start more than MANY runs. progress: None shows a line on a terminal.
+    watch: gets the study with its results so far, and its State, after each finished run.
     about: what the study's record says besides when, where and on what it ran.
 
     Raises UsageError for a grid or a folder that cannot be used. Ctrl-C keeps finished runs.
@@ -65,7 +67,7 @@ def grid(
     runs = expand(axes, environment)
     if len(runs) > MANY and not yes:
         refuse_cost(runs, environment)
-    runner = Runner(environment, runs[0].data, together, progress)
+    runner = Runner(environment, runs[0], together, progress, watch)
     study = Study(Path(out), axes, [], about={**runner.about, **(about or {})})
     with runner.working_in(study):
         if any(run.values.get("lr") == AUTO for run in runs):
@@ -128,13 +130,14 @@ def expand(axes: Mapping[str, Sequence[Any]], environment: Environment) -> list[
         parse(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())
     ]
     for run in runs:
-        check(run, images(run.data, environment))
+        check(run, dataset(run, environment))
     return runs
 
 
-def check(run: RunSettings, data: ImageData) -> None:
+def check(run: RunSettings, data: ImageData | TextData) -> None:
     """Raise UsageError if the run's data are too few, or if its model cannot take them."""
-    size, available = run.splits.train_size, len(data.train_images)
+    size = run.splits.train_size
+    available = len(data.train if isinstance(data, TextData) else data.train_images)
     if run.splits.limit is not None:
         available = min(available, run.splits.limit)
     if size is not None and size > available:
@@ -145,9 +148,28 @@ def check(run: RunSettings, data: ImageData) -> None:
     given = {name: value for name, value in given.items() if value not in (None, AUTO)}
     optim.build(run.fit["optimizer"], [torch.zeros(1, requires_grad=True)], **given)
     arguments = tuple(arguments_for(run, data).items())
-    check_model(
-        run.model, arguments, tuple(data.train_images.shape[1:]), data.num_classes, run.data
-    )
+    if isinstance(data, TextData):
+        check_language_model(run.model, arguments, len(data.vocabulary))
+    else:
+        shape = tuple(data.train_images.shape[1:])
+        check_model(run.model, arguments, shape, data.num_classes, run.data)
+
+
+@functools.lru_cache(maxsize=1024)
+def check_language_model(name: str, arguments: tuple[tuple[str, Any], ...], words: int) -> None:
+    """Raise UsageError unless the model can be built and trained, and predicts `words` tokens."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model = models.build(name, **dict(arguments))
+            if not any(one.requires_grad for one in model.parameters()):
+                raise UsageError("it has no parameters that gradient descent can train")
+            shape = tuple(model.eval()(torch.zeros(2, 3, dtype=torch.int64)).shape)
+    except Exception as error:  # noqa: BLE001 (a user's model may raise anything)
+        raise UsageError(f"model {name!r} with {dict(arguments)}: {error}") from None
+    if shape != (2, 3, words):
+        raise UsageError(
+            f"model {name!r} returns {shape} for 2 rows of 3 tokens, expected (2, 3, {words})"
+        )
 
 
 @functools.lru_cache(maxsize=1024)
@@ -203,13 +225,8 @@ def refuse_cost(runs: Sequence[RunSettings], environment: Environment) -> None:
         took.append(time.perf_counter() - start)
     each = min(took) * len(batches) * run.fit["epochs"]
     jobs = environment.jobs
-    total = each * len(runs) / jobs
-    duration = f"{total:.0f} s"
-    if total >= 7200:
-        duration = f"{total / 3600:.1f} h"
-    elif total >= 120:
-        duration = f"{total / 60:.0f} min"
+    total = duration(each * len(runs) / jobs)
     raise UsageError(
-        f"the grid has {len(runs):,} runs of about {each:.1f} s: {duration} on {jobs} "
+        f"the grid has {len(runs):,} runs of about {each:.1f} s: {total} on {jobs} "
         f"process{'es' if jobs > 1 else ''}; add --yes to start, or drop values"
     )

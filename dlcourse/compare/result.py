@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dlcourse.models import MODELS
 from dlcourse.train.early_stopping import ROUNDING
 
-__all__ = ["Result", "cells", "key_of", "plain", "ranked"]
+__all__ = ["Result", "cells", "is_language_model", "key_of", "plain", "ranked"]
 
 LOWER_IS_BETTER = ("loss", "mse", "mae", "perplexity")
 
@@ -32,7 +33,8 @@ class Result:
     best_epoch: the epoch whose weights were kept (0: the initial weights, or the last ones).
     parameters: the number of trained numbers in the model.
     seconds: wall clock of the run; if several runs trained `together` as one model, its share.
-    data: where the data came from. message: why the run did not end well.
+    data: where the data came from. test_size: how many test samples the scores are means over; 0
+        if it is not recorded. message: why the run did not end well.
     """
 
     settings: dict[str, Any]
@@ -44,6 +46,7 @@ class Result:
     seconds: float = 0.0
     together: int = 1
     data: str = ""
+    test_size: int = 0
     message: str = ""
     used: dict[str, Any] = field(default_factory=dict)
 
@@ -55,7 +58,8 @@ class Result:
     @property
     def monitor(self) -> str:
         """The score that decides which epoch is best."""
-        return str(self.settings.get("monitor") or "accuracy")
+        usual = "perplexity" if is_language_model(self.settings.get("model")) else "accuracy"
+        return str(self.settings.get("monitor") or usual)
 
     @property
     def lower_is_better(self) -> bool:
@@ -85,6 +89,11 @@ class Result:
         for scores in (result.scores, *result.epochs):
             scores |= {name: math.nan for name, value in scores.items() if value is None}
         return result
+
+
+def is_language_model(name: Any) -> bool:
+    """Whether the model called `name` predicts the next token of a text."""
+    return name in MODELS and MODELS[name].kind == "language model"
 
 
 def plain(value: Any) -> Any:

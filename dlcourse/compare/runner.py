@@ -7,7 +7,8 @@ import dataclasses
 import datetime
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
@@ -19,28 +20,54 @@ from dlcourse.compare import stacked
 from dlcourse.compare.process_pool import ProcessPool
 from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import Environment, RunSettings
-from dlcourse.compare.study import Journal, Study
-from dlcourse.compare.train_run import images, train_run
+from dlcourse.compare.study import Journal, Study, in_order
+from dlcourse.compare.train_run import dataset, train_run
 from dlcourse.errors import DataError, UsageError
 
-__all__ = ["Progress", "Runner", "run_unit", "units"]
+__all__ = ["Progress", "Runner", "State", "Watch", "duration", "run_unit", "units"]
 
 Unit = Sequence[RunSettings]
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """How far a part of a study is.
+
+    part: "search" or "runs". done, total: numbers of runs. said: running, left, failed and the
+    best so far, in words. seconds_left: None before a run of this start is finished.
+    """
+
+    part: str
+    done: int
+    total: int
+    said: str
+    seconds_left: float | None
+
+
+# Gets the study with the results so far, after each finished run.
+Watch = Callable[[Study, State], None]
 
 
 class Runner:
     """Runs the runs of one study in `environment`.
 
-    data: the study's data set. Every worker must find it real, or synthetic, as it is here.
+    run: one of its runs. Every worker must find its data real, or synthetic, as they are here.
     together: whether runs may train as one model. progress: None shows it on a terminal.
-    about: when, where and on what the study runs.
+    watch: gets the study after each finished run. about: when, where and on what the study runs.
     """
 
     def __init__(
-        self, environment: Environment, data: str, together: bool, progress: bool | None
+        self,
+        environment: Environment,
+        run: RunSettings,
+        together: bool,
+        progress: bool | None,
+        watch: Watch | None = None,
     ) -> None:
-        found = images(data, environment)
+        found = dataset(run, environment)
         self.executor, self.together, self.progress = environment.executor, together, progress
+        self.watch = watch
+        self.study: Study | None = None
         # An executor cannot be pickled, and no worker needs it.
         self.environment = dataclasses.replace(
             environment, executor=None, synthetic=found.synthetic
@@ -58,7 +85,7 @@ class Runner:
     @contextlib.contextmanager
     def working_in(self, study: Study) -> Iterator[None]:
         """Claim the study's folder, start local processes if `jobs` asks for them, end them."""
-        pool = None
+        pool, self.study = None, study
         with study.claimed():
             try:
                 if self.executor is None and self.environment.jobs > 1:
@@ -103,6 +130,10 @@ class Runner:
             for result in self.results(units(left, jobs, self.together), test):
                 journal.add(result.key, result)
                 progress.add(result)
+                if self.watch is not None and self.study is not None:
+                    found = in_order(list(journal.records.values()), self.study.grid)
+                    so_far = dataclasses.replace(self.study, results=found if test else [])
+                    self.watch(so_far, progress.state)
 
     def results(self, units: Sequence[Unit], test: bool) -> Iterator[Result]:
         """The results of `units` in the order in which they finish."""
@@ -121,6 +152,8 @@ class Progress(tqdm):
 
     def __init__(self, title: str, total: int, done: int, jobs: int, shown: bool | None) -> None:
         self.jobs, self.failed, self.left = jobs, 0, total - done
+        self.title, self.done, self.at_start = title, done, done
+        self.started = time.monotonic()
         self.best: Result | None = None
         super().__init__(
             total=total,
@@ -138,8 +171,17 @@ class Progress(tqdm):
         if result.status == "done" and (self.best is None or result.quality > self.best.quality):
             self.best = result
         self.left -= 1
+        self.done += 1
         self.unit = self.words()
         self.update()
+
+    @property
+    def state(self) -> State:
+        """The same for a page, also where the line is not shown."""
+        new = self.done - self.at_start
+        each = (time.monotonic() - self.started) / new if new else None
+        left = None if each is None else each * self.left
+        return State(self.title, self.done, self.done + self.left, self.words(), left)
 
     def words(self) -> str:
         """What the line says after the number of finished runs."""
@@ -152,6 +194,17 @@ class Progress(tqdm):
             score = self.best.scores[f"val_{self.best.monitor}"]
             text += f", best {score:.4f} ({' '.join(str(n) for n in named if n is not None)})"
         return text
+
+
+def duration(seconds: float) -> str:
+    """As "40 s", "12 min" or "3.1 h".
+
+    >>> duration(40.2), duration(700), duration(11_000)
+    ('40 s', '12 min', '3.1 h')
+    """
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def submitted(

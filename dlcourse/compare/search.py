@@ -21,7 +21,7 @@ from dlcourse.compare import figures
 from dlcourse.compare.grid import axes_of, expand, take_environment
 from dlcourse.compare.hyperband import METHODS, Settings, brackets
 from dlcourse.compare.result import Result, key_of, ranked
-from dlcourse.compare.runner import Runner
+from dlcourse.compare.runner import Runner, Watch
 from dlcourse.compare.settings import AUTO, Environment, check_number, parse
 from dlcourse.compare.study import Journal, Study
 from dlcourse.errors import UnknownNameError, UsageError
@@ -43,6 +43,7 @@ def search(
     environment: Environment | None = None,
     together: bool = True,
     progress: bool | None = None,
+    watch: Watch | None = None,
     **settings: Any,
 ) -> Study:
     """Search with each of `methods`; the study's results are those of the winners, tested.
@@ -73,11 +74,11 @@ def search(
         name: list(dict.fromkeys(end for value in values for end in ends_of(name, value)))
         for name, values in space.items()
     }
-    data = expand({**ends, "seed": chosen[:1]}, environment)[0].data
+    first = expand({**ends, "seed": chosen[:1]}, environment)[0]
     asked: dict[str, list[Any]] = {
         "search": list(methods), "max_epochs": [max_epochs], "eta": [eta], **space, "seed": chosen
     }  # fmt: skip
-    runner = Runner(environment, data, together, progress)
+    runner = Runner(environment, first, together, progress, watch)
     study = Study(Path(out), asked, [], about=runner.about)
     with runner.working_in(study):
         with contextlib.closing(Journal(study.folder, "sweep")) as journal:

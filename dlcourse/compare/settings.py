@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlcourse import init, models, optim, runtime
-from dlcourse.compare.result import key_of
+from dlcourse.compare.result import is_language_model, key_of
 from dlcourse.errors import UnknownNameError, UsageError
 from dlcourse.train import METRICS, CrossEntropy, EarlyStopping, Execution, Gradients, fit
 
 __all__ = [
-    "AUTO", "FIT", "OBJECTS", "Environment", "RunSettings", "SplitSettings", "check_number",
-    "model_parameters", "parse", "parse_values",
+    "AUTO", "FIT", "OBJECTS", "ONLY_IMAGES", "ONLY_TEXT", "Environment", "RunSettings",
+    "SplitSettings", "check_number", "model_parameters", "parse", "parse_values",
 ]  # fmt: skip
 
 
@@ -64,14 +64,19 @@ class Environment:
 class SplitSettings:
     """How a run cuts and batches its data.
 
+    Images:
     limit: at most this many training images, and test images. train_size: at most this many of
     the training images that are left after validation is cut off. random_labels: the share of
     training labels that are drawn at random. val_fraction, normalize, drop_last: as for
-    `ImageData.batches`.
+    `ImageData.batches`. Texts: limit: at most this many tokens of each split. bptt: as for
+    `TextData.batches`. max_size: at most this many words in the vocabulary, as for `load_text`.
+    batch_size: None takes 64 images, or 20 rows of a text.
     """
 
-    batch_size: int = 64
+    batch_size: int | None = None
     limit: int | None = None
+    bptt: int = 35
+    max_size: int | None = None
     train_size: int | None = None
     random_labels: float = 0.0
     val_fraction: float = 0.1
@@ -85,7 +90,8 @@ class RunSettings:
 
     values: the settings as the user gave them. key: a short name made of them.
     keep: whether the weights of the "best" or of the "last" epoch are kept and scored.
-    train_scores: whether the kept weights are also scored on the training data.
+    train_scores: whether the kept weights are also scored on the training data. max_seconds: a run
+    ends before the epoch that would exceed so much time of training; the first one always runs.
     model_arguments: what the model takes, without defaults. fit: what `fit` takes, with defaults.
     """
 
@@ -96,10 +102,20 @@ class RunSettings:
     init: str = "default"
     keep: str = "best"
     train_scores: bool = False
+    max_seconds: float | None = None
     seed: int = 0
     splits: SplitSettings = SplitSettings()
     model_arguments: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> bool:
+        """Whether the run trains a language model on a text, and not a classifier of images."""
+        return is_language_model(self.model)
+
+    @property
+    def batch_size(self) -> int:
+        return self.splits.batch_size or (20 if self.text else 64)
 
 
 # Arguments of `fit` that no setting may change: a study decides them itself.
@@ -126,11 +142,15 @@ FIT |= {
     for make, names in OBJECTS.values()
     for name in names
 }
-# What `fit` takes by itself for a classifier.
+# What `fit` takes by itself for a classifier, and for a language model.
 FIT |= {"metrics": ("accuracy",), "monitor": "accuracy"}
+FIT_TEXT = {"metrics": ("perplexity",), "monitor": "perplexity"}
+# What only one kind of data has.
+ONLY_IMAGES = ("train_size", "random_labels", "val_fraction", "normalize", "drop_last")
+ONLY_TEXT = ("bptt", "max_size")
 SPLITS = tuple(one.name for one in dataclasses.fields(SplitSettings))
 # "search" only says which method a run belongs to.
-OWN = ("model", "data", "init", "keep", "train_scores", "seed", "search")
+OWN = ("model", "data", "init", "keep", "train_scores", "max_seconds", "seed", "search")
 KEEP = ("best", "last")
 AUTO = "auto"  # the value of lr that asks for a search
 SHORTHAND = ("depth", "width")  # of hidden_sizes
@@ -138,12 +158,13 @@ SHORTHAND = ("depth", "width")  # of hidden_sizes
 # What the value of a setting must be. A setting whose default is None may also be None.
 WHOLE_NUMBERS = {
     "epochs": 1, "batch_size": 1, "seed": 0, "patience": 1, "accumulate": 1, "limit": 20,
-    "train_size": 1,
+    "train_size": 1, "bptt": 1, "max_size": 1,
 }  # fmt: skip
 NUMBERS = {
     "lr": (0, math.inf), "weight_decay": (0, math.inf), "min_delta": (0, math.inf),
-    "clip_norm": (0, math.inf), "clip_value": (0, math.inf), "random_labels": (0, 1),
-    "val_fraction": (0, 1), "label_smoothing": (0, 1), "baseline": (-math.inf, math.inf),
+    "max_seconds": (0, math.inf), "clip_norm": (0, math.inf), "clip_value": (0, math.inf),
+    "random_labels": (0, 1), "val_fraction": (0, 1), "label_smoothing": (0, 1),
+    "baseline": (-math.inf, math.inf),
 }  # fmt: skip
 CHOICES: dict[str, Iterable[str]] = {
     "optimizer": optim.OPTIMIZERS, "schedule": optim.SCHEDULES, "keep": KEEP,
@@ -160,9 +181,16 @@ def parse(values: Mapping[str, Any]) -> RunSettings:
     Raises UnknownNameError for a name that nothing takes, UsageError for a wrong value.
     """
     takes = model_parameters(values["model"])
+    text = is_language_model(values["model"])
     groups: dict[str, dict[str, Any]] = {"own": {}, "splits": {}, "fit": {}, "model": {}}
     hidden: dict[str, Any] = {}
     for name, value in values.items():
+        if name in (ONLY_IMAGES if text else ONLY_TEXT):
+            other, kind = ("images", "language model") if text else ("texts", "image classifier")
+            raise UsageError(
+                f"{name} is for {other}, and model {values['model']!r} is a {kind}; leave one of "
+                "them out"
+            )
         if name in OWN:
             group = groups["own"]
         elif name in SPLITS:
@@ -186,7 +214,7 @@ def parse(values: Mapping[str, Any]) -> RunSettings:
             raise UsageError(f"give hidden_sizes or {next(iter(hidden))}, not both")
         groups["model"]["hidden_sizes"] = (hidden.get("width", 128),) * hidden.get("depth", 1)
     groups["own"].pop("search", None)
-    arguments = FIT | groups["fit"]
+    arguments = FIT | (FIT_TEXT if text else {}) | groups["fit"]
     monitor, metrics = arguments["monitor"], arguments["metrics"]
     if monitor not in ("loss", *METRICS):  # looked up now, because metrics can be registered
         raise UnknownNameError("monitor", str(monitor), ("loss", *METRICS))

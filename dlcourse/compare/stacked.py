@@ -25,8 +25,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from dlcourse import optim, runtime
 from dlcourse.compare.result import Result
 from dlcourse.compare.settings import FIT, Environment, RunSettings
-from dlcourse.compare.train_run import build, fill_scores, new_result, splits
-from dlcourse.data import Batches
+from dlcourse.compare.train_run import build, dataset, fill_scores, image_splits, new_result
+from dlcourse.data import Batches, ImageData
 from dlcourse.train import METRICS, EarlyStopping, cross_entropy
 from dlcourse.train.batch_norm import settle_batch_norm
 
@@ -57,7 +57,9 @@ TRIALS = 3
 def can_stack(run: RunSettings) -> bool:
     """Whether the loop here knows everything that the run asks for."""
     return (
-        all(value == FIT[name] for name, value in run.fit.items() if name not in KNOWN)
+        not run.text
+        and run.max_seconds is None
+        and all(value == FIT[name] for name, value in run.fit.items() if name not in KNOWN)
         and run.fit["schedule"] in SCHEDULES
         and run.fit["optimizer"] in ELEMENTWISE
     )
@@ -220,8 +222,11 @@ def train_stack(
     start = time.perf_counter()
     first = runs[0]
     models = [build(run, environment).to(environment.device) for run in runs]
+    found = dataset(first, environment)
+    assert isinstance(found, ImageData), "can_stack leaves language models out"
     batches = {
-        run.seed: splits(run, environment) for run in {run.seed: run for run in runs}.values()
+        run.seed: image_splits(found, run, environment.device)
+        for run in {run.seed: run for run in runs}.values()
     }
     streams = Streams({seed: parts[0] for seed, parts in batches.items()}, [r.seed for r in runs])
     _, val, test_batches = batches[first.seed]

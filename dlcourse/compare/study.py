@@ -22,7 +22,7 @@ from dlcourse import work_folder
 from dlcourse.compare.result import Result, plain
 from dlcourse.errors import DataError
 
-__all__ = ["Journal", "Study", "load"]
+__all__ = ["Journal", "Study", "in_order", "load"]
 
 
 class Journal(work_folder.Journal):

@@ -18,7 +18,7 @@ from dlcourse.errors import UsageError
 
 __all__ = [
     "Cell", "as_text", "beside", "cells_of", "formulas", "half_width", "headline", "lost_lines",
-    "shown", "unit_of", "varying",
+    "precision", "shown", "spread", "unit_of", "varying",
 ]  # fmt: skip
 
 # Student's t for a two-sided 95 % interval, by degrees of freedom from 1 to 10; then the bound
@@ -35,7 +35,8 @@ class Cell:
     mean, std: of `values`; std is the sample standard deviation, NaN for one run.
     values: the score of each run that has one by its seed, diverged runs included.
     diverged, lost: how many runs diverged; how many have no score.
-    results: all runs of the cell.
+    results: all runs of the cell. digits: how many decimals of the score say something; None where
+        that is not known, see `digits_of`.
     """
 
     settings: dict[str, Any]
@@ -44,6 +45,7 @@ class Cell:
     diverged: int
     lost: int
     results: list[Result]
+    digits: int | None = None
 
     @property
     def n(self) -> int:
@@ -66,16 +68,51 @@ class Cell:
         marks = [str(self.n)]
         marks += [f"{self.diverged} diverged"] * bool(self.diverged)
         marks += [f"{self.lost} lost"] * bool(self.lost)
-        value = f"{shown(self.mean)}{spread(self.std)}" if self.n else "-"
+        value = f"{self.shown}{spread(self.std, self.digits)}" if self.n else "-"
         return f"{value} ({', '.join(marks)})"
 
+    @property
+    def shown(self) -> str:
+        """The mean with its digits."""
+        return shown(self.mean, self.digits)
 
-def shown(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "inf" if value > 0 else "nan"
+
+def shown(value: float, digits: int | None = None) -> str:
+    if not math.isfinite(value):
+        return "inf" if value > 0 else "nan"
+    return f"{value:.4g}" if digits is None else f"{value:.{digits}f}"
 
 
-def spread(std: float) -> str:
-    return "" if math.isnan(std) else f"±{std:.2g}"
+def spread(std: float, digits: int | None = None) -> str:
+    if math.isnan(std):
+        return ""
+    rounded = 0.0 if digits is None else round(std, digits)
+    return f"±{std:.{digits}f}" if rounded else f"±{std:.2g}"
+
+
+def binomial_error(percent: float, count: int) -> float:
+    """The standard error, in points, of a share in percent that was counted on `count` samples.
+
+    As if one more sample of each kind had been seen, so that it is not 0 at 0 and 100 percent.
+
+    >>> round(binomial_error(90.0, 300), 1)
+    1.8
+    """
+    share = (percent / 100 * count + 1) / (count + 2)
+    return 100 * math.sqrt(share * (1 - share) / count)
+
+
+def digits_of(percent: float, count: int) -> int | None:
+    """The decimals of a share in percent: the last one is about as large as its binomial error.
+
+    None if `count`, the number of samples, is 0 (unknown), or if `percent` is not finite.
+
+    >>> digits_of(84.0, 300), digits_of(98.0, 10_000)
+    (0, 1)
+    """
+    if not count or not math.isfinite(percent):
+        return None
+    return max(0, -math.floor(math.log10(binomial_error(percent, count))))
 
 
 def deviation(values: Sequence[float]) -> float:
@@ -119,21 +156,38 @@ def cells_of(study: Study) -> list[Cell]:
     found = []
     for positions in cells([result.settings for result in study.results], without).values():
         results = [study.results[position] for position in positions]
-        found.append(
-            Cell(
-                {k: v for k, v in results[0].settings.items() if k not in without},
-                tuple(dict.fromkeys(result.lr for result in results)),
-                {
-                    result.settings["seed"]: scale * result.scores[score]
-                    for result in results
-                    if score in result.scores
-                },
-                sum(result.status == "diverged" for result in results),
-                sum(not result.scores for result in results),
-                results,
-            )
+        cell = Cell(
+            {k: v for k, v in results[0].settings.items() if k not in without},
+            tuple(dict.fromkeys(result.lr for result in results)),
+            {
+                result.settings["seed"]: scale * result.scores[score]
+                for result in results
+                if score in result.scores
+            },
+            sum(result.status == "diverged" for result in results),
+            sum(not result.scores for result in results),
+            results,
         )
+        if scale == 100:
+            cell.digits = digits_of(cell.mean, max(result.test_size for result in results))
+        found.append(cell)
     return found
+
+
+def precision(found: Sequence[Cell]) -> str:
+    """How exactly a test set can tell scores in percent, as a sentence; "" if it is not known."""
+    sizes = {result.test_size for cell in found for result in cell.results if result.test_size}
+    errors = [
+        binomial_error(cell.mean, max(sizes)) for cell in found if sizes and cell.digits is not None
+    ]
+    if not errors:
+        return ""
+    least, most = min(errors), max(errors)
+    span = f"{least:.2g}" if f"{least:.2g}" == f"{most:.2g}" else f"{least:.2g} to {most:.2g}"
+    return (
+        f"a score counts {max(sizes):,} test images, so it has a binomial standard error of {span} "
+        "points"
+    )
 
 
 def varying(found: Sequence[Cell]) -> list[str]:
@@ -154,6 +208,7 @@ def as_text(study: Study) -> str:
         f"{len(study.results)} runs" + (f", {bad} diverged or lost" if bad else ""),
     ]
     lines += crossed(found, *names) if len(names) == 2 else listed(found, names)
+    lines += [f"note: {text}" for text in [precision(found)] if text]
     lines += [f"  {line}" for line in lost_lines(study)]
     lines += [f"note: {note}" for note in lr_search.edge_notes(study)]
     seconds = sum(result.seconds for result in (*study.results, *study.sweep))

@@ -17,60 +17,113 @@ from torch import nn
 
 from dlcourse import data, init, models, optim
 from dlcourse.compare.result import Result, plain
-from dlcourse.compare.settings import FIT, OBJECTS, Environment, RunSettings, model_parameters
-from dlcourse.data import Batches, ImageData
+from dlcourse.compare.settings import (
+    FIT,
+    OBJECTS,
+    ONLY_IMAGES,
+    ONLY_TEXT,
+    Environment,
+    RunSettings,
+    model_parameters,
+)
+from dlcourse.data import Batches, ImageData, TextBatches, TextData
 from dlcourse.errors import DataError, NonFiniteLossError, UsageError
-from dlcourse.train import evaluate, fit
+from dlcourse.train import Callback, evaluate, fit
 from dlcourse.train.batch_norm import settle_batch_norm
+from dlcourse.train.run import Run
 
-__all__ = ["arguments_for", "build", "fill_scores", "images", "new_result", "splits", "train_run"]
+__all__ = [
+    "arguments_for",
+    "build",
+    "dataset",
+    "fill_scores",
+    "image_splits",
+    "new_result",
+    "splits",
+    "train_run",
+]
 
 
-def images(name: str, environment: Environment) -> ImageData:
-    """The data set called `name`; after the first time from memory.
+Splits = tuple[Batches, Batches, Batches] | tuple[TextBatches, TextBatches, TextBatches]
 
-    Raises DataError if it is synthetic in this process and real in the study, or the reverse.
+
+def dataset(run: RunSettings, environment: Environment) -> ImageData | TextData:
+    """The data set of a run; after the first time from memory.
+
+    Raises DataError if it is synthetic in this process and real in the study, or the reverse, and
+    UsageError if it is not of the kind that the run's model takes.
     """
     expected = environment.synthetic
     # If it is known, the study has already printed that the data are synthetic.
     quiet = contextlib.redirect_stderr(io.StringIO())
     with contextlib.nullcontext() if expected is None else quiet:
-        found = load(name, environment.data_dir, environment.offline)
+        found = load(
+            run.data, environment.data_dir, environment.offline, run.text, run.splits.max_size
+        )
     if expected is not None and found.synthetic != expected:
         kind = "synthetic" if expected else "real"
         raise DataError(
-            f"the study uses {kind} {name} data, but this worker found {found.source}; give both "
-            "the same data folder"
+            f"the study uses {kind} {run.data} data, but this worker found {found.source}; give "
+            "both the same data folder"
         )
     return found
 
 
 @functools.lru_cache(maxsize=2)
-def load(name: str, data_dir: str | None, offline: bool) -> ImageData:
+def load(
+    name: str, data_dir: str | None, offline: bool, text: bool, max_size: int | None
+) -> ImageData | TextData:
     entry = data.CATALOG.get(name)
-    if entry is not None and entry.kind != "images":
-        names = [one.name for one in data.CATALOG.values() if one.kind == "images"]
+    kind = "text" if text else "images"
+    if entry is not None and entry.kind != kind:
+        names = [one.name for one in data.CATALOG.values() if one.kind == kind]
         raise UsageError(
-            f"data set {name!r} is {entry.kind}; a comparison trains image classifiers: choose "
-            f"one of {', '.join(names)}"
+            f"data set {name!r} is {entry.kind}; {MODELS_FOR[kind]}: choose one of "
+            f"{', '.join(names)}"
         )
+    if text:
+        return data.load_text(name, data_dir, max_size=max_size, offline=offline)
     return data.load(name, data_dir, offline=offline)
+
+
+MODELS_FOR = {
+    "images": "a comparison of classifiers needs images",
+    "text": "a comparison of language models needs a text",
+}
 
 
 @functools.lru_cache(maxsize=4)
 def base_splits(
-    name: str, environment: Environment, limit: int | None, val_fraction: float, normalize: str
+    found: ImageData,
+    device: str | None,
+    limit: int | None,
+    val_fraction: float,
+    normalize: str,
 ) -> tuple[Batches, Batches, Batches]:
-    return images(name, environment).batches(
-        limit=limit,
-        val_fraction=val_fraction,
-        normalize=normalize,
-        device=environment.device or "cpu",
+    return found.batches(
+        limit=limit, val_fraction=val_fraction, normalize=normalize, device=device or "cpu"
     )
 
 
-def splits(run: RunSettings, environment: Environment) -> tuple[Batches, Batches, Batches]:
-    """The training, validation and test batches of a run.
+def text_splits(found: TextData, run: RunSettings, device: str | None) -> Splits:
+    limit = run.splits.limit
+    cut = {name: getattr(found, name)[:limit] for name in ("train", "val", "test")}
+    whole = dataclasses.replace(found, **cut)
+    return whole.batches(run.batch_size, run.splits.bptt, device=device or "cpu")
+
+
+def splits(run: RunSettings, environment: Environment) -> Splits:
+    """The training, validation and test batches of a run, of images or of a text."""
+    found = dataset(run, environment)
+    if isinstance(found, TextData):
+        return text_splits(found, run, environment.device)
+    return image_splits(found, run, environment.device)
+
+
+def image_splits(
+    found: ImageData, run: RunSettings, device: str | None
+) -> tuple[Batches, Batches, Batches]:
+    """The training, validation and test batches of a run on images.
 
     The order of the training batches is a function of the run's seed and the epoch alone. A
     smaller `train_size` is a part of a larger one. The labels that a smaller `random_labels`
@@ -79,10 +132,10 @@ def splits(run: RunSettings, environment: Environment) -> tuple[Batches, Batches
     Raises UsageError for a `train_size` above the number of training images.
     """
     wanted = run.splits
-    base = base_splits(run.data, environment, wanted.limit, wanted.val_fraction, wanted.normalize)
+    base = base_splits(found, device, wanted.limit, wanted.val_fraction, wanted.normalize)
     train, val, test = (copy.copy(batches) for batches in base)
     for batches in (train, val, test):
-        batches.batch_size, batches.seed, batches.epoch = wanted.batch_size, run.seed, 0
+        batches.batch_size, batches.seed, batches.epoch = run.batch_size, run.seed, 0
     train.drop_last = wanted.drop_last
     generator = torch.Generator().manual_seed(0)
     order = train.indices[torch.randperm(len(train.indices), generator=generator)]
@@ -100,21 +153,24 @@ def splits(run: RunSettings, environment: Environment) -> tuple[Batches, Batches
     return train, val, test
 
 
-def arguments_for(run: RunSettings, found: ImageData) -> dict[str, Any]:
+def arguments_for(run: RunSettings, found: ImageData | TextData) -> dict[str, Any]:
     """The arguments of the run's model, with the sizes that the data decide."""
-    channels, height, width = found.train_images.shape[1:]
-    sizes = {
-        "in_features": channels * height * width,
-        "in_channels": channels,
-        "num_classes": found.num_classes,
-    }
+    if isinstance(found, TextData):
+        sizes = {"vocab_size": len(found.vocabulary)}
+    else:
+        channels, height, width = found.train_images.shape[1:]
+        sizes = {
+            "in_features": channels * height * width,
+            "in_channels": channels,
+            "num_classes": found.num_classes,
+        }
     takes = model_parameters(run.model)
     return {name: size for name, size in sizes.items() if name in takes} | run.model_arguments
 
 
 def build(run: RunSettings, environment: Environment) -> nn.Module:
     """The model of a run with its initial weights, a function of the settings and the seed."""
-    arguments = arguments_for(run, images(run.data, environment))
+    arguments = arguments_for(run, dataset(run, environment))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         model = models.build(run.model, **arguments)
@@ -126,18 +182,38 @@ def new_result(run: RunSettings, model: nn.Module, environment: Environment) -> 
 
     `used` gets every setting that is in force, defaults and the sizes of the data included.
     """
-    found = images(run.data, environment)
+    found = dataset(run, environment)
     used = {
         "model": run.model, "data": run.data, "init": run.init, "keep": run.keep,
         "seed": run.seed, **model_parameters(run.model), **run.fit,
-        **dataclasses.asdict(run.splits), **arguments_for(run, found),
+        **dataclasses.asdict(run.splits), "batch_size": run.batch_size,
+        "max_seconds": run.max_seconds, **arguments_for(run, found),
     }  # fmt: skip
+    for name in ONLY_IMAGES if run.text else ONLY_TEXT:
+        used.pop(name, None)
     optimizer = optim.build(used["optimizer"], [torch.zeros(1, requires_grad=True)])
     for name in ("lr", "weight_decay"):
         if used[name] is None:
             used[name] = optimizer.defaults.get(name)
     count = sum(parameter.numel() for parameter in model.parameters())
-    return Result(run.values, "done", parameters=count, data=found.source, used=plain(used))
+    test_size = len(found.test if isinstance(found, TextData) else found.test_images)
+    test_size = min(test_size, run.splits.limit or test_size)
+    return Result(
+        run.values, "done", parameters=count, data=found.source, test_size=test_size,
+        used=plain(used),
+    )  # fmt: skip
+
+
+class TimeLimit(Callback):
+    """Ends training before the epoch that would make it longer than `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_epoch(self, run: Run) -> None:
+        spent = run.history["seconds"]
+        if sum(spent) + spent[-1] > self.seconds:
+            run.stop = f"{self.seconds:g} s are over"
 
 
 def train_run(run: RunSettings, environment: Environment, test: bool = True) -> Result:
@@ -165,7 +241,7 @@ def train_run(run: RunSettings, environment: Environment, test: bool = True) -> 
     try:
         history = fit(
             model, train, val, seed=run.seed, device=environment.device, progress=False,
-            **arguments,
+            callbacks=[] if run.max_seconds is None else TimeLimit(run.max_seconds), **arguments,
         )  # fmt: skip
     except NonFiniteLossError as error:
         history = error.history

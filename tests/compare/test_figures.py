@@ -76,7 +76,7 @@ def test_every_figure_is_drawn(tmp_path):
     case = {"one": layers("xavier", "tanh")[:3], "other": layers("kaiming", "relu")[:2]}
     walks = [walk(RAVINE, name, 0.05, steps=20) for name in ("sgd", "momentum")]
     for figure in (
-        figures.learning_bands({"a": [curve, curve[:1]]}, "train_loss"),
+        figures.learning_bands({"a": [(curve, True), (curve[:1], False)]}, "train_loss"),
         figures.heat_map([[1.0, math.nan]], [["1", ""]], ["r"], ["a", "b"], "t"),
         layer_histograms(case, "gradients"),
         gradient_by_depth(case),
@@ -87,3 +87,44 @@ def test_every_figure_is_drawn(tmp_path):
         figure.savefig(path)
         assert path.read_bytes()[:4] == b"\x89PNG"
         path.unlink()
+
+
+def test_a_run_is_drawn_to_where_it_diverged_and_marked():
+    runs = [([{"train_loss": 2.0}, {"train_loss": 9.0}, {"train_loss": math.inf}], True)]
+    steady = [([{"train_loss": 2.0 - epoch / 9} for epoch in range(9)], False)]
+    ax = figures.learning_bands({"large": runs, "small": steady}, "train_loss").axes[0]
+    marks = [line for line in ax.get_lines() if line.get_marker() == "x"]
+    assert [line.get_xydata().tolist() for line in marks] == [[[2.0, 9.0]], []]
+    assert marks[1].get_label() == "diverged after this epoch"
+    assert len(ax.get_lines()[0].get_xdata()) == 2
+
+
+def test_curves_are_in_percent_and_few_epochs_are_points():
+    run = [{"val_accuracy": 0.5}, {"val_accuracy": 0.75}]
+    ax = figures.learning_bands({"a": [(run, False)], "b": [(run, False)]}, "val_accuracy").axes[0]
+    assert ax.get_ylabel() == "validation accuracy in percent"
+    points = [bars.lines[0] for bars in ax.containers]
+    assert [line.get_linestyle() for line in points] == ["None", "None"]
+    assert [line.get_ydata().tolist() for line in points] == [[50.0, 75.0]] * 2
+    assert points[0].get_xdata()[0] < 1 < points[1].get_xdata()[0]
+
+
+def test_one_dead_row_does_not_flatten_the_colors_of_the_others():
+    values = [[10.0, 10.1, 9.9], [96.0, 97.0, 98.0], [95.0, 97.5, 96.5]]
+    figure = figures.heat_map(values, [[""] * 3] * 3, list("abc"), list("def"), "t")
+    (image,) = figure.axes[0].images
+    assert image.get_clim() == (95.0, 98.0)
+    assert figures.color_range([5.0]) == (5.0, 5.0)
+    assert figures.color_range([0.0, 100.0]) == (0.0, 100.0)
+
+
+def test_the_best_epoch_of_a_pair_of_curves_is_marked():
+    runs = [
+        [{"train_loss": 1 / epoch, "val_loss": (epoch - at) ** 2} for epoch in range(1, 7)]
+        for at in (3, 4, 5)
+    ]
+    ax = figures.learning_pair(runs, "loss").axes[0]
+    (dot,) = [line for line in ax.get_lines() if line.get_marker() == "o"]
+    # The mean of (1, 0, 1) squared distances is lowest in the middle.
+    assert dot.get_xydata().tolist() == [[4.0, pytest.approx(2 / 3)]]
+    assert dot.get_label() == "best epoch: 4"

@@ -598,3 +598,18 @@ def test_a_setting_that_the_optimizer_does_not_take_is_refused_before_the_first_
     finally:
         del optim.OPTIMIZERS["plain_descent"]
     assert not (tmp_path / "study").exists()
+
+
+def test_a_score_has_the_digits_that_its_test_set_can_tell(grid):
+    # 120 test images: the standard error of 50 % is 4.6 points, of 98 % on 10,000 it is 0.14.
+    assert table.binomial_error(50.0, 120) == pytest.approx(4.6, abs=0.1)
+    assert [table.digits_of(*case) for case in [(50.0, 120), (98.0, 10_000), (9.0, 0)]] == [
+        0, 1, None,
+    ]  # fmt: skip
+    study = grid(seeds=2)
+    (cell,) = table.cells_of(study)
+    assert study.results[0].test_size == 120
+    assert re.fullmatch(r"\d+±(\d+|0\.\d+|\d\.\d) \(2\)", cell.text)
+    assert "note: a score counts 120 test images, so it has a binomial standard error of" in (
+        compare.as_text(study)
+    )

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 
 import pytest
+from matplotlib.figure import Figure
 
+from dlcourse import compare
 from dlcourse.cli import main
-from dlcourse.compare import report, table
+from dlcourse.compare import live, report, runner, table
 from dlcourse.compare.lectures.experiment import Answer, Claim
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
@@ -29,7 +31,7 @@ document.title = "SEEN " + JSON.stringify({
 def test_the_page_holds_every_cell_its_figures_and_what_the_names_mean(crossed):
     page = report.write_report(crossed).read_text()
     for cell in table.cells_of(crossed):
-        assert f">{cell.mean:.4g}</td>" in page
+        assert f">{cell.mean:.0f}</td>" in page  # 120 images: a binomial error of some points
     assert page.count('src="data:image/png;base64,') == 3
     assert "w ~ N(0, 2 / (n_in + n_out))" in page
     assert "blobs from" in page
@@ -43,6 +45,83 @@ def test_the_page_asks_for_nothing_from_anywhere(crossed):
     assert "default-src 'none'" in page
 
 
+def test_the_page_states_verdict_criterion_figure_and_table_in_this_order(grid):
+    study = grid(init=["zeros", "xavier"], seeds=2)
+    answer = Answer([Claim("one claim", [1.0, 2.0])], "numbers", {"The figure": Figure()})
+    page = report.write_report(
+        study, expected="what is expected", verdict=answer, more=answer.figures
+    ).read_text()
+    order = [
+        "Expected outcome not decided.", "one claim: not decided", "Criterion: each claim",
+        "<figcaption>The figure", "<h2>Results</h2>", "<summary>More figures",
+        "<summary>The curves as numbers", "<summary>How it was made", "<summary>Defaults",
+    ]  # fmt: skip
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+
+
+def test_the_page_of_a_running_study_reloads_itself_until_the_study_ends(small, tmp_path):
+    shown, pages = [], []
+
+    class Watched(live.LivePage):
+        def write(self, study, state, stopped=False):
+            path = super().write(study, state, stopped)
+            pages.append(path.read_text())
+            return path
+
+    page = Watched("The title", "the expected outcome", lambda address: shown.append(address))
+    page.next_time = -1.0
+    settings = {**small, "lr": [0.1, 0.2], "together": False}
+    study = compare.grid(tmp_path / "s", **settings, watch=page)
+    assert shown == [(tmp_path / "s" / "report.html").resolve().as_uri()]
+    assert len(pages) == 1  # the next one came too soon
+    assert '<meta http-equiv="refresh"' in pages[0]
+    assert "1 of 2 runs done, 1 running, 0 left, best " in pages[0]
+    assert re.search(r"about \d+ s left\.", pages[0])
+    assert "<h1>The title</h1>" in pages[0]
+    assert "Expected: the expected outcome" in pages[0]
+    page.stop()
+    assert "refresh" not in pages[1]
+    assert "Stopped: 2 of 2 runs done. The same command continues." in pages[1]
+    assert "refresh" not in report.write_report(study).read_text()
+
+
+def test_compare_opens_the_page_and_stops_it_after_an_interrupt(
+    data_dir, tmp_path, monkeypatch, capsys
+):
+    addresses = []
+    monkeypatch.setattr("webbrowser.open", lambda address: addresses.append(address))
+    argv = ["compare", "--data", "blobs", "--data-dir", data_dir, "--device", "cpu", "--epochs"]
+    argv += ["1", "--lr", "0.1,0.2", "--no-together", "--open", "--out", str(tmp_path / "s")]
+    add = runner.Progress.add
+
+    def interrupted(self, result):
+        add(self, result)
+        if self.done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner.Progress, "add", interrupted)
+    assert main(argv) == 130
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "Stopped: 1 of 2 runs done. The same command continues." in page
+    assert "refresh" not in page
+    assert len(addresses) == 1
+    assert "no browser can be started here; open" in capsys.readouterr().err
+    monkeypatch.setattr(runner.Progress, "add", add)
+    assert main(argv) == 0
+    assert "Stopped" not in (tmp_path / "s" / "report.html").read_text()
+
+
+def test_figures_are_exported_into_the_folder_in_the_form_that_is_asked_for(crossed, capsys):
+    argv = ["compare", "--report", str(crossed.folder), "--figures"]
+    assert main([*argv, "svg"]) == 0
+    files = {path.name for path in crossed.folder.glob("*.svg")}
+    assert files == {"every_cell.svg", "train_loss.svg", "val_accuracy.svg"}
+    assert "<svg" in (crossed.folder / "every_cell.svg").read_text(encoding="utf-8")
+    assert main([*argv, "gif"]) == 2
+    assert "unknown FORM 'gif'; choose one of (png, svg, pdf)" in capsys.readouterr().err
+
+
 def test_what_users_typed_cannot_break_the_page(grid):
     study = grid(init=["zeros", "xavier"])
     study.about["command"] = "<script>alert(1)</script>"
@@ -51,7 +130,8 @@ def test_what_users_typed_cannot_break_the_page(grid):
     )
     assert "<script>" not in page.read_text()
     assert "<h1>&lt;b&gt;</h1>" in page.read_text()
-    assert "Expected outcome not confirmed:</strong> &lt;i&gt;: no" in page.read_text()
+    assert "Expected outcome not confirmed.</strong> a &lt; b" in page.read_text()
+    assert "<li>&lt;i&gt;: no" in page.read_text()
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
@@ -69,7 +149,7 @@ def test_a_browser_draws_every_figure_within_the_width_of(width, crossed, tmp_pa
     assert seen["images"] == seen["drawn"] == 3
     assert seen["inside"]
     assert seen["loaded"] == 0
-    assert seen["text"] > 500
+    assert seen["text"] > 300
     assert seen["small"] >= 16
 
 

@@ -31,7 +31,10 @@ def falling(rate, count=40, start=1.0):
 def bands(runs, epochs, worst=0.9):
     return {
         f"optimizer {index}": [
-            [{"train_loss": worst ** (epoch + index + seed / 3)} for epoch in range(epochs)]
+            (
+                [{"train_loss": worst ** (epoch + index + seed / 3)} for epoch in range(epochs)],
+                False,
+            )
             for seed in range(3)
         ]
         for index in range(runs)
@@ -63,6 +66,9 @@ def examples():
         ),
         "learning_curves": lambda path=None: plots.learning_curves(
             {"LeNet-5": history(0), "MLP": history(1)}, path
+        ),
+        "image_grid with names of rows": lambda path=None: plots.image_grid(
+            images, path=path, rows=["the first row", "another"]
         ),
         "image_grid": lambda path=None: plots.image_grid(
             images, "01234567", path=path
@@ -108,6 +114,11 @@ def examples():
         "learning_bands of two epochs": lambda path=None: figures.learning_bands(
             bands(3, 2), "train_loss"
         ),
+        "learning_bands with a run that diverged": lambda path=None: figures.learning_bands(
+            {**bands(2, 12), "large steps": [([{"train_loss": 2.0}, {"train_loss": 9.0}], True)]},
+            "train_loss", "optimizer",
+        ),
+        "learning_pair": lambda path=None: figures.learning_pair([history(0).epochs], "loss"),
         "heat_map": lambda path=None: figures.heat_map(
             [[0.1, 0.9], [math.nan, 0.5]], [["10", "90"], ["!", "50"]], ["xavier", "kaiming"],
             ["sgd", "adam"], "validation accuracy",

@@ -37,10 +37,16 @@ def spread_by(study: Study, score: str, axis: str) -> dict[Any, list[float]]:
     return {value: by_seed(study, score, **{axis: value}) for value in study.grid[axis]}
 
 
+def percent(study: Study, accuracy: str, axis: str) -> dict[Any, list[float]]:
+    """An accuracy in percent of every run by the value of `axis`."""
+    found = spread_by(study, accuracy, axis).items()
+    return {value: [100 * share for share in shares] for value, shares in found}
+
+
 def percent_wrong(study: Study, accuracy: str, axis: str) -> dict[Any, list[float]]:
     """The error in percent of every run by the value of `axis`."""
-    found = spread_by(study, accuracy, axis).items()
-    return {value: [100 * (1 - share) for share in shares] for value, shares in found}
+    right = percent(study, accuracy, axis)
+    return {value: [100 - share for share in shares] for value, shares in right.items()}
 
 
 def initialization(study: Study, environment: Environment) -> Answer:
@@ -218,7 +224,13 @@ def early_stopping(study: Study, environment: Environment) -> Answer:
         ],
         f"validation loss was lowest after {', '.join(map(str, best))} of {epochs} epochs; "
         f"test loss {listed(losses)}",
+        {"Training and validation loss": figures.learning_pair(whole_runs(study), "loss")},
     )
+
+
+def whole_runs(study: Study) -> list[list[dict[str, float]]]:
+    """The learning curves of the runs that kept the last weights, one for each seed."""
+    return [result.epochs for result in study.results if result.settings["keep"] == "last"]
 
 
 def random_labels(study: Study, environment: Environment) -> Answer:
@@ -237,7 +249,16 @@ def random_labels(study: Study, environment: Environment) -> Answer:
         f"training accuracy {listed(means(study, 'train_accuracy', 'random_labels'))}; test "
         f"accuracy {listed(means(study, 'test_accuracy', 'random_labels'))}; epochs until the "
         f"training loss is below 0.5 {listed(average)}",
-    )
+        {
+            "Training and test accuracy by the share of random labels": figures.error_by(
+                {
+                    split: percent(study, f"{split}_accuracy", "random_labels")
+                    for split in ("train", "test")
+                },
+                "share of random labels", "accuracy in percent",
+            )
+        },
+    )  # fmt: skip
 
 
 def epochs_to_fit(study: Study, share: float) -> list[float]:

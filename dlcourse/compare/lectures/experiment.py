@@ -81,9 +81,14 @@ class Answer:
         return "confirmed" if held and None not in held else "not decided"
 
     @property
-    def found(self) -> str:
+    def reasons(self) -> list[str]:
         """Every claim with its margin, then the numbers."""
-        return "; ".join([*(claim.measured for claim in self.claims), self.measured])
+        return [*(claim.measured for claim in self.claims), self.measured]
+
+    @property
+    def found(self) -> str:
+        """The reasons in one line."""
+        return "; ".join(self.reasons)
 
     @property
     def criterion(self) -> str:
@@ -115,6 +120,10 @@ class Experiment:
     tiny: Mapping[str, Any]
     judge: Callable[[Study, Environment], Answer]
 
+    @property
+    def title(self) -> str:
+        return f"{self.name} ({self.lecture})"
+
 
 def run(
     experiment: Experiment,
@@ -122,20 +131,24 @@ def run(
     *,
     environment: Environment,
     tiny: bool = False,
+    export: str | None = None,
     **options: Any,
 ) -> tuple[Study, Answer]:
     """Run `experiment` and judge it; its page is written into the study's folder.
 
-    options: of `grid`; they also replace the experiment's own settings.
+    options: of `grid`; they also replace the experiment's own settings. export: as for
+        `write_report`.
     """
     settings = {**experiment.grid, **(experiment.tiny if tiny else {}), **options}
     size = "tiny" if tiny else "full"
     out = out or Path("results/compare") / f"{experiment.name}_{size}"
     study = grid(out, **settings, environment=environment, about={"experiment": experiment.name})
-    return study, judge(experiment, study, environment)
+    return study, judge(experiment, study, environment, export)
 
 
-def judge(experiment: Experiment, study: Study, environment: Environment) -> Answer:
+def judge(
+    experiment: Experiment, study: Study, environment: Environment, export: str | None = None
+) -> Answer:
     """What the finished `study` says to `experiment`; its page is written into the folder."""
     environment = dataclasses.replace(environment, synthetic=study.about.get("synthetic"))
     if len(study.lost) == len(study.results):
@@ -144,10 +157,11 @@ def judge(experiment: Experiment, study: Study, environment: Environment) -> Ans
         answer = experiment.judge(study, environment)
     report.write_report(
         study,
-        title=f"{experiment.name} ({experiment.lecture})",
+        title=experiment.title,
         expected=experiment.expected,
         verdict=answer,
         more=answer.figures,
+        export=export,
     )
     return answer
 
