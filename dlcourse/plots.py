@@ -139,12 +139,14 @@ def image_grid(
     cmap: str = "gray",
     title: str = "",
     rows: Sequence[str] = (),
+    scale: bool = True,
 ) -> Figure:
     """Draw images in rows of `columns`, each with its title.
 
     rows: the names of the rows, written next to them.
-    images: (N, H, W) or (N, C, H, W) with C 1 or 3. Each image is scaled from its own smallest
-        to its own largest value, so that filters and feature maps are visible too.
+    images: (N, H, W) or (N, C, H, W) with C 1 or 3.
+    scale: whether each image is scaled from its own smallest to its own largest value, so that
+        filters and feature maps are visible too. If not, 0 is black and 1 is white.
     """
     count = -(-len(images) // columns)
     columns = min(columns, len(images))
@@ -157,9 +159,10 @@ def image_grid(
         ax.text(-0.1, 0.5, name, ha="right", va="center", transform=ax.transAxes)
     for index, (ax, image) in enumerate(zip(axes, images, strict=False)):
         image = image.detach().float().cpu()
-        image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-8)
+        if scale:
+            image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-8)
         picture = image if image.dim() == 2 else image.permute(1, 2, 0).squeeze(2)
-        ax.imshow(picture.numpy(), cmap=cmap, interpolation="nearest")
+        ax.imshow(picture.clamp(0, 1).numpy(), cmap=cmap, vmin=0, vmax=1, interpolation="nearest")
         if index < len(titles):
             ax.set_title(titles[index], fontsize=9)
     if title:
@@ -183,19 +186,27 @@ def lr_range(result: LRRange, path: Path = None) -> Figure:
 
 @styled
 def mosaic(
-    images: Tensor, columns: int, path: Path = None, title: str = "", rows: Sequence[str] = ()
+    images: Tensor,
+    columns: int,
+    path: Path = None,
+    title: str = "",
+    rows: Sequence[str] = (),
+    gap: int = 0,
 ) -> Figure:
-    """Draw gray images in rows of `columns` without gaps between them; 0 is black, 1 is white.
+    """Draw images in rows of `columns`; 0 is black, 1 is white or the full color.
 
-    rows: the names of the rows.
-    Shape: images (N, H, W) or (N, 1, H, W), N a multiple of `columns`.
+    rows: the names of the rows. gap: white pixels between the images.
+    Shape: images (N, H, W) or (N, C, H, W) with C 1 or 3, N a multiple of `columns`.
     """
-    H, W = images.shape[-2:]
-    tiles = images.detach().float().cpu().reshape(-1, columns, H, W)
+    tiles = images.detach().float().cpu()
+    tiles = tiles[:, None] if tiles.dim() == 3 else tiles
+    tiles = torch.nn.functional.pad(tiles.clamp(0, 1), (0, gap, 0, gap), value=1.0)
+    C, H, W = tiles.shape[1:]
+    tiles = tiles.reshape(-1, columns, C, H, W)
     height = 0.45 * len(tiles) * H / W + 0.4 * bool(title)
     figure = new_figure(0.45 * columns + 3.0 * bool(rows), height)
     ax = figure.subplots()
-    picture = tiles.permute(0, 2, 1, 3).reshape(-1, columns * W)
+    picture = tiles.permute(0, 3, 1, 4, 2).reshape(len(tiles) * H, columns * W, C).squeeze(2)
     ax.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks([H * (row + 0.5) for row in range(len(rows))], rows, fontsize=9)

@@ -38,6 +38,30 @@ def test_curves_of_one_number_are_bars_with_its_size():
     assert (ax.get_xlabel(), ax.get_xscale()) == ("loss", "log")
 
 
+def test_a_mosaic_shows_colors_and_gray_as_they_are_with_gaps_between():
+    images = torch.tensor([0.2, 0.8, 0.4, 2.0]).reshape(4, 1, 1, 1).repeat(1, 3, 2, 2)
+    images[0, 0] = 1.0
+    for given, channels in ((images, 3), (images[:, 1:2], 1), (images[:, 1], 1)):
+        (ax,) = plots.mosaic(given, 2, gap=1).axes
+        shown = torch.as_tensor(ax.images[0].get_array().data).reshape(6, 6, channels)
+        assert torch.equal(shown[2], torch.ones(6, channels))
+        assert torch.equal(shown[:, 5], torch.ones(6, channels))
+        corners = shown[::3, ::3].reshape(4, channels)
+        assert torch.equal(corners, given.reshape(4, channels, 4)[..., 0].clamp(max=1))
+        assert ax.images[0].get_clim() == (0, 1)
+
+
+def test_images_of_a_grid_keep_their_values_if_asked():
+    images = torch.tensor([[[0.2, 0.4]], [[0.6, 3.0]]])
+    figure = plots.image_grid(images, scale=False)
+    arrays = [ax.images[0].get_array().data for ax in figure.axes]
+    expected = torch.tensor([[[0.2, 0.4]], [[0.6, 1.0]]])
+    assert torch.equal(torch.stack(list(map(torch.as_tensor, arrays))), expected)
+    assert [ax.images[0].get_clim() for ax in figure.axes] == [(0, 1)] * 2
+    figure = plots.image_grid(images)
+    assert torch.as_tensor(figure.axes[0].images[0].get_array().data).tolist() == [[0.0, 1.0]]
+
+
 def test_rows_of_a_mosaic_have_names_at_their_middle():
     figure = plots.mosaic(torch.rand(6, 4, 4), 3, rows=["real", "fake"])
     (ax,) = figure.axes

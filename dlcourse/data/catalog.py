@@ -331,6 +331,22 @@ CATALOG: dict[str, DataSet] = {
             ),
             "",
         ),
+        DataSet(
+            "vgg19-weights",
+            "VGG-19's weights for ImageNet",
+            "weights",
+            "143,667,240 parameters, 575 MB to fetch",
+            "BSD 3-Clause (torchvision)",
+            "https://docs.pytorch.org/vision/stable/models/vgg.html",
+            (
+                RemoteFile(
+                    "vgg19-dcbb9e9d.pth",
+                    "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+                    ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
+                ),
+            ),
+            "",
+        ),
     )
 }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dlcourse.models.registry import MODELS, Entry, build, register
     from dlcourse.models.resnet import ResNet
     from dlcourse.models.seq2seq import Seq2Seq
+    from dlcourse.models.spatial_transformer import SpatialTransformer
     from dlcourse.models.text_classifier import TextClassifier
     from dlcourse.models.transformer_lm import TransformerLM
     from dlcourse.models.vgg import VGG
@@ -54,6 +55,7 @@ HOME = {
     "RecurrentLM": "recurrent_lm",
     "ResNet": "resnet",
     "Seq2Seq": "seq2seq",
+    "SpatialTransformer": "spatial_transformer",
     "TextClassifier": "text_classifier",
     "TransformerLM": "transformer_lm",
     "VGG": "vgg",
@@ -86,6 +88,7 @@ __all__ = [
     "RecurrentLM",
     "ResNet",
     "Seq2Seq",
+    "SpatialTransformer",
     "TextClassifier",
     "TransformerLM",
     "WideLeNet",

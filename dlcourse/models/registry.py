@@ -101,6 +101,12 @@ IN_THE_COURSE: dict[str, Entry] = {
     "wide_lenet": image_classifier(
         "lenet.WideLeNet", paper="Jia et al.", year=2014, input_size=DIGIT
     ),
+    "spatial_transformer": image_classifier(
+        "spatial_transformer.SpatialTransformer",
+        paper="Jaderberg, Simonyan, Zisserman & Kavukcuoglu",
+        year=2015,
+        input_size=DIGIT,
+    ),
     "alexnet": image_classifier(
         "alexnet.AlexNet", paper="Krizhevsky", year=2014, input_size=PICTURE
     ),

@@ -380,3 +380,37 @@ def test_stages_follow_the_shapes_through_the_network():
     assert found[-1] == summary.Stage(("linear",), (10,))
     blocks = summary.stages(models.build("resnet20"), torch.zeros(1, 3, 32, 32))
     assert blocks[1] == summary.Stage(("conv 3x3", *["ResidualBlock"] * 3), (16, 32, 32))
+
+
+def test_spatial_transformer_starts_as_the_network_behind_it():
+    # Localization: 8 (49 + 1) + 10 (8 * 25 + 1) + 32 (90 + 1) + 6 (32 + 1); LeNet-5: 61,706.
+    parameters = sum(p.numel() for p in models.SpatialTransformer().parameters())
+    assert parameters == 400 + 2010 + 2912 + 198 + 61706 == 67226
+    model = models.SpatialTransformer(num_classes=7)
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    identity = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).expand(3, 2, 3)
+    torch.testing.assert_close(model.theta(images), identity)
+    torch.testing.assert_close(model.transform(images), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(images), model.classifier(images), atol=1e-4, rtol=0)
+
+
+def test_spatial_transformer_sees_the_image_through_its_map():
+    model = models.SpatialTransformer()
+    images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():  # (x, y) of the output is at (-y, x) of the input
+        model.affine.bias.copy_(torch.tensor([0.0, -1, 0, 1, 0, 0]))
+    turned = images.rot90(1, (2, 3))
+    torch.testing.assert_close(model.transform(images), turned, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(images), model.classifier(turned), atol=1e-4, rtol=0)
+
+
+def test_loss_of_the_spatial_transformer_reaches_its_map():
+    model = models.SpatialTransformer()
+    nn.init.normal_(model.affine.weight, std=0.1, generator=torch.Generator().manual_seed(2))
+    images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(3))
+    model(images).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    with pytest.raises(UsageError, match=r"inputs must be \(N, 1, 28, 28\), got \(2, 3, 28, 28\)"):
+        model(torch.rand(2, 3, 28, 28))
+    with pytest.raises(UsageError, match="num_classes must be at least 1, got 0"):
+        models.SpatialTransformer(num_classes=0)
