@@ -7,7 +7,8 @@ Each lab is run with the seeds 0, 1, 2, ... What the run with seed 0 prints repl
 below "Over N seeds". The figures are reduced in size and saved in handouts/, with a page that shows
 them together with the question and the tasks. Everything is recorded in results/labs/. `--full`
 records one long run and changes neither docstring nor handout. `--page` runs nothing: it writes
-docstring and page from what is recorded.
+docstring and page from what is recorded. `--figures` runs seed 0 once more and renews only the
+figures; it refuses a run that prints anything else than the record.
 """
 
 from __future__ import annotations
@@ -49,11 +50,14 @@ def main() -> None:
     )  # fmt: skip
     made.add_argument("--full", action="store_true", help="the long run")
     made.add_argument("--page", action="store_true", help="run nothing, write from the record")
+    made.add_argument("--figures", action="store_true", help="renew the figures alone")
     args = made.parse_args()
     for name in args.labs:
         lab = course.find_lab(name)
         path = args.out or RESULTS / "labs" / f"{lab.short}{'_full' if args.full else ''}.json"
-        if not args.page:
+        if args.figures:
+            renew_figures(lab, json.loads(path.read_text(encoding="utf-8"))["result"])
+        elif not args.page:
             measure(lab, range(args.first, 1 if args.full else args.seeds), args.full, path)
         if not args.full:
             write_docstring(lab, json.loads(path.read_text(encoding="utf-8"))["result"])
@@ -80,6 +84,15 @@ def measure(lab: course.Lab, seeds: range, full: bool, path: Path) -> None:
             claims = [over_seeds(same) for same in zip(before, claims, strict=True)]
         result["cpu_seconds"] += [round(seconds)]
         record(lab.name, result | {"claims": [asdict(claim) for claim in claims]}, path)
+
+
+def renew_figures(lab: course.Lab, result: dict) -> None:
+    """Draw the figures of the recorded run again; stop if the run differs from the record."""
+    with tempfile.TemporaryDirectory() as folder:
+        stdout, _ = run(lab, ["--seed", "0"], folder)
+        if stdout != result["stdout"]:
+            raise SystemExit(f"{lab.short}: the run differs from its record; record it again")
+        shrink_figures(lab, Path(folder) / "results" / lab.short)
 
 
 def over_seeds(same: Sequence[Claim]) -> Claim:

@@ -38,7 +38,8 @@ def learning_bands(groups: Groups, column: str, title: str = "") -> Figure:
     for index, (name, runs) in enumerate(groups.items()):
         points = band([run for run, _ in runs], column, scale)
         epochs, means, lows, highs = points
-        marker = MARKERS[index % len(MARKERS)]
+        # Colors repeat after eight: another marker then.
+        marker = MARKERS[(index + index // len(MARKERS)) % len(MARKERS)]
         if longest <= FEW:
             # Side by side, so that the bars of several groups can be told apart.
             shift = 0.5 * ((index + 1) / (len(groups) + 1) - 0.5)

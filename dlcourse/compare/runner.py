@@ -191,8 +191,11 @@ class Progress(tqdm):
             text += f", {self.failed} went wrong"
         if self.best:
             named = [self.best.settings.get(name) for name in ("init", "optimizer", "lr")]
-            score = self.best.scores[f"val_{self.best.monitor}"]
-            text += f", best {score:.4f} ({' '.join(str(n) for n in named if n is not None)})"
+            monitor = self.best.monitor
+            score = self.best.scores[f"val_{monitor}"]
+            shown = f"{score:.1%}" if monitor in ("accuracy", "top5") else f"{score:.4g}"
+            by = " ".join(str(one) for one in named if one is not None)
+            text += f", best validation {monitor} {shown}" + f" ({by})" * bool(by)
         return text
 
 

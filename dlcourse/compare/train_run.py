@@ -27,7 +27,7 @@ from dlcourse.compare.settings import (
     model_parameters,
 )
 from dlcourse.data import Batches, ImageData, TextBatches, TextData
-from dlcourse.errors import DataError, NonFiniteLossError, UsageError
+from dlcourse.errors import DataError, NonFiniteLossError, UnknownNameError, UsageError
 from dlcourse.train import Callback, evaluate, fit
 from dlcourse.train.batch_norm import settle_batch_norm
 from dlcourse.train.run import Run
@@ -82,7 +82,10 @@ def load(
             f"{', '.join(names)}"
         )
     if text:
-        return data.load_text(name, data_dir, max_size=max_size, offline=offline)
+        try:
+            return data.load_text(name, data_dir, max_size=max_size, offline=offline)
+        except UnknownNameError as error:
+            raise UsageError(f"{error}; {MODELS_FOR[kind]}") from None
     return data.load(name, data_dir, offline=offline)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import queue
 import shutil
 import subprocess
 import sys
@@ -34,22 +35,30 @@ SHOWN = (
     "index", "labs/index", "labs/lab05", "models/lenet5", "experiments/width", "api/train",
     "benchmarks",
 )  # fmt: skip
-SECONDS = 900
+SECONDS = 120  # for a page
 # Runs in the browser: each page in a frame of its own, then the findings go back to this script.
 RUNNER = """<!DOCTYPE html><html lang="en"><title>check</title><body><script>
-const pages = %(pages)s, widths = %(widths)s, found = [];
-async function look(page, width, theme) {
+const pages = %(pages)s, views = %(views)s;
+let found = [];
+async function open(page) {
   const frame = document.createElement("iframe");
-  frame.style = `width: ${width}px; height: 900px; border: 0`;
+  frame.style = `width: ${views[0][0]}px; height: 900px; border: 0`;
   frame.src = "/" + page;
   document.body.replaceChildren(frame);
   await new Promise(done => frame.onload = done);
-  const inside = frame.contentWindow, root = frame.contentDocument.documentElement;
-  root.dataset.theme = root.dataset.mode = theme;
   for (const one of frame.contentDocument.querySelectorAll("details")) one.open = true;
   const script = frame.contentDocument.createElement("script");
   script.src = "/__axe.js";
-  await new Promise(done => { script.onload = done; root.appendChild(script); });
+  await new Promise(done => {
+    script.onload = done;
+    frame.contentDocument.documentElement.appendChild(script);
+  });
+  return frame;
+}
+async function look(frame, page, width, theme) {
+  const inside = frame.contentWindow, root = frame.contentDocument.documentElement;
+  frame.style.width = `${width}px`;
+  root.dataset.theme = root.dataset.mode = theme;
   // Changes of color may be animated.
   await new Promise(done => setTimeout(done, 60));
   const result = await inside.axe.run({resultTypes: ["violations"]});
@@ -62,11 +71,16 @@ async function look(page, width, theme) {
                 why: `${root.scrollWidth} pixels`});
 }
 (async () => {
-  for (const page of pages)
-    for (const [width, theme] of widths)
-      try { await look(page, width, theme); }
-      catch (error) { found.push({page, width, theme, rule: "error", html: "", why: `${error}`}); }
-  await fetch("/__found", {method: "POST", body: JSON.stringify(found)});
+  for (const page of pages) {
+    found = [];
+    try {
+      const frame = await open(page);
+      for (const [width, theme] of views) await look(frame, page, width, theme);
+    } catch (error) {
+      found.push({page, width: 0, theme: "", rule: "error", html: "", why: `${error}`});
+    }
+    await fetch("/__found", {method: "POST", body: JSON.stringify(found)});
+  }
 })();
 </script></body></html>"""
 
@@ -90,9 +104,8 @@ def check(html: Path, axe: Path, pages: list[str] | None = None) -> list[dict[st
     """
     pages = pages or [path.relative_to(html).as_posix() for path in pages_of(html)]
     views = [(width, theme) for width, theme in zip(WIDTHS, ("light", "dark"), strict=True)]
-    runner = RUNNER % {"pages": json.dumps(pages), "widths": json.dumps(views)}
-    answers: list[list[dict[str, Any]]] = []
-    done = threading.Event()
+    runner = RUNNER % {"pages": json.dumps(pages), "views": json.dumps(views)}
+    answers: queue.Queue[list[dict[str, Any]]] = queue.Queue()
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -109,10 +122,9 @@ def check(html: Path, axe: Path, pages: list[str] | None = None) -> list[dict[st
             self.wfile.write(content)
 
         def do_POST(self) -> None:
-            answers.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            answers.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
-            done.set()
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -126,13 +138,19 @@ def check(html: Path, axe: Path, pages: list[str] | None = None) -> list[dict[st
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            if not done.wait(SECONDS):
-                raise TimeoutError(f"the browser did not finish in {SECONDS} s")
+            return [one for page in pages for one in answer(answers, page)]
         finally:
             browser.kill()
             browser.wait()
             server.shutdown()
-    return answers[0]
+
+
+def answer(answers: queue.Queue[list[dict[str, Any]]], page: str) -> list[dict[str, Any]]:
+    """What the browser says of `page`, the next one. Raises TimeoutError."""
+    try:
+        return answers.get(timeout=SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"the browser did not finish {page} in {SECONDS} s") from None
 
 
 def browser_command(profile: str, width: int) -> list[str]:

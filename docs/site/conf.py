@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ html_theme_options: dict[str, Any] = {
     "pygments_dark_style": "a11y-high-contrast-dark",
     "header_links_before_dropdown": 7,
     "navbar_persistent": ["search-button"],  # the label of the wide one differs from its text
+    "collapse_navigation": True,  # the buttons that unfold it have no names
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -70,5 +72,16 @@ def convert(
     )
 
 
+def flatten_modules(
+    app: object, page: str, template: object, context: dict[str, Any], doctree: object
+) -> None:
+    """Make one list of the page of all modules; Sphinx nests lists without items around them."""
+    if page == "_modules/index":
+        heading, _, rest = context["body"].partition("<ul>")
+        items = re.findall(r"<li>.*?</li>", rest, re.DOTALL)
+        context["body"] = f"{heading}<ul>{''.join(items)}</ul>"
+
+
 def setup(app: Any) -> None:
+    app.connect("html-page-context", flatten_modules)
     app.connect("autodoc-process-docstring", convert)

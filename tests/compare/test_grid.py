@@ -450,9 +450,9 @@ def caught(call):
     ("settings", "message"),
     [
         ({"model": "lenet5"}, "model 'lenet5' cannot take the images (1, 8, 8) of blobs: inputs"),
-        ({"model": "lstm_lm"}, "model 'lstm_lm' cannot take the images (1, 8, 8) of blobs: "),
+        ({"model": "lstm_lm"}, "; a comparison of language models needs a text"),
         ({"model": "mlp", "num_classes": 3}, "it returns (2, 3), expected (2, 4)"),
-        ({"data": "ptb"}, "data set 'ptb' is text; a comparison trains image classifiers"),
+        ({"data": "ptb"}, "data set 'ptb' is text; a comparison of classifiers needs images"),
         ({"train_size": 401}, "train_size must be at most 400 here, got 401"),
         ({"val_fraction": 0}, "val_fraction must be above 0"),
         ({"batch_norm": "maybe"}, "batch_norm must be true or false, got 'maybe'"),

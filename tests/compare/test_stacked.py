@@ -114,7 +114,10 @@ def test_progress_says_done_running_left_and_the_best_so_far(capsys):
         shown.add(Result(settings, "diverged", {"val_accuracy": 0.9}))
     said = capsys.readouterr().err
     assert "runs: 1/4 done, 2 running, 1 left, about" in said
-    assert "3/4 done, 1 running, 0 left, 1 went wrong, best 0.7500 (xavier sgd 0.1)" in said
+    assert (
+        "3/4 done, 1 running, 0 left, 1 went wrong, best validation accuracy 75.0% (xavier sgd 0.1)"
+        in said
+    )
 
 
 def test_rounding_of_a_score_does_not_decide_which_epoch_is_best(both, monkeypatch):

@@ -112,7 +112,7 @@ def examples():
         ),
         "learning_bands": lambda path=None: figures.learning_bands(bands(9, 30), "train_loss"),
         "learning_bands of two epochs": lambda path=None: figures.learning_bands(
-            bands(3, 2), "train_loss"
+            bands(10, 2), "train_loss"
         ),
         "learning_bands with a run that diverged": lambda path=None: figures.learning_bands(
             {**bands(2, 12), "large steps": [([{"train_loss": 2.0}, {"train_loss": 9.0}], True)]},
@@ -197,11 +197,16 @@ def lines_alike(figure):
     found = []
     for ax in figure.axes:
         seen = {}
+        # The points of error bars have no label themselves; their container has it.
+        labels = {
+            bars.lines[0]: bars.get_label() for bars in ax.containers if hasattr(bars, "lines")
+        }
         for line in ax.get_lines():
-            if line.get_label().startswith("_"):
+            label = labels.get(line, line.get_label())
+            if label.startswith("_"):
                 continue
             look = line.get_color(), line.get_linestyle(), line.get_marker()
             if look in seen:
-                found.append((seen[look], line.get_label()))
-            seen[look] = line.get_label()
+                found.append((seen[look], label))
+            seen[look] = label
     return found
