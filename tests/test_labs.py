@@ -152,6 +152,14 @@ def test_every_claim_holds_over_three_seeds(lab):
     assert (short, wrong) == ([], [])
 
 
+@pytest.mark.parametrize("lab", [lab for lab in LABS if lab.figures], ids=lambda lab: lab.short)
+def test_captions_belong_to_the_figures_of_the_handout(lab):
+    figures = (ROOT / "handouts").glob(f"{lab.short}_*.png")
+    assert {path.stem.partition("_")[2] for path in figures} == set(lab.figures)
+    page = (ROOT / "handouts" / f"{lab.short}.md").read_text(encoding="utf-8")
+    assert [caption for caption in lab.figures.values() if f"\n\n*{caption}*" not in page] == []
+
+
 def test_notebook_is_the_same_twice_and_is_not_overwritten(tmp_path):
     lab = course.find_lab("lab05")
     paths = [notebook.write(lab, tmp_path / name) for name in ("a.ipynb", "b.ipynb")]

@@ -227,7 +227,7 @@ def curve_table(study: Study) -> tuple[list[str], list[list[str]]]:
     longest = max(len(result.epochs) for result in study.results)
     if longest > figures.FEW:
         return [], []
-    head = ["", "", *(f"epoch {number}" for number in range(1, longest + 1))]
+    head = ["curve", "cell", *(f"epoch {number}" for number in range(1, longest + 1))]
     rows = []
     for column in curve_columns(study):
         share = table.unit_of(column) == " in percent"
