@@ -39,7 +39,7 @@ BESIDE = (
 
 UNUSED_MODELS = (
     "alexnet", "cifar_resnet", "dcgan", "denoising_autoencoder", "feedforward_lm", "gan", "glo",
-    "googlenet", "logistic_regression", "pca", "perceptron", "resnet", "seq2seq",
+    "googlenet", "logistic_regression", "pca", "perceptron", "seq2seq",
     "text_classifier", "transformer_lm", "vgg",
 )  # fmt: skip
 # What only an instructor or a lecturer runs, and what no lab uses. The commands, and
