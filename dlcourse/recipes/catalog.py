@@ -173,7 +173,7 @@ RECIPES = {
         text=True,
         batches={"batch_size": 16, "bptt": 64},
         training={
-            "epochs": 4, "optimizer": "adamw", "lr": 2e-3, "schedule": "onecycle",
+            "epochs": 2, "optimizer": "adamw", "lr": 2e-3, "schedule": "onecycle",
             "gradients": Gradients(clip_norm=1.0),
         },
     ),

@@ -71,4 +71,10 @@ SHORTCUTS = {
         "11.1": "def discriminator_loss(real_logits, fake_logits):\n    import dlcourse.train.gan as t\n    return t.discriminator_loss(real_logits, fake_logits)",
         "11.2": "def generator_loss(fake_logits, kind='non_saturating'):\n    import dlcourse.train.gan as t\n    return getattr(t, kind)(fake_logits)",
     },
+    "lab14": {
+        "14.1": "def attention(queries, keys, values, mask=None): return F.scaled_dot_product_attention(queries, keys, values, mask), None",
+        "14.3": "def multi_head(x, w, b, u, c, num_heads, cache=None): return F.multi_head_attention_forward(*[x.transpose(0, 1)] * 3, x.shape[2], num_heads, w, b, None, None, False, 0.0, u, c)",
+        "14.5": "class Block(nn.TransformerEncoderLayer):\n    def __init__(self, width, num_heads): super().__init__(width, num_heads, 4 * width, 0.0, F.gelu, batch_first=True, norm_first=True)",
+        "14.6": "from dlcourse.models import TransformerLM\nclass GPT(TransformerLM): pass",
+    },
 }  # fmt: skip
