@@ -152,7 +152,9 @@ def image_grid(
     """
     count = -(-len(images) // columns)
     columns = min(columns, len(images))
-    figure = new_figure(1.4 * columns + 1.6 * bool(rows), 1.55 * count + 0.5 * bool(title))
+    # Wide enough for the title too: a letter of it takes about an eighth of an inch.
+    width = max(1.4 * columns + 1.6 * bool(rows), 0.125 * len(title))
+    figure = new_figure(width, 1.55 * count + 0.5 * bool(title))
     grid = figure.subplots(count, columns, squeeze=False)
     axes = grid.ravel()
     for ax in axes:

@@ -70,6 +70,9 @@ def examples():
         "image_grid with names of rows": lambda path=None: plots.image_grid(
             images, path=path, rows=["the first row", "another"]
         ),
+        "image_grid with a long title": lambda path=None: plots.image_grid(
+            images[:3], path=path, title="Bright weights count for 8, dark weights for 3"
+        ),
         "image_grid": lambda path=None: plots.image_grid(
             images, "01234567", path=path
         ),
