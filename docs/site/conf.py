@@ -41,9 +41,10 @@ html_sidebars = {"index": []}
 html_theme_options: dict[str, Any] = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 8,
     "navbar_persistent": ["search-button"],  # the label of the wide one differs from its text
-    "collapse_navigation": True,  # the buttons that unfold it have no names
+    # The buttons that unfold a part of the sidebar have no names, so no part is nested.
+    "collapse_navigation": True,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["copyright"],
     "footer_end": [],
