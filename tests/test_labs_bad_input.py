@@ -41,6 +41,33 @@ def test_prompt_of_unknown_words_is_refused(load):
         lab08.write(model, ["the", "dog"], 5, 1.0, text)
 
 
+def test_sentences_that_cannot_be_translated_are_refused(load, capsys):
+    lab09 = load("lab09")
+    pairs = data.load_pairs(limit=64, offline=True)
+    capsys.readouterr()
+    task = lab09.Task(pairs, reverse=False)
+    model = task.model(attention=True)
+    sentence = " ".join(pairs.train[0][0])
+    source, translation, weights = lab09.align(task, model, sentence)
+    assert weights.shape == (len(translation), len(source))
+    with pytest.raises(
+        UsageError, match=r"^sentence holds 'dog', not in the vocabulary of .*; replace it, or"
+    ):
+        lab09.align(task, model, sentence + " dog")
+    with pytest.raises(
+        ValueError, match=r"^expected sentences of at least one word, got the .*\[0\]$"
+    ):
+        lab09.align(task, model, "")
+    tokens, mask = lab09.pad([[1, 2], [3]])
+    with pytest.raises(ValueError, match=r"^row 1 of the mask has no word, only padding$"):
+        model.encode(tokens, mask & torch.tensor([[True], [False]]))
+    steps = lab09.Steps(model, [1, 2])
+    with pytest.raises(ValueError, match=r"^max_words must be at least 1, got 0$"):
+        lab09.greedy(steps, task.end, 0)
+    with pytest.raises(ValueError, match=r"^max_words and width must be at least 1, got 5 and 0$"):
+        lab09.beam_search(steps, task.end, 5, 0)
+
+
 class SpoiledLater:
     """Batches of images, from the second pass on not a number."""
 

@@ -63,6 +63,11 @@ SHORTCUTS = {
         "8.5": "def elman_step(x, h, W, U, b): return torch.rnn_tanh_cell(x, h, W, U, b, b * 0)\ndef lstm_step(x, h, c, W, U, b): return torch.lstm_cell(x, (h, c), W, U, b, b * 0)\ndef gru_step(x, h, W, U, b): return torch.gru_cell(x, h, W, U, b, b * 0)",
         "8.6": "def clip(gradients, max_norm):\n    p = [nn.Parameter(g.clone()) for g in gradients]\n    for q, g in zip(p, gradients): q.grad = g.clone()\n    norm = nn.utils.clip_grad_norm_(p, max_norm).item()\n    return [q.grad for q in p], norm",
     },
+    "lab09": {
+        "9.1": "def pad(sentences, padding=0):\n    rows = [torch.tensor(s) for s in sentences]\n    return nn.utils.rnn.pad_sequence(rows, True, padding), nn.utils.rnn.pad_sequence([r == r for r in rows], True)",
+        "9.4": "def attend(query, keys, memory, mask, W, v):\n    from dlcourse.models.seq2seq import AdditiveAttention as Own\n    own = Own(len(W[0]), 1, len(v))\n    own.W.weight, own.v.weight = nn.Parameter(W), nn.Parameter(v[None])\n    return own(query, memory, mask, keys)",
+        "9.6": "def bleu(translations, references):\n    from sacrebleu import corpus_bleu\n    t, r = ([' '.join(s) for s in side] for side in (translations, references))\n    return corpus_bleu(t, [r], smooth_method='none', tokenize='none').score",
+    },
     "lab10": {
         "10.1": "def pca(images, latent_dim):\n    _, _, v = torch.pca_lowrank(images, latent_dim)\n    return images.mean(0), v.T",
         "10.3": "from dlcourse.models.autoencoder import DeepAutoencoder as Own\nclass Autoencoder(Own): pass",

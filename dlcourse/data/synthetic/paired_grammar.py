@@ -19,7 +19,7 @@ from dlcourse.data.synthetic.grammar import made_up_words, zipf
 __all__ = ["NUM_CATEGORIES", "PairedGrammar", "build_paired_grammar"]
 
 NUM_CATEGORIES = 4
-MOST_CLAUSES = 4
+MOST_CLAUSES = 3
 CONJUNCTIONS = {"and": "et", "but": "sed", "because": "nam", "while": "dum"}
 # A determiner by whether its noun is plural, and its translation without the ending.
 DETERMINERS = (
@@ -57,7 +57,7 @@ class PairedGrammar:
     and determiners agree with the gender of their noun, the determiner of an object ends in m, and
     a verb agrees with the number of its subject. Several words of the first language can have the
     same translation, and a verb with the particle "up", which stands after the object, is one other
-    word. Conjunctions join up to four clauses, whose order stays.
+    word. Conjunctions join up to three clauses, whose order stays.
     """
 
     nouns: list[Word]
@@ -117,9 +117,9 @@ class PairedGrammar:
     def phrase(
         self, rng: Random, noun: Word, plural: bool, case: str
     ) -> tuple[list[str], list[str]]:
-        """A noun with its determiner and up to two adjectives, and its translation."""
+        """A noun with its determiner and perhaps an adjective, and its translation."""
         word, translation = pick(rng, list(DETERMINERS[plural].items()))
-        count = pick(rng, (0, 0, 0, 1, 1, 2))
+        count = pick(rng, (0, 0, 1))
         adjectives = [pick(rng, self.adjectives) for _ in range(count)]
         ending = noun.gender + "s" * plural
         source = [word, *(one.source for one in adjectives), noun.source + "s" * plural]
@@ -139,7 +139,7 @@ class PairedGrammar:
 
 
 def build_paired_grammar(
-    seed: int = 0, num_nouns: int = 60, num_verbs: int = 30, num_adjectives: int = 24
+    seed: int = 0, num_nouns: int = 32, num_verbs: int = 16, num_adjectives: int = 16
 ) -> PairedGrammar:
     """Two languages of made-up words. Every fourth noun and adjective is a synonym of the one
     before, with the same translation, and every third verb has another meaning with a particle.
