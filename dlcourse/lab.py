@@ -30,12 +30,14 @@ def parse_flags(
     full_epochs: int,
     tiny_epochs: int = 2,
     long: bool = False,
+    backbones: Sequence[str] = (),
 ) -> argparse.Namespace:
     """Parse the flags common to all labs, seed everything, and make the output folder.
 
     name, doc: of the lab, for --help. epochs, full_epochs, tiny_epochs: the default, and those of
         --full and --tiny.
     long: whether the run also takes --resume and --deterministic.
+    backbones: the choices of --backbone, its default first; the namespace has `backbone` then.
 
     Returns a namespace with `data_dir`, `offline`, `device` (torch.device), `seed`, `threads`,
     `epochs`, `tiny`, `full`, `limit` (the number of training images: 2000 with --tiny, else
@@ -64,6 +66,8 @@ def parse_flags(
     if long:
         add("--resume", action="store_true", help="continue from the checkpoint in --out")
         add("--deterministic", action="store_true", help="bitwise the same numbers, slower")
+    if backbones:
+        add("--backbone", choices=backbones, default=backbones[0], help="default: %(default)s")
     args = parser.parse_args(argv)
     args.out = args.out or (folder / "tiny" if args.tiny else folder)
     if int(os.environ.get("RANK", "0")) > 0:

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 import torch
+from torchvision.models import resnet18, resnet34
 
 from dlcourse import course, data
-from dlcourse.errors import UsageError
+from dlcourse.errors import DataError, UsageError
 
 
 @pytest.fixture
@@ -120,3 +121,51 @@ def test_gpt_writes_beyond_its_context_and_refuses_what_it_cannot_read(
     with pytest.raises(UsageError) as caught:
         lab14.write(model, prompt, length, vocabulary)
     assert str(caught.value) == message
+
+
+def test_transfer_refuses_what_it_cannot_use_in_one_line(load):
+    lab07 = load("lab07")
+    labels = torch.arange(20) % 4
+    generator = torch.Generator()
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(UsageError, match=rf"^share of the labels must .* 0 to 1, got {share}$"):
+            lab07.draw_share(labels, share, generator)
+    for share in (0.0, 0.05):
+        with pytest.raises(UsageError, match=rf"^class 0 has 5 images, and a share of {share} "):
+            lab07.draw_share(labels, share, generator)
+    assert lab07.draw_share(labels, 1.0, generator).sort().values.tolist() == list(range(20))
+    chosen = lab07.draw_share(labels, 0.4, generator)
+    assert labels[chosen].bincount().tolist() == [2, 2, 2, 2]
+    images = torch.zeros(20, 3, 2, 2, dtype=torch.uint8)
+    with pytest.raises(UsageError, match=r"^class 4 has no images; choose other classes"):
+        lab07.of_classes(images, labels, range(2, 5), 9)
+    logits = torch.zeros(2, 4)
+    for temperature in (0.0, -1.0, float("nan")):
+        with pytest.raises(UsageError, match=rf"^temperature must be above 0, got {temperature}"):
+            lab07.distillation_loss(logits, logits, labels[:2], temperature)
+    layer = torch.nn.Linear(6, 4)
+    for rank in (0, 5):
+        with pytest.raises(UsageError, match=rf"^rank must be from 1 to 4, the rank .* got {rank}"):
+            lab07.low_rank(layer, rank)
+    with pytest.raises(UsageError, match=r"--backbone: invalid choice: 'vgg'"):
+        lab07.main(["--backbone", "vgg"])
+
+
+def test_transfer_runs_on_weights_of_resnet18_and_refuses_others(load, tmp_path):
+    lab07 = load("lab07")
+    torch.manual_seed(0)
+    oracle = resnet18().eval()
+    path = tmp_path / "resnet18-f37072fd.pth"
+    torch.save(oracle.state_dict(), path)
+    images = torch.rand(2, 3, 64, 64)
+    model = lab07.pretrained_resnet("resnet18-weights", tmp_path, True)
+    features = lab07.extract(lab07.freeze(lab07.resnet_backbone(model)), images)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (lab07.MEAN, lab07.STD))
+    maps = torch.nn.Sequential(*list(oracle.children())[:-2])((images - mean) / std)
+    torch.testing.assert_close(features, maps.detach().flatten(1), rtol=1e-3, atol=1e-3)
+    torch.save(resnet34().state_dict(), path)
+    with pytest.raises(UsageError, match=r"^these weights are not a ResNet's: .* has also layer1"):
+        lab07.pretrained_resnet("resnet18-weights", tmp_path, True)
+    path.unlink()
+    with pytest.raises(DataError, match=r"lacks resnet18-f37072fd\.pth; --offline; run `dlcourse"):
+        lab07.main(["--tiny", "--offline", "--backbone", "resnet18", "--data-dir", str(tmp_path)])
