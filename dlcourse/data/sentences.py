@@ -259,15 +259,13 @@ def read_archive(path: Path, split: str) -> list[Pair]:
 
 def read_csv(path: Path, num_classes: int) -> list[Labeled]:
     """The rows (class from 1 on, title, text) of a CSV file without a heading."""
-    return list(rows(read_text(path), path, num_classes))
-
-
-def rows(text: str, path: Path, num_classes: int) -> Iterator[Labeled]:
-    for number, row in enumerate(csv.reader(io.StringIO(text)), start=1):
-        labels = [str(label) for label in range(1, num_classes + 1)]
-        if len(row) < 2 or row[0] not in labels or not words(" ".join(row[1:])):
+    labels, found = [str(label) for label in range(1, num_classes + 1)], []
+    for number, row in enumerate(csv.reader(io.StringIO(read_text(path))), start=1):
+        text = words(" ".join(row[1:]))
+        if not text or row[0] not in labels:
             raise DataError(
                 f"row {number} of {str(path)!r} must be a class from 1 to {num_classes}, a title "
                 f"and a text, got {','.join(row)[:40]!r}"
             )
-        yield words(" ".join(row[1:])), int(row[0]) - 1
+        found.append((text, int(row[0]) - 1))
+    return found
