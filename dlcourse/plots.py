@@ -88,7 +88,7 @@ def attention_map(
     figure = new_figure(0.42 * len(columns) + 1.6, 0.34 * len(rows) + 1.3)
     ax = figure.subplots()
     ax.imshow(weights.detach().cpu().numpy(), cmap="Blues", vmin=0, vmax=1)
-    slanted = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+    slanted: dict[str, Any] = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
     long = max(map(len, columns), default=0) > 1
     ax.set_xticks(range(len(columns)), columns, **(slanted if long else {}))
     ax.set_yticks(range(len(rows)), rows)
