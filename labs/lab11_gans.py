@@ -5,52 +5,75 @@ Can a network learn to draw digits if its only teacher is another network that i
 too?
 
 You write the losses of the two players, the steps that they make in turn, and the generator of
-DCGAN (Radford et al. 2016). A classifier judges the generated images. You make the generator
-collapse, see in a game with two numbers why such training is unstable, and use GLO, which has no
-second player.
+DCGAN (Radford et al. 2016). The samples are judged by a classifier and by their distance to real
+digits. You make the generator collapse, give the discriminator a head start, see in a game with two
+numbers why such training is unstable, and use GLO, which has no second player.
 
-Lectures: J (GAN, GLO), T and C (GAN).
+Lecture sections: Generative adversarial network (GAN); Generative latent optimization (GLO).
 
     dlcourse check lab11               check your answers (takes seconds)
     dlcourse check lab11 --task 11.3   check one task
-    dlcourse run lab11 --tiny          run the whole experiment on 1,000 images (takes seconds)
-    dlcourse run lab11                 run the whole experiment (a few minutes on a laptop)
-    dlcourse run lab11 --full          train longer, until the classifier is sure of the digits
+    dlcourse run lab11 --tiny          run the whole experiment on 900 images (takes seconds)
+    dlcourse run lab11                 use 10,800 images and small networks (a few minutes)
+    dlcourse run lab11 --full          use all images and train longer (for a GPU)
 
-A recorded run of the solution (`dlcourse run lab11`, real MNIST, 2 cores):
+A recorded run of the solution (`dlcourse run lab11`, real MNIST, on a processor):
 
-    data: MNIST from datasets/MNIST/raw; 54,000 training images
+    data: MNIST from datasets/MNIST/raw; 10,800 training images
 
-    x * y, distance from (0, 0)           start  step 100  step 200
-    both at once                           1.41      2.33      3.83
-    in turn                                1.41      1.39      1.36
+    x * y, distance from (0, 0)                        start  step 100  step 200
+    both at once                                        1.41      2.33      3.83
+    in turn                                             1.41      1.39      1.36
 
-    judge: LeNet-5, right on 99.11% of the test images
-    samples of                           digits    rarest      sure
-    MNIST: the test images                10/10      9.0%     99.0%
-    DCGAN, run 1                           8/10      4.0%     82.7%
-    DCGAN, run 2                           8/10      3.4%     81.7%
-    DCGAN, run 3                           8/10      3.2%     82.3%
-    DCGAN, mean over 3 runs                          3.5%     82.2%
-    DCGAN, standard deviation                        0.4%      0.5%
-    DCGAN, minimax loss                    9/10      3.8%     81.6%
-    DCGAN, generator alone: collapsed      5/10      0.6%     77.8%
-    GLO, on 3,000 images                   8/10      3.1%     77.6%
+    gradient of the generator, if D(fake) is             0.5   0.00005
+    minimax                                              0.5   4.5e-05
+    non_saturating                                       0.5         1
+
+    judge: LeNet-5, right on 96.96% of the test images
+    samples of                             rarest     sure     near  reached
+    MNIST: other test images                 9.0%    97.7%    91.9%    84.2%
+    DCGAN, non-saturating                    2.3%    72.6%    46.8%    29.1%
+    DCGAN, minimax                           2.6%    65.9%    80.9%    56.0%
+    DCGAN, non-saturating, D first           0.3%    64.5%    83.4%    28.2%
+    DCGAN, minimax, D first                  0.0%    46.5%    26.1%    24.5%
+    generator alone: collapsed               1.6%    63.5%     0.3%     0.3%
+    GLO, on 1,000 images                     4.2%    73.5%    95.2%    69.5%
     figures: results/lab11
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    distance, both at once                                        3.83 = 3.83            exact
+    distance, in turn                                             1.36 = 1.36            exact
+    gradient at a sure D: minimax, non-saturating                5e-05 < 1               exact
+    near a real image: collapsed, DCGAN                        2% (2%) < 50% (3%)        3 of 3
+    real images reached: collapsed, DCGAN                      2% (1%) < 30% (2%)        3 of 3
+    real images reached: DCGAN, other real images             30% (2%) < 84%             3 of 3
+    D first, near: minimax, non-saturating                   37% (14%) < 69% (13%)       3 of 3
+The figures in results/lab11:
+
+    losses: Both players' losses: neither of them says how good the images are.
+    losses_head_start: If the discriminator is trained first, its loss stays near 0; the minimax
+      loss then hardly changes.
+    saddle: Two players of x y: at once they move away from (0, 0), in turn they stay on a curve.
+    samples: Real digits, and samples of each generator.
+    training: The images of the same 16 latents during the training.
 """
 
 # %%
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, models, plots
+from dlcourse.findings import Findings
 from dlcourse.train import evaluate, fit, laplacian_loss
 
 # %% [markdown]
@@ -273,43 +296,101 @@ def project(latents: Tensor) -> Tensor:
 
 # %% [markdown]
 # ## 7. The experiment
-# For each set of samples the table shows how many of the ten digits have a share of 5 % or more,
-# the share of the rarest digit, and the mean confidence of the judge.
+# The judge alone cannot tell good samples from bad ones: it is sure of many scribbles too. So the
+# samples are also compared with 1,000 real test images, pixel by pixel. An image is near a real one
+# if it is closer to it than the fifth closest of the other real images is. "near" is the share of
+# the samples that are near some real image. "reached" is the share of the real images that have a
+# sample near them: a generator that draws the same few images reaches few (Naeem et al. 2020).
+# "rarest" is the share of the rarest digit, and "sure" the mean confidence of the judge.
+#
+# **Predict before you run it.** Give the discriminator 200 steps before the generator makes its
+# first one. With which of the two losses can the generator still learn, and why?
+#
+# *Your prediction:*
 
 # %%
 LATENT_DIM = 64
 
 
 # %%
-def train_gan(
-    batches: data.Batches, epochs: int, width: int, kind: str = "non_saturating", lr: float = 1e-3
-) -> tuple[Generator, Discriminator]:
-    """Train both players in turn, with a learning rate that falls to 0; return them.
+def closeness(fakes: Tensor, reals: Tensor, neighbors: int = 5) -> tuple[float, float]:
+    """Return the share of the fakes near a real image, and of the real images with a fake near.
 
-    If a loss is not finite, stop, print a message, and load the weights from before this epoch.
+    Shape: fakes (N, *), reals (M, *), M above `neighbors`.
     """
-    players = Generator(LATENT_DIM, width), Discriminator(width)
-    generator, discriminator = (player.to(batches.device) for player in players)
+    fakes, reals = fakes.flatten(1), reals.flatten(1)
+    # The closest image to a real image is itself.
+    radius = torch.cdist(reals, reals).kthvalue(neighbors + 1, dim=1).values
+    near = torch.cdist(reals, fakes) < radius[:, None]  # (M, N)
+    return near.any(0).float().mean().item(), near.any(1).float().mean().item()
+
+
+@dataclass
+class Game:
+    """A trained pair of players, their losses at each step, and what the generator drew.
+
+    drawings: from the same latents, after each of `steps`.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+    losses: dict[str, list[float]]
+    drawings: list[Tensor] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+
+    def draw(self, latents: Tensor) -> None:
+        self.drawings.append(run(self.generator, latents))
+        self.steps.append(len(self.losses["generator"]))
+
+
+def train_gan(
+    batches: data.Batches,
+    epochs: int,
+    width: int,
+    kind: str = "non_saturating",
+    lr: float = 1e-3,
+    head_start: int = 0,
+) -> Game:
+    """Train both players in turn, with a learning rate that falls to 0.
+
+    head_start: how many steps the discriminator makes before the generator's first one. If a loss
+    is not finite, stop, print a message, and load the weights from before this epoch.
+    """
+    device = batches.device
+    game = Game(
+        Generator(LATENT_DIM, width).to(device), Discriminator(width).to(device),
+        {"discriminator": [], "generator": []},
+    )  # fmt: skip
+    players = game.generator, game.discriminator
     optimizers = [adam(player, lr) for player in players]
     steps = epochs * len(batches)
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         for optimizer in optimizers
     ]
+    shown = torch.randn(16, LATENT_DIM, device=device)
+    for images, _ in itertools.islice(itertools.cycle(batches), head_start):
+        latents = torch.randn(len(images), LATENT_DIM, device=device)
+        discriminator_step(*players, optimizers[1], images, latents)
     for epoch in range(1, epochs + 1):
         best = copy.deepcopy([player.state_dict() for player in players])
-        for images, _ in batches:
-            latents = torch.randn(len(images), LATENT_DIM, device=batches.device)
-            loss_d = discriminator_step(generator, discriminator, optimizers[1], images, latents)
-            loss_g = generator_step(generator, discriminator, optimizers[0], latents, kind)
+        for number, (images, _) in enumerate(batches):
+            latents = torch.randn(len(images), LATENT_DIM, device=device)
+            loss_d = discriminator_step(*players, optimizers[1], images, latents)
+            loss_g = generator_step(*players, optimizers[0], latents, kind)
             if not math.isfinite(loss_d + loss_g):
                 print(f"stopped in epoch {epoch}: losses {loss_d}, {loss_g}; a smaller lr may help")
                 for player, weights in zip(players, best, strict=True):
                     player.load_state_dict(weights)
-                return players
+                return game
             for schedule in schedules:
                 schedule.step()
-    return players
+            game.losses["discriminator"].append(loss_d)
+            game.losses["generator"].append(loss_g)
+            if number % -(-len(batches) // 5) == 0:
+                game.draw(shown)
+    game.draw(shown)
+    return game
 
 
 def collapse(generator: Generator, discriminator: Discriminator, steps: int) -> Generator:
@@ -355,64 +436,125 @@ def run(net: nn.Module, inputs: Tensor) -> Tensor:
     return outputs
 
 
+def vanishing_gradient(findings: Findings) -> None:
+    """Print the gradient of both losses for a fake that the discriminator recognizes."""
+    print(f"\n{'gradient of the generator, if D(fake) is':<46}{'0.5':>10}{'0.00005':>10}")
+    sizes = {}
+    for kind in ("minimax", "non_saturating"):
+        sizes[kind] = []
+        for logit in (0.0, -10.0):
+            fake = torch.tensor([logit], requires_grad=True)
+            generator_loss(fake, kind).backward()
+            sizes[kind].append(fake.grad.abs().item())
+        print(f"{kind:<46}{sizes[kind][0]:>10.2g}{sizes[kind][1]:>10.2g}")
+    text = "gradient at a sure D: minimax, non-saturating"
+    small, large = sizes["minimax"][1], sizes["non_saturating"][1]
+    findings.claim(text, small, "<", large, ".1g", task="11.2", exact=True)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab11", __doc__, argv, epochs=1, full_epochs=6)
+    args = lab.parse_flags("lab11", __doc__, argv, epochs=4, full_epochs=18, tiny_epochs=1)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
-    limit, width, num_samples, judge_epochs = None, 32, 10_000, 8 if args.full else 3
+    limit, width, num_samples = None if args.full else 12_000, 32 if args.full else 16, 1000
     if args.tiny:
-        limit, width, num_samples, judge_epochs = 1000, 4, 200, 1
+        limit, width = 1000, 4
     batches, val, test = mnist.batches(
         batch_size=64, seed=args.seed, device=args.device, limit=limit, normalize="none"
     )
     print(f"data: {mnist.source}; {batches.num_samples:,} training images")
+    findings = args.findings
 
     ways = {
         "both at once": play(1.0, 1.0, lr=0.1, steps=200),
         "in turn": play(1.0, 1.0, lr=0.1, steps=200, in_turn=True),
     }
-    print(f"\n{'x * y, distance from (0, 0)':<34}{'start':>9}{'step 100':>10}{'step 200':>10}")
-    for name, way in ways.items():
+    print(f"\n{'x * y, distance from (0, 0)':<46}{'start':>10}{'step 100':>10}{'step 200':>10}")
+    for (name, way), expected in zip(ways.items(), (3.83, 1.36), strict=True):
         far = way.norm(dim=1)
-        print(f"{name:<34}{far[0]:>9.2f}{far[100]:>10.2f}{far[200]:>10.2f}")
+        print(f"{name:<46}{far[0]:>10.2f}{far[100]:>10.2f}{far[200]:>10.2f}")
+        end = round(far[-1].item(), 2)
+        findings.claim(f"distance, {name}", end, "=", expected, "g", task="11.7", exact=True)
+    vanishing_gradient(findings)
 
     judge = models.build("lenet5")
-    fit(judge, batches, val, epochs=judge_epochs, lr=3e-3, schedule="onecycle", device=args.device)
+    fit(judge, batches, val, epochs=2, lr=3e-3, schedule="onecycle", device=args.device)
     print(f"\njudge: LeNet-5, right on {evaluate(judge, test)['accuracy']:.2%} of the test images")
-    print(f"{'samples of':<34}{'digits':>9}{'rarest':>10}{'sure':>10}")
+    real = torch.cat([images for images, _ in test])
+    reals, others = real[: len(real) // 2][:1000], real[len(real) // 2 :][:1000]
+    print(f"{'samples of':<36}{'rarest':>9}{'sure':>9}{'near':>9}{'reached':>9}")
+    samples, near, reached = {}, {}, {}
 
-    def show(name: str, images: Tensor) -> tuple[float, float]:
+    def show(name: str, images: Tensor) -> None:
         shares, confidence = coverage(run(judge, images))
-        digits, rarest, sure = (shares >= 0.05).sum(), shares.min().item(), confidence.item()
-        print(f"{name:<34}{digits:>6}/10{rarest:>10.1%}{sure:>10.1%}")
-        return rarest, sure
+        near[name], reached[name] = closeness(images, reals)
+        print(
+            f"{name:<36}{shares.min():>9.1%}{confidence:>9.1%}{near[name]:>9.1%}"
+            f"{reached[name]:>9.1%}",
+            flush=True,
+        )
+        samples[name] = images[:80]
 
-    show("MNIST: the test images", torch.cat([images for images, _ in test]))
+    show("MNIST: other test images", others)
     latents = torch.randn(num_samples, LATENT_DIM, device=args.device)
-    samples, scores = {}, []
-    for number in range(1, 4):
-        torch.manual_seed(args.seed + number)
-        players = train_gan(batches, args.epochs, width)
-        samples["DCGAN"] = run(players[0], latents)
-        scores.append(show(f"DCGAN, run {number}", samples["DCGAN"]))
-    rarest, sure = torch.tensor(scores).T
-    print(f"{'DCGAN, mean over 3 runs':<43}{rarest.mean():>10.1%}{sure.mean():>10.1%}")
-    print(f"{'DCGAN, standard deviation':<43}{rarest.std():>10.1%}{sure.std():>10.1%}")
+    games = {}
+    for head_start in (0, 200 if not args.tiny else 2):
+        for kind in ("non_saturating", "minimax"):
+            name = f"DCGAN, {kind.replace('_', '-')}{', D first' if head_start else ''}"
+            torch.manual_seed(args.seed)
+            games[name] = train_gan(batches, args.epochs, width, kind, head_start=head_start)
+            show(name, run(games[name].generator, latents))
+    game = games["DCGAN, non-saturating"]
+    generator = collapse(game.generator, game.discriminator, steps=10 if args.tiny else 200)
+    show("generator alone: collapsed", run(generator, latents))
+    images = mnist.train_images[batches.indices[:1000].cpu()].to(args.device) / 255
+    generator, learned = train_glo(images, 1 if args.tiny else 20 * args.epochs, width)
+    show(f"GLO, on {len(images):,} images", run(generator, gaussian_like(learned, num_samples)))
 
-    generator, _ = train_gan(batches, args.epochs, width, "minimax")
-    show("DCGAN, minimax loss", run(generator, latents))
-    generator = collapse(*players, steps=10 if args.tiny else 300)
-    samples["DCGAN, generator alone"] = run(generator, latents)
-    show("DCGAN, generator alone: collapsed", samples["DCGAN, generator alone"])
-    images = mnist.train_images[batches.indices[:3000].cpu()].to(args.device) / 255
-    generator, learned = train_glo(images, 1 if args.tiny else 25 * args.epochs, width)
-    samples["GLO"] = run(generator, gaussian_like(learned, num_samples))
-    show(f"GLO, on {len(images):,} images", samples["GLO"])
+    normal, collapsed = "DCGAN, non-saturating", "generator alone: collapsed"
+    findings.claim("near a real image: collapsed, DCGAN", near[collapsed], "<", near[normal], ".0%")
+    text = "real images reached: collapsed, DCGAN"
+    findings.claim(text, reached[collapsed], "<", reached[normal], ".0%")
+    text = "real images reached: DCGAN, other real images"
+    findings.claim(text, reached[normal], "<", reached["MNIST: other test images"], ".0%")
+    late = [near[f"DCGAN, {kind}, D first"] for kind in ("minimax", "non-saturating")]
+    findings.claim("D first, near: minimax, non-saturating", late[0], "<", late[1], ".0%")
 
     if args.plot:
         plots.trajectories(ways, args.out / "saddle.png", "x descends x y, y climbs it")
-        for number, (name, images) in enumerate(samples.items(), start=1):
-            plots.mosaic(images[:80], 16, args.out / f"samples_{number}.png", name)
+        few = {f"{player}, {name.removeprefix('DCGAN, ')}": smooth(losses)
+               for name, each in games.items() if "D first" in name
+               for player, losses in each.losses.items()}  # fmt: skip
+        plots.curves(
+            {player: smooth(losses) for player, losses in game.losses.items()},
+            args.out / "losses.png",
+            title="DCGAN, non-saturating: both losses",
+            xlabel="step / 10",
+            ylabel="loss",
+        )
+        plots.curves(
+            few,
+            args.out / "losses_head_start.png",
+            title="The discriminator was trained first",
+            xlabel="step / 10",
+            ylabel="loss",
+        )
+        plots.mosaic(
+            torch.cat(game.drawings),
+            16,
+            args.out / "training.png",
+            "The same 16 latents during the training",
+            [f"step {step}" for step in game.steps],
+        )
+        rows = torch.cat([images[:16] for images in samples.values()])
+        plots.mosaic(rows, 16, args.out / "samples.png", rows=list(samples))
         print(f"figures: {args.out}")
+    findings.report()
+
+
+def smooth(values: list[float], window: int = 10) -> list[float]:
+    """Return the mean of each `window` values."""
+    parts = [values[i : i + window] for i in range(0, len(values), window)]
+    return [sum(part) / len(part) for part in parts]
 
 
 if __name__ == "__main__":
@@ -420,10 +562,51 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. The loss of the discriminator falls to 0 and stays there. Is this good?
-# 2. If the generator is trained alone, against a discriminator that does not change, it loses half
-#    of the digits and draws the same scribble again and again. Why does this lower its loss, and
-#    what prevents it in ordinary training?
+# **1.** The loss of the discriminator falls to 0 and stays there. Is this good?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# No. The discriminator is always right, and its logits are far from 0. With the minimax loss the
+# generator then gets almost no gradient. With the other loss it gets a gradient, but from a
+# discriminator that no longer looks at details. Near the equilibrium D only guesses, and its loss
+# is about 2 log 2 = 1.39.
+# </details>
+#
+# **2.** If the generator is trained alone, against a discriminator that does not change, it draws
+# the same scribble again and again. Why does this lower its loss, and what prevents it in ordinary
+# training?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Against one fixed discriminator the best image is the one with the highest logit, whether it is a
+# digit or not. Nothing in the loss asks for variety. In ordinary training D makes its next step,
+# learns that this image is always fake, and the generator must draw something else. If the
+# generator only jumps from digit to digit, the game goes in circles, like x * y.
+# </details>
+#
+# **3.** The judge is almost as sure of the collapsed generator's images as of the DCGAN's. Why does
+# it not notice that they are scribbles?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# It was trained on digits only, and its softmax must give the whole probability to the ten of them.
+# It looks for what tells digits apart, not for what makes an image a digit. To measure whether
+# samples look like the data, compare them with data.
+# </details>
+#
+# ## What you have seen
+# Two networks that learn from each other can draw digits, but nothing in their losses tells you
+# when the images are good. If the discriminator is far ahead, the gradient of the minimax loss
+# vanishes, and the generator's images stay further from real ones; without a head start this lab
+# does not show which loss is better. A generator without an opponent collapses. The judge's
+# confidence hardly shows it, the distance to real images does. That distance is not perfect either:
+# a blurred image is close to many others, so it flatters GLO, whose images are blurred.
 
 # %% [markdown]
 # ## Quiz

@@ -8,17 +8,18 @@ from 8 layers to hundreds: VGG's stages of small filters, Inception's branches w
 classifier at half depth, and the residual block. The experiment compares plain and residual
 networks of 20 and 44 layers, as He et al. 2015 did (figure 6 of arXiv:1512.03385).
 
-Lectures: T and K (AlexNet, VGG, Inception, ResNet), C (VGG), A (auxiliary losses, identity paths).
+Lecture sections: AlexNet; VGG-16, VGG-19; From shallow to deep; Auxiliary loss on intermediate
+layers; ResNets: skip connections.
 
     dlcourse check lab06              check your answers (takes seconds)
     dlcourse check lab06 --task 6.2   check one task
-    dlcourse run lab06 --tiny         run the whole experiment on 300 images (takes seconds)
-    dlcourse run lab06                use 5,000 images, small networks (minutes on a laptop)
+    dlcourse run lab06 --tiny         run the whole experiment on 180 images (takes seconds)
+    dlcourse run lab06                use 1,350 images, small networks (minutes on a laptop)
     dlcourse run lab06 --full         use all images, the paper's networks (for a GPU)
 
 A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through JPEG):
 
-    data: CIFAR-10 from datasets/cifar10.npz; 4,500 training images
+    data: CIFAR-10 from datasets/cifar10.npz; 1,350 training images
 
     parameters of           convolutions  linear layers     together
     AlexNet                    2,469,696     58,631,144   61,100,840
@@ -26,15 +27,39 @@ A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through J
     VGG-19                    20,024,384    123,642,856  143,667,240
     VGG-16, as you build      14,714,688
 
-    network                   parameters  training loss    train     test
-    plain-20                      68,050          1.694    35.9%    34.6%
-    ResNet-20                     68,050          1.535    45.8%    42.9%
-    plain-44                     165,714          1.976    26.3%    26.0%
-    ResNet-44                    165,714          1.512    45.3%    43.2%
-    ResNet-20, unaugmented        68,050          0.983    68.3%    46.9%
-    Inception, one head           16,076          1.332    53.3%    50.4%
-    Inception, two heads          16,076          1.340    53.2%    50.0%
+    gradient before training, convolution        first      last     ratio
+    plain-20                                         2      0.24      8.37
+    plain-44                                     1e+02      0.21       495
+    ResNet-44                                        2      0.24      8.14
+    plain-20, no batch norm                      0.006    0.0046      1.31
+    plain-44, no batch norm                     0.0053    0.0011      4.64
+
+    pixels through JPEG       parameters  training loss    train     test
+    plain-20                      68,050          2.185    18.0%    17.8%
+    ResNet-20                     68,050          1.896    27.9%    27.5%
+    plain-44                     165,714          2.212    15.3%    14.5%
+    ResNet-44                    165,714          2.050    21.6%    20.9%
+    ResNet-20, unaugmented        68,050          1.639    39.4%    32.4%
+    Inception, one head           16,076          1.743    34.4%    31.3%
+    Inception, two heads          16,076          1.692    36.9%    32.2%
     figures: results/lab06
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    plain-44: gradient of the first, of the last layer         69 (49) > 0.2 (0.015)     exact
+    first to last: ResNet-44 against plain-44              9.48 (1.31) < 346 (247)       exact
+    first layer, no batch norm: 44 against 20 layers   0.0041 (0.0011) < 0.04 (0.034)    3 of 3
+    training loss: plain-20 against plain-44             2.139 (0.109) < 2.247 (0.052)   3 of 3
+    training loss: ResNet-44 against plain-44            2.018 (0.029) < 2.247 (0.052)   3 of 3
+    train minus test accuracy: augmented, not augmented     2.6% (2.0%) < 7.5% (0.5%)     3 of 3
+The figures in results/lab06:
+
+    augmentation: Each image as the network sees it in four epochs: shifted, cropped and mirrored at
+      random.
+    depth: The training loss by epoch: more layers make a plain network worse, and a residual one
+      not.
+    gradients: The gradient of each layer's weights before training: without shortcuts it changes by
+      a large factor from the last layer to the first.
 """
 
 # %%
@@ -49,6 +74,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, plots
+from dlcourse.findings import Findings
 from dlcourse.train import evaluate
 
 # %% [markdown]
@@ -364,9 +390,17 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 # %% [markdown]
 # ## 5. The experiment
-# Train plain and residual networks of 20 and 44 layers, ResNet-20 without augmentation, and
-# Inception with and without its second classifier. By default the networks are half as wide as in
-# the paper, and their first convolution has stride 2. This makes them sixteen times cheaper.
+# Look at the gradients of plain and residual networks before any training. Then train both with 20
+# and 44 layers, ResNet-20 without augmentation, and Inception with and without its second
+# classifier. By default the networks are half as wide as in the paper, their first convolution has
+# stride 2, and there are few images and epochs. This makes them hundreds of times cheaper. So the
+# accuracies are low; what counts is the comparison. The pixels of this CIFAR-10 went through JPEG.
+#
+# **Predict before you run it.** Are the gradients of the plain network of 44 layers smaller or
+# larger in the first layer than in the last one? Does augmentation raise the accuracy on the test
+# images in five epochs?
+#
+# *Your prediction:*
 
 
 # %%
@@ -413,7 +447,45 @@ def gradient_sizes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[float
     """Return the norm of the gradient in each convolution, first to last, before any training."""
     loss_of(model(batch[0]), batch[1]).backward()
     weights = [w for w in model.parameters() if w.dim() == 4]
-    return [weight.grad.norm().item() for weight in weights]
+    sizes = [weight.grad.norm().item() for weight in weights]
+    model.zero_grad()
+    return sizes
+
+
+def without_norm(model: CifarNet) -> CifarNet:
+    """Break it: remove the batch normalization from your blocks."""
+    for block in model.modules():
+        if isinstance(block, ResidualBlock):
+            block.bn1 = block.bn2 = nn.Identity()
+    return model
+
+
+def look_at_gradients(
+    batch: tuple[Tensor, Tensor], size: dict[str, int], findings: Findings
+) -> dict[str, list[float]]:
+    """Print the sizes of the gradients before any training; return them."""
+    nets = {
+        "plain-20": CifarNet(20, False, **size),
+        "plain-44": CifarNet(44, False, **size),
+        "ResNet-44": CifarNet(44, True, **size),
+        "plain-20, no batch norm": without_norm(CifarNet(20, False, **size)),
+        "plain-44, no batch norm": without_norm(CifarNet(44, False, **size)),
+    }
+    print(f"\n{'gradient before training, convolution':<40}{'first':>10}{'last':>10}{'ratio':>10}")
+    gradients, ratio = {}, {}
+    for name, net in nets.items():
+        sizes = gradients[name] = gradient_sizes(net.to(batch[0].device), batch)
+        ratio[name] = sizes[0] / sizes[-1]
+        print(f"{name:<40}{sizes[0]:>10.2g}{sizes[-1]:>10.2g}{ratio[name]:>10.3g}")
+    text = "plain-44: gradient of the first, of the last layer"
+    sizes = gradients["plain-44"]
+    findings.claim(text, sizes[0], ">", sizes[-1], ".2g", task="6.5", exact=True)
+    text = "first to last: ResNet-44 against plain-44"
+    findings.claim(text, ratio["ResNet-44"], "<", ratio["plain-44"], ".3g", task="6.5", exact=True)
+    sizes = [gradients[f"plain-{depth}, no batch norm"][0] for depth in (44, 20)]
+    text = "first layer, no batch norm: 44 against 20 layers"
+    findings.claim(text, sizes[0], "<", sizes[1], ".2g")
+    return gradients
 
 
 def draw(
@@ -443,19 +515,21 @@ def draw(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab06", __doc__, argv, epochs=8, full_epochs=100)
+    args = lab.parse_flags("lab06", __doc__, argv, epochs=5, full_epochs=100)
     cifar = data.load("cifar10", args.data_dir, offline=args.offline)
     size = {"width": 16} if args.full else {"width": 8, "stride": 2}
     settings = {
         "batch_size": 128 if args.full else 64,
         "seed": args.seed,
         "device": args.device,
-        "limit": 300 if args.tiny else None if args.full else 5_000,
+        "limit": 200 if args.tiny else None if args.full else 1_500,
     }
     bare, _, test = cifar.batches(**settings)
     batches, _, _ = cifar.batches(augment=augment, **settings)
     print(f"data: {cifar.source}; {batches.num_samples:,} training images")
     count_the_famous()
+    findings = args.findings
+    gradients = look_at_gradients(next(iter(bare)), size, findings)
 
     stride = size.get("stride", 1)
     runs = {
@@ -467,22 +541,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Inception, one head": (SmallGoogLeNet(stride=stride), batches, 0.0),
         "Inception, two heads": (SmallGoogLeNet(stride=stride), batches, 0.3),
     }
-    print(f"\n{'network':<24}{'parameters':>12}{'training loss':>15}{'train':>9}{'test':>9}")
-    losses, gradients = {}, {}
+    title = "pixels through JPEG"
+    print(f"\n{title:<24}{'parameters':>12}{'training loss':>15}{'train':>9}{'test':>9}")
+    losses, scores = {}, {}
     for name, (model, images, weight) in runs.items():
         model.to(args.device, memory_format=torch.channels_last)
-        if name in ("plain-44", "ResNet-44"):
-            gradients[name] = gradient_sizes(model, next(iter(bare)))
         losses[name] = train(model, images, args.epochs, lr=0.05, weight=weight)
-        scores = [evaluate(model, split)["accuracy"] for split in (bare, test)]
+        scores[name] = [evaluate(model, split)["accuracy"] for split in (bare, test)]
         count = sum(parameter.numel() for parameter in model.parameters())
         print(
-            f"{name:<24}{count:>12,}{losses[name][-1]:>15.3f}{scores[0]:>9.1%}{scores[1]:>9.1%}",
+            f"{name:<24}{count:>12,}{losses[name][-1]:>15.3f}"
+            f"{scores[name][0]:>9.1%}{scores[name][1]:>9.1%}",
             flush=True,
         )
+    last = {name: values[-1] for name, values in losses.items()}
+    for left, right in (("plain-20", "plain-44"), ("ResNet-44", "plain-44")):
+        text = f"training loss: {left} against {right}"
+        findings.claim(text, last[left], "<", last[right], ".3f", task="6.5")
+    gaps = [train - test for train, test in (scores["ResNet-20"], scores["ResNet-20, unaugmented"])]
+    text = "train minus test accuracy: augmented, not augmented"
+    findings.claim(text, gaps[0], "<", gaps[1], ".1%", task="6.6")
     if args.plot:
         draw(losses, gradients, cifar.train_images[:8], args.out)
         print(f"figures: {args.out}")
+    findings.report()
 
 
 if __name__ == "__main__":
@@ -490,18 +572,63 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. The plain network of 44 layers could copy the one of 20 layers and let the other layers compute
-#    the identity. Does it fail in generalization or in optimization, and which number shows it?
-# BEGIN SOLUTION
-# Answer: in optimization. Overfitting would mean a low training loss and a bad test accuracy. Here
-# the training loss itself is higher. The solution exists, but gradient descent does not find it. In
-# the residual network, the identity path makes this solution the starting point of the search.
-# END SOLUTION
-# 2. Most of VGG-16's parameters are in one layer. Which one, and why do ResNets not need it?
-# BEGIN SOLUTION
-# Answer: the first linear layer, with 512 * 7 * 7 inputs and 4096 units: 103 of 138 million. A
-# ResNet averages each map over its positions, so the classifier gets one number for each channel.
-# END SOLUTION
+# **1.** The plain network of 44 layers could copy the one of 20 layers and let the other layers
+# compute the identity. Does it fail in generalization or in optimization, and which number shows
+# it?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# In optimization. Overfitting would mean a low training loss and a bad test accuracy. Here the
+# training loss itself is higher. The solution exists, but gradient descent does not find it. In the
+# residual network, the identity path makes this solution the starting point of the search.
+# </details>
+#
+# **2.** Lectures explain the failure of deep plain networks by gradients that vanish. Look at the
+# table and at gradients.png: do they vanish here? Why does batch normalization change the answer?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# No layer's gradient is close to 0 with batch normalization. On the contrary: it grows toward the
+# first layer. Each normalization keeps the outputs at the same size, and the price is that the
+# gradient grows by a factor in each layer on its way back (Yang et al. 2019, arXiv:1902.08129).
+# Without batch normalization all gradients are small, and smaller with 44 layers than with 20. He
+# et al. (2015) also say that vanishing gradients are not the reason. The residual network has a
+# path around every block, on which nothing is multiplied, so its gradients differ far less.
+# </details>
+#
+# **3.** Most of VGG-16's parameters are in one layer. Which one, and why do ResNets not need it?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The first linear layer, with 512 * 7 * 7 inputs and 4096 units: 103 of 138 million. A ResNet
+# averages each map over its positions, so the classifier gets one number for each channel.
+# </details>
+#
+# **4.** After so few epochs, the network trained without augmentation is often better on the test
+# images than the one with it. Why would you use augmentation anyway?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Look at the gap between train and test. Without augmentation the network already begins to learn
+# its images by heart, and more epochs would widen the gap. With augmentation each epoch brings
+# other images, so it learns more slowly, but it can go on learning for a hundred epochs.
+# </details>
+#
+# ## What you have seen
+# More layers make a plain network train worse, and a residual one of the same depth trains far
+# better. The gradients before training show why: in the plain one they differ by a large factor
+# from layer to layer. Whether 44 residual layers are better than 20 cannot be told from so short a
+# training, and neither can the use of Inception's second classifier: GoogLeNet needed it before
+# batch normalization was known, this small network does not. Augmentation closes the gap between
+# train and test; it pays only in a longer training.
 
 # %% [markdown]
 # ## Quiz

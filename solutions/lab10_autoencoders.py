@@ -7,41 +7,73 @@ You write principal component analysis and the deep autoencoder that is better (
 Salakhutdinov 2006), the losses that determine how its images are blurred, a denoising autoencoder,
 and a task whose targets come from the images themselves. Labels are used only for the last table.
 
-Lectures: C and K (autoencoders), J (learning without labels).
+Lecture sections: Autoencoder: data encoding; Autoencoder (AE); Self-supervision.
 
     dlcourse check lab10               check your answers (takes seconds)
     dlcourse check lab10 --task 10.3   check one task
-    dlcourse run lab10 --tiny          run the whole experiment on 2,000 images (takes seconds)
-    dlcourse run lab10                 run the whole experiment (a few minutes on a laptop)
-    dlcourse run lab10 --full          train longer: the error falls below a quarter of PCA's
+    dlcourse run lab10 --tiny          run the whole experiment on 1,800 images (takes seconds)
+    dlcourse run lab10                 use 7,200 images (a few minutes on a laptop)
+    dlcourse run lab10 --full          use all images: the error falls below a quarter of PCA's
 
-A recorded run of the solution (`dlcourse run lab10`, real MNIST, 2 cores):
+A recorded run of the solution (`dlcourse run lab10`, real MNIST, on a processor):
 
-    data: MNIST from datasets/MNIST/raw; 54,000 training images without labels
+    data: MNIST from datasets/MNIST/raw; 7,200 training images without labels
 
-    30 numbers: squared error            published    measured
-    PCA                                      13.87       13.87
-    deep autoencoder                          3.00        3.42
-    convolutional autoencoder                    -        4.64
-    PCA, 2 numbers                               -       43.64
-    deep autoencoder, 2 numbers                  -       28.21
+    squared error, numbers in the code         2       4       8      16      30
+    PCA                                    43.21   37.29   29.30   21.09   13.96
+    deep autoencoder                       36.84   27.97   18.53   13.11    9.62
+
+    30 numbers: squared error              published    measured
+    PCA                                        13.87       13.96
+    784-1000-500-250-30                         3.00        7.20
 
     4 numbers, trained on      squared    absolute        gray
-    squared                      23.13       57.84       22.0%
-    absolute                     36.57       55.80        7.1%
-    cross_entropy                22.95       57.86       22.5%
+    squared                      29.34       70.54       25.1%
+    absolute                     48.32       68.52        6.7%
+    cross_entropy                28.62       69.12       25.5%
 
     half of the pixels missing; trained on             squared
-    nothing                                              44.65
-    whole images                                         38.78
-    broken images                                         9.23
+    nothing                                              43.73
+    whole images                                         40.30
+    broken images                                        18.34
+
+    squared error                             digits       noise
+    784-784, no bottleneck                     10.19      260.30
+    784-30                                     38.11      229.42
 
     linear classifier, 200 labels, on                    right
-    pixels                                               60.9%
-    convolutions, untrained                              70.0%
-    convolutions trained on rotations                    84.6%
-    codes of the deep autoencoder                        65.8%
+    pixels                                               61.7%
+    convolutions, untrained                              74.4%
+    convolutions trained on rotations                    84.5%
+    codes of the deep autoencoder                        71.9%
     figures: results/lab10
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    2 numbers: deep autoencoder against PCA               36.95 (0.27) < 43.21           3 of 3
+    4 numbers: deep autoencoder against PCA               27.73 (0.31) < 37.29           3 of 3
+    8 numbers: deep autoencoder against PCA               18.68 (0.19) < 29.30           3 of 3
+    16 numbers: deep autoencoder against PCA              13.05 (0.14) < 21.09           3 of 3
+    30 numbers: deep autoencoder against PCA               9.71 (0.15) < 13.96           3 of 3
+    deep with 16 numbers against PCA with 30              13.05 (0.14) < 13.96           3 of 3
+    30 numbers: 784-1000-500-250-30 against PCA            7.09 (0.11) < 13.96           3 of 3
+    gray pixels: absolute error against squared error      6.2% (0.5%) < 25.0% (0.2%)    3 of 3
+    repairing: trained on broken against whole images     18.26 (0.07) < 40.38 (0.18)    3 of 3
+    noise, 784 numbers: error, that of plain gray          260.2 (0.3) > 65.3            3 of 3
+    200 labels: trained on rotations against untrained    84.6% (0.9%) > 70.9% (3.3%)    3 of 3
+The figures in results/lab10:
+
+    codes: Test images by their code of two numbers, PCA's and the autoencoder's; a color for each
+      digit.
+    denoising: Half of the pixels are missing: what networks make of it that were trained on whole
+      or on broken images.
+    interpolation: Images on the way from one digit to another: mixed as pixels, and as codes.
+    losses: With 4 numbers, the absolute error gives few gray pixels and the squared error gives
+      many.
+    map: What the decoder draws for each place in the plane of codes of two numbers.
+    numbers: The squared error by how many numbers the code has: the deep autoencoder is below PCA
+      at each of them.
+    reconstructions: Test images, and what is left of them after codes of 2, 8 and 30 numbers.
 """
 
 # %%
@@ -57,7 +89,7 @@ from torch import Tensor, nn
 
 from dlcourse import data, lab, plots
 from dlcourse.errors import UsageError
-from dlcourse.models.conv_autoencoder import ConvAutoencoder
+from dlcourse.findings import Findings
 
 # %% [markdown]
 # ## 1. The best linear code
@@ -309,7 +341,13 @@ def rotations(images: Tensor) -> tuple[Tensor, Tensor]:
 
 # %% [markdown]
 # ## 8. The experiment
-# All errors are measured on the 10,000 test images, which are never used for training.
+# All errors are measured on test images, which are never used for training.
+#
+# **Predict before you run it.** PCA needs 30 numbers for an error of about 14. How many numbers
+# does a deep autoencoder need for the same error? What does an autoencoder with a code of 784
+# numbers do with an image of pure noise?
+#
+# *Your prediction:*
 
 
 # %%
@@ -323,35 +361,71 @@ def run(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     return torch.cat([model(part) for part in images.split(1000)])
 
 
-def compare_codes(batches: data.Batches, test: Tensor, epochs: int) -> dict[str, Callable]:
-    """Print the errors of PCA, the deep and the convolutional autoencoder; return the models."""
+NUMBERS = (2, 4, 8, 16, 30)  # lengths of the code
+
+
+def compare_codes(
+    batches: data.Batches, test: Tensor, epochs: int, findings: Findings
+) -> tuple[dict[str, Callable], dict[str, list[float]]]:
+    """Compare PCA and autoencoders by length of the code; return the models and their errors."""
     images = batches.images[batches.indices.to(batches.device)].flatten(1) / 255
     mean, directions = pca(images, 30)
+    nets, errors = {}, {"PCA": [], "deep autoencoder": []}
 
-    def linear(latent_dim: int) -> Callable[[Tensor], Tensor]:
-        kept = directions[:latent_dim]
+    def linear(kept: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda x: pca_reconstruct(x.flatten(1), mean, kept)[1].view_as(x)
 
-    contestants = {
-        "PCA": (linear(30), 0, "13.87"),
-        "deep autoencoder": (Autoencoder(), epochs, "3.00"),
-        "convolutional autoencoder": (ConvAutoencoder(latent_dim=30), epochs // 2, "-"),
-        "PCA, 2 numbers": (linear(2), 0, "-"),
-        "deep autoencoder, 2 numbers": (Autoencoder((784, 1000, 500, 250, 2)), epochs // 2, "-"),
-    }
-    print(f"\n{'30 numbers: squared error':<34}{'published':>12}{'measured':>12}")
-    for name, (model, length, published) in contestants.items():
-        if isinstance(model, nn.Module):
-            train(model.to(test.device), batches, squared, max(1, length))
-        error = reconstruction_loss(run(model, test), test).item()
-        print(f"{name:<34}{published:>12}{error:>12.2f}")
-    return {name: model for name, (model, _, _) in contestants.items()}
+    def error_of(model: Callable[[Tensor], Tensor]) -> float:
+        return reconstruction_loss(run(model, test), test).item()
+
+    print(f"\n{'squared error, numbers in the code':<36}" + "".join(f"{n:>8}" for n in NUMBERS))
+    for latent_dim in NUMBERS:
+        nets[f"PCA {latent_dim}"] = linear(directions[:latent_dim])
+        deep = Autoencoder((784, 400, 100, latent_dim)).to(test.device)
+        train(deep, batches, squared, epochs)
+        nets[f"deep {latent_dim}"] = deep
+        errors["PCA"].append(error_of(nets[f"PCA {latent_dim}"]))
+        errors["deep autoencoder"].append(error_of(deep))
+    for name, row in errors.items():
+        print(f"{name:<36}" + "".join(f"{error:>8.2f}" for error in row))
+    for latent_dim, flat, curved in zip(NUMBERS, *errors.values(), strict=True):
+        text = f"{latent_dim} numbers: deep autoencoder against PCA"
+        findings.claim(text, curved, "<", flat, ".2f", task="10.3")
+    text = "deep with 16 numbers against PCA with 30"
+    findings.claim(text, errors["deep autoencoder"][3], "<", errors["PCA"][4], ".2f")
+
+    print(f"\n{'30 numbers: squared error':<36}{'published':>12}{'measured':>12}")
+    print(f"{'PCA':<36}{'13.87':>12}{errors['PCA'][-1]:>12.2f}")
+    name = "784-1000-500-250-30"
+    nets[name] = Autoencoder().to(test.device)
+    train(nets[name], batches, squared, epochs)
+    print(f"{name:<36}{'3.00':>12}{error_of(nets[name]):>12.2f}", flush=True)
+    text = f"30 numbers: {name} against PCA"
+    findings.claim(text, error_of(nets[name]), "<", errors["PCA"][-1], ".2f", task="10.3")
+    return nets, errors
 
 
-def compare_losses(batches: data.Batches, test: Tensor, epochs: int) -> list[Tensor]:
+def copy_noise(batches: data.Batches, test: Tensor, epochs: int, findings: Findings) -> None:
+    """Remove the bottleneck: is noise copied as well as a digit, with a code of 784 numbers?"""
+    noise = torch.rand_like(test[:500])
+    print(f"\n{'squared error':<36}{'digits':>12}{'noise':>12}")
+    errors = {}
+    for name, sizes in (("784-784, no bottleneck", (784, 784)), ("784-30", (784, 30))):
+        net = Autoencoder(sizes).to(test.device)
+        train(net, batches, squared, epochs)
+        errors[name] = [squared(net, images).item() for images in (test[:500], noise)]
+        print(f"{name:<36}{errors[name][0]:>12.2f}{errors[name][1]:>12.2f}", flush=True)
+    # A pixel of the noise is uniform in [0, 1], so plain gray has the error 784 / 12.
+    free = errors["784-784, no bottleneck"][1]
+    findings.claim("noise, 784 numbers: error, that of plain gray", free, ">", 784 / 12, ".1f")
+
+
+def compare_losses(
+    batches: data.Batches, test: Tensor, epochs: int, findings: Findings
+) -> list[Tensor]:
     """Train one network with three losses; return the outputs for the first test images."""
     print(f"\n{'4 numbers, trained on':<22}{'squared':>12}{'absolute':>12}{'gray':>12}")
-    shown = []
+    shown, grays = [], []
     for kind in ("squared", "absolute", "cross_entropy"):
         net = Autoencoder((784, 256, 64, 4)).to(test.device)
         train(net, batches, lambda m, x, kind=kind: reconstruction_loss(m(x), x, kind), epochs)
@@ -362,10 +436,13 @@ def compare_losses(batches: data.Batches, test: Tensor, epochs: int) -> list[Ten
         )  # neither background nor ink
         print(f"{kind:<22}{errors[0]:>12.2f}{errors[1]:>12.2f}{gray:>12.1%}")
         shown.append(outputs[:8])
+        grays.append(gray)
+    text = "gray pixels: absolute error against squared error"
+    findings.claim(text, grays[1], "<", grays[0], ".1%", task="10.4")
     return shown
 
 
-def denoise(batches: data.Batches, test: Tensor, epochs: int) -> list[Tensor]:
+def denoise(batches: data.Batches, test: Tensor, epochs: int, findings: Findings) -> list[Tensor]:
     """Compare training on whole and on broken images; return some images of each kind."""
     broken = test * (torch.rand_like(test) >= 0.5)
     shown, errors = [test[:8], broken[:8]], {"nothing": reconstruction_loss(broken, test).item()}
@@ -377,6 +454,8 @@ def denoise(batches: data.Batches, test: Tensor, epochs: int) -> list[Tensor]:
         shown.append(repaired[:8])
     print(f"\n{'half of the pixels missing; trained on':<46}{'squared':>12}")
     print("\n".join(f"{name:<46}{error:>12.2f}" for name, error in errors.items()))
+    text = "repairing: trained on broken against whole images"
+    findings.claim(text, errors["broken images"], "<", errors["whole images"], ".2f", task="10.6")
     return shown
 
 
@@ -407,12 +486,31 @@ def linear_accuracy(encode: Callable, mnist: data.ImageData, chosen: Tensor, dev
     return (scores.argmax(1) == mnist.test_labels[:2000]).float().mean().item()
 
 
-def draw(nets: dict[str, Callable], test: Tensor, labels: Tensor, out: Path) -> None:
-    """Draw reconstructions, the plane of 2-number codes, and a path from digit to digit."""
-    deep, flat = nets["deep autoencoder"], nets["deep autoencoder, 2 numbers"]
-    rows = [run(net, test[:8]) for name, net in nets.items() if "2 numbers" not in name]
-    title = "Test images; from 30 numbers by PCA, deep, convolutional"
-    plots.image_grid(torch.cat([test[:8], *rows]), path=out / "reconstructions.png", title=title)
+def draw(
+    nets: dict[str, Callable],
+    errors: dict[str, list[float]],
+    test: Tensor,
+    labels: Tensor,
+    out: Path,
+) -> None:
+    """Draw errors, reconstructions, the plane of 2-number codes, and a path from digit to digit."""
+    plots.curves(
+        errors,
+        out / "numbers.png",
+        x=NUMBERS,
+        title="How few numbers describe a digit?",
+        xlabel="numbers in the code",
+        ylabel="squared error of a test image",
+        xticks=NUMBERS,
+    )
+    rows = {
+        "test images": test[:8],
+        **{name: run(nets[name], test[:8]) for name in ("PCA 2", "deep 2", "PCA 8", "deep 8")},
+        **{name: run(nets[name], test[:8]) for name in ("PCA 30", "784-1000-500-250-30")},
+    }
+    images = torch.cat([*rows.values()])
+    plots.mosaic(images, 8, out / "reconstructions.png", "From so many numbers", list(rows))
+    flat, deep = nets["deep 2"], nets["784-1000-500-250-30"]
     codes = run(flat.encode, test)
     plots.code_scatter(codes, labels, "0123456789", out / "codes.png")
     side = codes.quantile(torch.linspace(0.03, 0.97, 15).to(codes), dim=0)  # (15, 2)
@@ -426,37 +524,44 @@ def draw(nets: dict[str, Callable], test: Tensor, labels: Tensor, out: Path) -> 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab10", __doc__, argv, epochs=8, full_epochs=15)
+    args = lab.parse_flags("lab10", __doc__, argv, epochs=6, full_epochs=15)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
+    limit = args.limit or (None if args.full else 8_000)
     batches, _, _ = mnist.batches(
-        batch_size=100, seed=args.seed, device=args.device, limit=args.limit, normalize="none"
+        batch_size=100, seed=args.seed, device=args.device, limit=limit, normalize="none"
     )
     print(f"data: {mnist.source}; {batches.num_samples:,} training images without labels")
-    test = mnist.test_images[: args.limit].to(args.device) / 255
-    shorter = max(1, args.epochs // 2)
-    nets = compare_codes(batches, test, args.epochs)
-    blurred = compare_losses(batches, test, shorter)
-    repaired = denoise(batches, test, shorter)
+    test = mnist.test_images[:limit].to(args.device) / 255
+    shorter, findings = max(1, args.epochs // 2), args.findings
+    nets, errors = compare_codes(batches, test, args.epochs, findings)
+    blurred = compare_losses(batches, test, args.epochs, findings)
+    repaired = denoise(batches, test, shorter, findings)
+    copy_noise(batches, test, shorter, findings)
 
-    untrained, turned = self_supervise(batches, max(1, shorter // 2))
+    untrained, turned = self_supervise(batches, shorter)
     encoders = {
         "pixels": nn.Flatten(),
         "convolutions, untrained": untrained,
         "convolutions trained on rotations": turned,
-        "codes of the deep autoencoder": nets["deep autoencoder"].encode,
+        "codes of the deep autoencoder": nets["784-1000-500-250-30"].encode,
     }
     print(f"\n{'linear classifier, 200 labels, on':<46}{'right':>12}")
+    rights = {}
     for name, encode in encoders.items():
-        right = linear_accuracy(encode, mnist, batches.indices[:200].cpu(), args.device)
-        print(f"{name:<46}{right:>12.1%}")
+        rights[name] = linear_accuracy(encode, mnist, batches.indices[:200].cpu(), args.device)
+        print(f"{name:<46}{rights[name]:>12.1%}")
+    turned, before = rights["convolutions trained on rotations"], rights["convolutions, untrained"]
+    text = "200 labels: trained on rotations against untrained"
+    findings.claim(text, turned, ">", before, ".1%", task="10.7")
     if args.plot:
-        draw(nets, test, mnist.test_labels[: args.limit], args.out)
-        title = "4 numbers: the images; trained on squared, absolute error, cross-entropy"
+        draw(nets, errors, test, mnist.test_labels[:limit], args.out)
+        rows = ["test images", "squared error", "absolute error", "cross-entropy"]
         images = torch.cat([test[:8], *blurred])
-        plots.image_grid(images, path=args.out / "losses.png", title=title)
-        title = "Whole; broken; repaired by training on whole, on broken images"
-        plots.image_grid(torch.cat(repaired), path=args.out / "denoising.png", title=title)
+        plots.mosaic(images, 8, args.out / "losses.png", "4 numbers, trained on", rows)
+        rows = ["whole", "broken", "trained on whole images", "trained on broken images"]
+        plots.mosaic(torch.cat(repaired), 8, args.out / "denoising.png", "Repairing", rows)
         print(f"figures: {args.out}")
+    findings.report()
 
 
 if __name__ == "__main__":
@@ -464,19 +569,37 @@ if __name__ == "__main__":
 
 # %% [markdown]
 # ## Questions to think about
-# 1. Give the deep autoencoder a code of 784 numbers. What can it do then, and what does it learn?
-# BEGIN SOLUTION
-# Answer: it can copy every pixel with error 0, and it learns nothing about digits: it returns every
-# image unchanged, even noise. Something must prevent copying: a narrow code, missing pixels (task
-# 10.6), or a penalty on the code.
-# END SOLUTION
-# 2. Decode a random code. Why is the result often not a digit, and what would have to change?
-# BEGIN SOLUTION
-# Answer: the loss does not require the codes to fill the space. Between the clusters of digits the
-# decoder was never trained, so its output can be anything there. A variational autoencoder adds a
-# term that pulls the codes toward one known distribution. A GAN (lab 11) starts from a known
-# distribution.
-# END SOLUTION
+# **1.** An autoencoder with a code of 784 numbers has room to copy every pixel. Has it learned to
+# copy, and how do you know?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Not here. A copy would return noise without an error, but its error on noise is larger than that
+# of plain gray. The loss was measured on digits only, so gradient descent found a solution that
+# works for digits. Still, nothing but the training prevents copying: the longer it lasts and the
+# more different the images are, the closer to a copy it gets, and then the code says nothing about
+# the images. A narrow code, missing pixels (task 10.6) or a penalty on the code prevent it.
+# </details>
+#
+# **2.** Decode a random code. Why is the result often not a digit, and what would have to change?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# The loss does not require the codes to fill the space. Between the clusters of digits the decoder
+# was never trained, so its output can be anything there. A variational autoencoder adds a term that
+# pulls the codes toward one known distribution. A GAN (lab 11) starts from a known distribution.
+# </details>
+#
+# ## What you have seen
+# At every length of the code, a deep autoencoder describes digits better than PCA, and with half as
+# many numbers it is still better than PCA with 30. The loss decides what happens to what the code
+# cannot hold: the squared error makes it gray, the absolute error decides for black or white. A
+# network repairs images only if it was trained on broken ones. And a task without labels, such as
+# recognizing rotations, can make a few labels go further.
 
 # %% [markdown]
 # ## Quiz

@@ -94,7 +94,7 @@ def test_gan_whose_loss_turns_nan_stops_and_keeps_the_last_whole_epoch(load, cap
     said = capsys.readouterr().out
     assert said.startswith("stopped in epoch 2: losses nan, ")
     assert said.endswith("; a smaller lr may help\n")
-    for player in stopped:
+    for player in (stopped.generator, stopped.discriminator):
         assert all(value.isfinite().all() for value in player.state_dict().values())
     torch.manual_seed(0)
     batches = SpoiledLater()
