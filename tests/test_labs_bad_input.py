@@ -1,14 +1,19 @@
 """What the labs' given code says when its input cannot be."""
 
+import argparse
+import dataclasses
+import hashlib
 import importlib.util
 import sys
 
 import pytest
 import torch
+from torch import nn
 from torchvision.models import resnet18, resnet34
 
 from dlcourse import course, data
-from dlcourse.errors import DataError, UsageError
+from dlcourse.data import catalog
+from dlcourse.errors import DataError, UnknownNameError, UsageError
 
 
 @pytest.fixture
@@ -100,6 +105,75 @@ def test_gan_whose_loss_turns_nan_stops_and_keeps_the_last_whole_epoch(load, cap
     batches = SpoiledLater()
     lab11.train_gan(batches, epochs=5, width=2)
     assert batches.passes == 2
+
+
+def test_layers_of_lab12_that_do_not_exist_are_refused_with_the_nearest_name(load):
+    lab12 = load("lab12")
+    net, images = lab12.color_net(), torch.rand(1, 3, 32, 32)
+    said = r"^unknown layer 'conv22'; did you mean 'conv2'\?"
+    with pytest.raises(UnknownNameError, match=said):
+        lab12.outputs_of(net, images, ["conv22"])
+    with pytest.raises(UnknownNameError, match=said):
+        lab12.layers_to(net, "conv22")
+    with pytest.raises(UsageError, match=r"^layer 'flat' has no receptive field: Flatten$"):
+        lab12.layers_to(net, "fc")
+    outputs = lab12.outputs_of(net.eval(), images, ["conv2", "pool1"])
+    assert list(outputs) == ["pool1", "conv2"]
+    torch.testing.assert_close(outputs["conv2"], net[:5](images))
+    assert lab12.layers_to(net, "relu2") == [(7, 1, 3), (2, 2, 0), (3, 1, 1)]
+
+
+def test_what_lab12_cannot_work_with_is_refused_in_one_line(load):
+    lab12 = load("lab12")
+    images, labels = torch.rand(2, 1, 4, 4), torch.tensor([0, 1])
+    features, few, model = torch.rand(1, 3, 4, 4), torch.rand(1, 2, 4, 4), nn.Flatten()
+    with pytest.raises(ValueError, match=r"^epsilon must be at least 0, got -0\.1$"):
+        lab12.fgsm(model, images, labels, -0.1)
+    with pytest.raises(ValueError, match=r"^images must be in \[0, 1\], got 1\.\d+ to 1\.\d+$"):
+        lab12.pgd(model, images + 1, labels, 0.1, 1, 0.1)
+    with pytest.raises(ValueError, match=r"^style must have 3 channels like the features, got 2$"):
+        lab12.style_loss(features, few)
+    with pytest.raises(ValueError, match=r"^content must be \(1, 3, 4, 4\), got \(1, 2, 4, 4\)$"):
+        lab12.content_loss(features, few)
+
+
+class SmallVGG(nn.Module):
+    """The form of VGG-19 in a few weights: two stages, and three classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(),
+            nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        )  # fmt: skip
+        self.classifier = nn.Sequential(nn.Linear(5 * 4, 6), nn.Dropout(), nn.Linear(6, 3))
+
+
+def test_lab12_loads_vgg19_where_its_weights_are(load, monkeypatch, tmp_path):
+    lab12 = load("lab12")
+    args = argparse.Namespace(data_dir=tmp_path, device=torch.device("cpu"))
+    assert lab12.load_vgg(args) is None
+    torch.manual_seed(0)
+    state = SmallVGG().state_dict()
+    entry = catalog.CATALOG["vgg19-weights"]
+    torch.save(state, tmp_path / entry.files[0].path)
+    with pytest.raises(DataError, match=r"vgg19-dcbb9e9d\.pth"):  # another hash
+        lab12.load_vgg(args)
+    digest = hashlib.sha256((tmp_path / entry.files[0].path).read_bytes()).hexdigest()
+    file = dataclasses.replace(entry.files[0], hash=f"sha256:{digest}")
+    own = dataclasses.replace(entry, files=(file,))
+    monkeypatch.setitem(catalog.CATALOG, "vgg19-weights", own)
+    monkeypatch.setattr(lab12.models, "build", lambda name: SmallVGG())
+    net = lab12.load_vgg(args)
+    names = ["norm", "conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1", "relu2_1"]
+    assert list(dict(net.named_children())) == [*names, "pool2", "flat", "fc"]
+    twin, images = SmallVGG().eval(), torch.rand(2, 3, 8, 8)
+    twin.load_state_dict(state)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    inputs = (images - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(
+        net(images), twin.classifier(twin.features(inputs).flatten(1)), atol=1e-3, rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,9 @@ SHORTCUTS = {
         "11.1": "def discriminator_loss(real_logits, fake_logits):\n    import dlcourse.train.gan as t\n    return t.discriminator_loss(real_logits, fake_logits)",
         "11.2": "def generator_loss(fake_logits, kind='non_saturating'):\n    import dlcourse.train.gan as t\n    return getattr(t, kind)(fake_logits)",
     },
+    "lab12": {
+        "12.8": "def affine_grid(theta, height, width): return F.affine_grid(theta, [len(theta), 1, height, width], align_corners=False)\ndef grid_sample(images, grid): return F.grid_sample(images, grid, align_corners=False)",
+    },
     "lab14": {
         "14.1": "def attention(queries, keys, values, mask=None): return F.scaled_dot_product_attention(queries, keys, values, mask), None",
         "14.3": "def multi_head(x, w, b, u, c, num_heads, cache=None): return F.multi_head_attention_forward(*[x.transpose(0, 1)] * 3, x.shape[2], num_heads, w, b, None, None, False, 0.0, u, c)",
