@@ -208,6 +208,15 @@ def standardize(train, val, test, eps=0.01):
     whole = (torch.cat([train, val, test]) - torch.mean(train, 0)) / torch.hypot(std, torch.tensor(eps).sqrt())
     return whole[:n], whole[n:m], whole[m:]
 """,
+    "4.2 row by row": """
+def xavier(fan_in, fan_out):
+    spread = (2 / (fan_in + fan_out)) ** 0.5
+    return torch.stack([torch.randn(fan_in) * spread for _ in range(fan_out)])
+
+
+def kaiming(fan_in, fan_out):
+    return torch.stack([torch.randn(fan_in) * (2 / fan_in) ** 0.5 for _ in range(fan_out)])
+""",
     "4.2 by the transpose": """
 def xavier(fan_in, fan_out):
     return (torch.randn(fan_in, fan_out) * math.sqrt(2.0 / (fan_out + fan_in))).t().contiguous()
