@@ -196,7 +196,8 @@ class Guard:
         return kernel
 
     def refuse(self, what: str, why: str = WRITE_IT) -> None:
-        text = f"task {self.rule[0]}: your code ran {what}; {why}"
+        task = f"task {self.rule[0]}: " if self.rule[0] else ""
+        text = f"{task}your code ran {what}; {why}"
         self.refusal = self.refusal or NotAllowedError(text)
         raise self.refusal
 

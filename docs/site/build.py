@@ -19,10 +19,10 @@ ROOT = FOLDER.parents[1]
 sys.path.insert(0, str(FOLDER))
 
 import api_pages  # noqa: E402 (these files are next to this one)
-import experiment_pages  # noqa: E402
-import lab_pages  # noqa: E402
-import links  # noqa: E402
-import model_pages  # noqa: E402
+import experiment_pages  # noqa: E402 (likewise)
+import lab_pages  # noqa: E402 (likewise)
+import links  # noqa: E402 (likewise)
+import model_pages  # noqa: E402 (likewise)
 
 
 def main() -> int:

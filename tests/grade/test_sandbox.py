@@ -369,6 +369,15 @@ def test_hidden_test_tells_a_student_only_that_it_failed(warm, body):
     assert "hidden test" in told
 
 
+def test_file_that_uses_ctypes_does_not_load(warm):
+    tests = grade(warm, f"import ctypes; ctypes.string_at(0)\n{tiny.SOLUTION}".encode())
+    assert {test.reason for test in tests} == {
+        "your file did not finish loading: your code ran ctypes; it can change the process that "
+        "checks it"
+    }
+    assert sum(test.score for test in tests) == 0
+
+
 CRASH = "import numpy as n; n.lib.stride_tricks.as_strided(n.ones(1), (9**9,), (2**40,)).sum()"
 
 
@@ -383,8 +392,7 @@ CRASH = "import numpy as n; n.lib.stride_tricks.as_strided(n.ones(1), (9**9,), (
          "your file did not finish loading: the process that ran your code ended itself"),
         ("import os; os._exit(137)", "killed",
          "your file did not finish loading: the process that ran your code ended itself"),
-        (CRASH,
-         "killed",
+        (CRASH, "killed",
          "your file did not finish loading: the process that ran your code was crashed (SIGSEGV)"),
         ("print('x' * 10**7)", "output", None),
     ],
