@@ -25,3 +25,88 @@ def test_benchmark_imports(path, monkeypatch):
             for alias in node.names:
                 if not hasattr(home, alias.name):
                     importlib.import_module(f"{node.module}.{alias.name}")
+
+
+@pytest.fixture(scope="module")
+def table():
+    spec = importlib.util.spec_from_file_location("benchmark_table", FOLDER / "table.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def a_record(cpu="AMD EPYC", device=None, **result):
+    record = {"date": "2026-01-02", "hardware": {"cpu": cpu, "cores": 2}, "versions": {}}
+    if device:
+        result["device"], record["versions"] = device, {"gpu": "NVIDIA H200"}
+    return record | {"result": result}
+
+
+def test_the_tables_of_the_documents_are_those_that_the_records_give(table):
+    for path, parts in table.tables(table.load(table.RESULTS)).items():
+        text = path.read_text(encoding="utf-8")
+        assert table.filled(text, parts) == text, "python benchmarks/table.py --write"
+
+
+def test_a_row_of_the_tables_follows_its_record(table):
+    row = table.Row("speed", "one", "{a, b/times:.1f} times; {min x/*/s} to {max x/*/s} s")
+    record = a_record(**{"a, b": {"times": 2.04}, "x": {"p": {"s": 3}, "q": {"s": 1}}})
+    assert table.lines_of([row], {"one": record})[2:] == [
+        "| speed | 2.0 times; 1 to 3 s | `benchmarks/one.py` |"
+    ]
+    record["result"]["a, b"]["times"] = 3.06
+    assert "3.1 times" in table.lines_of([row], {"one": record})[2]
+
+
+def test_a_row_without_a_record_says_so(table):
+    row = table.Row("speed", "gone", "{times}")
+    assert table.lines_of([row], {})[2:] == ["| speed | not recorded yet | `benchmarks/gone.py` |"]
+
+
+def test_a_row_whose_record_lacks_its_field_is_refused_by_name(table):
+    row = table.Row("speed", "one", "{times}")
+    with pytest.raises(ValueError, match="record 'one' has no field 'times' for the row 'speed'"):
+        table.lines_of([row], {"one": a_record(time=1)})
+
+
+def test_what_is_added_to_a_figure_goes_with_a_newer_record(table):
+    row = table.Row("speed", "one", "{times}", before=("2026-01-02", "by the old rule"))
+    record = a_record(times=2)
+    assert "| 2 (by the old rule) |" in table.lines_of([row], {"one": record})[2]
+    record["date"] = "2026-01-03"
+    assert "| 2 |" in table.lines_of([row], {"one": record})[2]
+
+
+def test_records_of_a_gpu_add_rows_that_name_it(table):
+    rows = [table.Row("speed", "one", "{times}"), table.Row("size", "two", "{size}", "two.py -x")]
+    records = {"one": a_record("Intel(R) Xeon(R) CPU @ 2.2GHz", times=2), "two": a_record(size=1)}
+    assert "none was measured on a GPU yet" in " ".join(table.where(records))
+    records |= {"one_gpu": a_record(device="cuda", times=9), "two_gpu": a_record(size=5)}
+    assert table.lines_of(rows, records) == [
+        "| what | result | machine | command |",
+        "|---|---|---|---|",
+        "| speed | 2 | Intel Xeon, 2 cores | `benchmarks/one.py` |",
+        "| speed | 9 | NVIDIA H200 | `benchmarks/one.py` |",
+        "| size | 1 | AMD EPYC, 2 cores | `benchmarks/two.py -x` |",
+        "| size | 5 | GPU | `benchmarks/two.py -x` |",
+    ]
+    said = " ".join(table.where(records))
+    assert "NVIDIA H200" in said
+    assert "yet" not in said
+
+
+def test_text_around_the_tables_stays(table):
+    text = "Before.\n<!-- generated: x -->\n<!-- end -->\nAfter.\n"
+    once = table.filled(text, {"x": ["| a |"]})
+    assert once == "Before.\n<!-- generated: x -->\n\n| a |\n\n<!-- end -->\nAfter.\n"
+    assert table.filled(once, {"x": ["| a |"]}) == once
+    with pytest.raises(ValueError, match="generated: y"):
+        table.filled(text, {"y": []})
+
+
+def test_every_record_has_a_row(table):
+    rows = {row.record for rows in table.TABLES.values() for row in rows}
+    records = {name.removesuffix("_gpu") for name in table.load(table.RESULTS)}
+    assert records - rows == set()

@@ -167,5 +167,5 @@ def test_every_benchmark_has_a_row_and_every_row_a_recorded_result():
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")}
     named = set(re.findall(r"`benchmarks/(\w+\.py)", text))
-    assert scripts - named == {"common.py", "grade_batch.py"}
+    assert scripts - named == {"common.py"}
     assert named <= scripts
