@@ -24,6 +24,8 @@ __all__ = [
     "add_legend",
     "describe",
     "finish",
+    "in_percent",
+    "is_share",
     "new_figure",
     "number_log_axes",
     "only_integers",
@@ -117,12 +119,29 @@ def describe(figure: Figure) -> str:
 
 
 def add_legend(ax: Axes, most: int = 4, title: str | None = None) -> None:
-    """Add a legend, below the axes if it has more than `most` entries, so that it hides no line."""
+    """Add a legend, below the axes if it has more than `most` entries, so that it hides no line.
+
+    It is below too if an entry is longer than 30 letters.
+    """
     handles, labels = ax.get_legend_handles_labels()
-    if len(labels) <= most:
+    if len(labels) <= most and max(map(len, labels), default=0) <= 30:
         ax.legend(title=title)
     else:
         ax.figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title)
+
+
+def is_share(column: str) -> bool:
+    """Whether the numbers of a History's column are shares, which figures and tables show in
+    percent, such as `val_accuracy`."""
+    return column.endswith(("accuracy", "top5"))
+
+
+def in_percent(axis: Axis) -> None:
+    """Label an axis of shares, from 0 to 1, in percent, as tables do."""
+    from matplotlib.ticker import FuncFormatter
+
+    # matplotlib's own formatter writes 50.0% where 50% is enough.
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}%"))
 
 
 def only_integers(ax: Axes) -> None:

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dlcourse.figure_style import MARKERS, add_legend, finish, new_figure, only_integers, styled
+from dlcourse.figure_style import (
+    MARKERS,
+    add_legend,
+    finish,
+    in_percent,
+    is_share,
+    new_figure,
+    only_integers,
+    styled,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +111,7 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
     """Draw the loss and each validation metric over the epochs.
 
     histories: one run, or several by name, which share the plots. Training is a dashed line,
-        validation a solid line, and the best epoch a dot.
+        validation a solid line, and the best epoch a dot. Accuracies are in percent.
     """
     if not isinstance(histories, Mapping):
         histories = {"": histories}
@@ -117,16 +126,19 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
             "color": f"C{index}",
             "marker": "x" if len(epochs) == 1 else None,
         }
-        axes[0].plot(epochs, history["train_loss"], "--", label=f"{name} train", **style)
+        label = f"{name} train".strip()
+        axes[0].plot(epochs, history["train_loss"], "--", label=label, **style)
         for ax, column in zip(axes, ["val_loss", *metrics], strict=True):
             if column not in history.epochs[0]:
                 continue
-            ax.plot(epochs, history[column], "-", label=f"{name} val", **style)
+            ax.plot(epochs, history[column], "-", label=f"{name} val".strip(), **style)
             if history.best_epoch:
                 ax.plot(history.best_epoch, history.best[column], "o", color=style["color"])
     for ax, title in zip(axes, ["loss", *(m.removeprefix("val_") for m in metrics)], strict=True):
         ax.set(title=title, xlabel="epoch")
         only_integers(ax)
+        if is_share(title):
+            in_percent(ax.yaxis)
         ax.grid(True)
         add_legend(ax)
     return finish(figure, path)
@@ -152,9 +164,10 @@ def image_grid(
     """
     count = -(-len(images) // columns)
     columns = min(columns, len(images))
-    # Wide enough for the title too: a letter of it takes about an eighth of an inch.
-    width = max(1.4 * columns + 1.6 * bool(rows), 0.125 * len(title))
-    figure = new_figure(width, 1.55 * count + 0.5 * bool(title))
+    # Images only as wide as their titles need, so that these are not small in a wide figure.
+    side = max(1.1, letters(titles, 11))
+    width = max(side * columns + letters(rows, 12), letters([title], 16))
+    figure = new_figure(width, (side + 0.05 + 0.25 * bool(titles)) * count + 0.5 * bool(title))
     grid = figure.subplots(count, columns, squeeze=False)
     axes = grid.ravel()
     for ax in axes:
@@ -168,10 +181,16 @@ def image_grid(
         picture = image if image.dim() == 2 else image.permute(1, 2, 0).squeeze(2)
         ax.imshow(picture.clamp(0, 1).numpy(), cmap=cmap, vmin=0, vmax=1, interpolation="nearest")
         if index < len(titles):
-            ax.set_title(titles[index], fontsize=9)
+            ax.set_title(titles[index], fontsize=11)
     if title:
         figure.suptitle(title)
     return finish(figure, path)
+
+
+def letters(names: Sequence[str], points: float) -> float:
+    """The inches that the longest of `names` takes in letters of this size; 0 for no names."""
+    longest = max(map(len, names), default=0)
+    return (0.0085 * longest * points + 0.2) if longest else 0.0
 
 
 @styled
@@ -208,12 +227,13 @@ def mosaic(
     C, H, W = tiles.shape[1:]
     tiles = tiles.reshape(-1, columns, C, H, W)
     height = 0.45 * len(tiles) * H / W + 0.4 * bool(title)
-    figure = new_figure(0.45 * columns + 3.0 * bool(rows), height)
+    width = max(0.45 * columns + letters(rows, 11), letters([title], 13))
+    figure = new_figure(width, height)
     ax = figure.subplots()
     picture = tiles.permute(0, 3, 1, 4, 2).reshape(len(tiles) * H, columns * W, C).squeeze(2)
     ax.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_xticks([])
-    ax.set_yticks([H * (row + 0.5) for row in range(len(rows))], rows, fontsize=9)
+    ax.set_yticks([H * (row + 0.5) for row in range(len(rows))], rows, fontsize=11)
     ax.tick_params(length=0)
     ax.set_frame_on(False)
     ax.set_title(title)
@@ -227,7 +247,10 @@ def trajectories(ways: Mapping[str, Tensor], path: Path = None, title: str = "")
     ways: the positions of the point, by name, each (steps + 1, 2). A dot marks the start, a cross
         the origin.
     """
-    figure = new_figure(6, 5)
+    low, high = torch.cat([*ways.values()]).aminmax(dim=0)
+    width, height = (high - low).clamp(min=1e-9).tolist()
+    legend = 0.25 * ((len(ways) + 1) // 2)
+    figure = new_figure(6, min(max(5.5 * height / width, 2.5), 6) + 0.6 + legend)
     ax = figure.subplots()
     for name, way in ways.items():
         (line,) = ax.plot(*way.T.tolist(), label=name)
@@ -235,7 +258,7 @@ def trajectories(ways: Mapping[str, Tensor], path: Path = None, title: str = "")
     ax.plot(0, 0, "k+", ms=10)
     ax.set(xlabel="x", ylabel="y", title=title, aspect="equal")
     ax.grid(True)
-    add_legend(ax)
+    add_legend(ax, most=0)  # walks around the origin leave no free corner
     return finish(figure, path)
 
 
@@ -260,7 +283,7 @@ def code_scatter(
     for label, name in enumerate(class_names):
         points = ranks[labels == label]
         x, y = points.T.numpy()
-        ax.scatter(x, y, s=3, color=colors[label % 10], alpha=0.5, linewidths=0)
+        ax.scatter(x, y, s=6, color=colors[label % 10], alpha=0.6, linewidths=0)
         if len(points):
             halo = {
                 "boxstyle": "round,pad=0.15",
@@ -318,11 +341,13 @@ def curves(
     title: str = "",
     xlabel: str = "",
     ylabel: str = "",
+    percent: bool = False,
     **axes: Any,
 ) -> Figure:
     """Draw series of numbers as lines, by name; as bars, if each is only one number.
 
-    x: the same for all series; None counts from 1.
+    x: the same for all series; None counts from 1, such as epochs.
+    percent: whether the numbers are shares, from 0 to 1, to label in percent.
     axes: further arguments for matplotlib's Axes.set, such as yscale="log" or ylim=(0, 1).
     """
     figure = new_figure(6, 4 + 0.15 * len(series) * (len(series) > 4))
@@ -331,11 +356,17 @@ def curves(
         ax.barh(list(series), [values[0] for values in series.values()])
         ax.invert_yaxis()
         ax.set(title=title, xlabel=ylabel, xscale=axes.get("yscale", "linear"))
+        if percent:
+            in_percent(ax.xaxis)
         return finish(figure, path)
     for index, (name, values) in enumerate(series.items()):
         places = range(1, len(values) + 1) if x is None else x
         marker = MARKERS[index % len(MARKERS)] if len(values) < 20 else ""
         ax.plot(places, values, label=name, marker=marker)
+    if x is None or all(isinstance(place, int) for place in x):
+        only_integers(ax)
+    if percent:
+        in_percent(ax.yaxis)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel, **axes)
     ax.grid(True)
     add_legend(ax)

@@ -54,8 +54,8 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     train minus test accuracy: augmented, not augmented     2.6% (2.0%) < 7.5% (0.5%)     3 of 3
 The figures in results/lab06:
 
-    augmentation: Each image as the network sees it in four epochs: shifted, cropped and mirrored at
-      random.
+    augmentation: Eight images, and what the network sees of them in three epochs: they are shifted,
+      cropped and mirrored at random.
     depth: The training loss by epoch: more layers make a plain network worse, and a residual one
       not.
     gradients: The gradient of each layer's weights before training: without shortcuts it changes by
@@ -509,9 +509,8 @@ def draw(
     )
     generator = torch.Generator().manual_seed(0)
     again = [augment(images, generator) for _ in range(3)]
-    plots.image_grid(
-        torch.cat([images, *again]), path=out / "augmentation.png", title="Images, seen four times"
-    )
+    rows = ["images", *(f"in epoch {epoch}" for epoch in (1, 2, 3))]
+    plots.image_grid(torch.cat([images, *again]), path=out / "augmentation.png", rows=rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

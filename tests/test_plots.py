@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dlcourse import plots
+from dlcourse.train.history import History
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -67,3 +70,45 @@ def test_rows_of_a_mosaic_have_names_at_their_middle():
     (ax,) = figure.axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["real", "fake"]
     assert list(ax.get_yticks()) == [2.0, 6.0]
+
+
+def labels_of(axis):
+    figure = axis.figure
+    FigureCanvasAgg(figure).draw()
+    low, high = sorted(axis.get_view_interval())
+    return [t.label1.get_text() for t in axis.get_major_ticks() if low <= t.get_loc() <= high]
+
+
+@pytest.mark.parametrize("x", [None, [3, 4, 5]])
+def test_epochs_are_whole_numbers(x):
+    (ax,) = plots.curves({"loss": [3.0, 2.0, 1.0]}, x=x, xlabel="epoch").axes
+    assert labels_of(ax.xaxis) == (["1", "2", "3"] if x is None else ["3", "4", "5"])
+    (ax,) = plots.curves({"accuracy": [3.0, 2.0, 1.0]}, x=[0.0, 0.1, 0.2]).axes
+    assert any(0 < float(label) < 1 for label in labels_of(ax.xaxis))
+
+
+def test_shares_are_in_percent_as_in_the_tables():
+    for values in ([0.5, 0.7, 0.9], [0.5]):
+        (ax,) = plots.curves({"a": values}, percent=True).axes
+        shown = labels_of(ax.yaxis if len(values) > 1 else ax.xaxis)
+        assert all(label.endswith("%") for label in shown)
+        assert "50%" in shown
+    rows = [{"epoch": e, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": e / 4} for e in (1, 2)]
+    loss, accuracy = plots.learning_curves(History(epochs=rows, best_epoch=2)).axes
+    assert "50%" in labels_of(accuracy.yaxis)
+    assert not any("%" in label for label in labels_of(loss.yaxis))
+
+
+@pytest.mark.parametrize("draw", [plots.mosaic, plots.image_grid])
+def test_names_of_rows_leave_most_of_the_width_to_the_images(draw):
+    figure = draw(torch.rand(32, 8, 8), columns=16, rows=["real", "fake"])
+    FigureCanvasAgg(figure).draw()
+    images = [ax.images[0].get_window_extent() for ax in figure.axes if ax.images]
+    width = max(box.x1 for box in images) - min(box.x0 for box in images)
+    assert width > 0.8 * figure.bbox.width
+
+
+def test_a_legend_with_long_names_is_outside_of_the_axes():
+    inside = plots.curves({"a": [1.0, 2.0], "b": [2.0, 1.0]})
+    outside = plots.curves({"a": [1.0, 2.0], "the second of two with a long name": [2.0, 1.0]})
+    assert [len(figure.legends) for figure in (inside, outside)] == [0, 1]

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from dlcourse.figure_style import MARKERS, add_legend, finish, new_figure, only_integers, styled
+from dlcourse.figure_style import (
+    MARKERS,
+    add_legend,
+    finish,
+    in_percent,
+    is_share,
+    new_figure,
+    only_integers,
+    styled,
+)  # fmt: skip
 
 __all__ = [
     "FEW", "Groups", "band", "error_by", "heat_map", "learning_bands", "learning_pair",
@@ -32,7 +41,7 @@ def learning_bands(groups: Groups, column: str, title: str = "") -> Figure:
     figure = new_figure(6, 3.8 + 0.24 * ((len(groups) + 1) // 2))
     ax = figure.subplots()
     scale, label = 1, column.replace("_", " ").replace("val ", "validation ")
-    if column.endswith(("accuracy", "top5")):
+    if is_share(column):
         scale, label = 100, f"{label} in percent"
     longest = max((len(run) for runs in groups.values() for run, _ in runs), default=0)
     for index, (name, runs) in enumerate(groups.items()):
@@ -87,6 +96,8 @@ def learning_pair(runs: Sequence[Sequence[Mapping[str, float]]], column: str) ->
         )  # fmt: skip
         ax.axvline(epochs[at], color=line.get_color(), alpha=0.4, linewidth=1)
     ax.set(xlabel="epoch", ylabel=column)
+    if is_share(column):
+        in_percent(ax.yaxis)
     only_integers(ax)
     ax.grid(True)
     add_legend(ax)
@@ -176,6 +187,7 @@ def search_race(races: Mapping[str, Sequence[tuple[float, float]]], ylabel: str)
     """The best score that each search had found, against the epochs it had spent.
 
     races: (epochs, score) pairs by the name of the search; one without pairs is left out.
+    ylabel: the score. A share, such as "accuracy", is labeled in percent.
     """
     figure = new_figure(6, 3.8)
     ax = figure.subplots()
@@ -184,6 +196,8 @@ def search_race(races: Mapping[str, Sequence[tuple[float, float]]], ylabel: str)
             epochs, scores = zip(*points, strict=True)
             ax.step(epochs, scores, where="post", label=name)
     ax.set(xlabel="epochs of training spent", ylabel=ylabel)
+    if is_share(ylabel.removesuffix(" so far")):
+        in_percent(ax.yaxis)
     ax.grid(True)
     add_legend(ax)
     return finish(figure, None)

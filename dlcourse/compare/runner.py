@@ -23,6 +23,7 @@ from dlcourse.compare.settings import Environment, RunSettings
 from dlcourse.compare.study import Journal, Study, in_order
 from dlcourse.compare.train_run import dataset, train_run
 from dlcourse.errors import DataError, UsageError
+from dlcourse.figure_style import is_share
 
 __all__ = ["Progress", "Runner", "State", "Watch", "duration", "run_unit", "units"]
 
@@ -193,7 +194,7 @@ class Progress(tqdm):
             named = [self.best.settings.get(name) for name in ("init", "optimizer", "lr")]
             monitor = self.best.monitor
             score = self.best.scores[f"val_{monitor}"]
-            shown = f"{score:.1%}" if monitor in ("accuracy", "top5") else f"{score:.4g}"
+            shown = f"{score:.1%}" if is_share(monitor) else f"{score:.4g}"
             by = " ".join(str(one) for one in named if one is not None)
             text += f", best validation {monitor} {shown}" + f" ({by})" * bool(by)
         return text

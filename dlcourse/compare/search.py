@@ -25,6 +25,7 @@ from dlcourse.compare.runner import Runner, Watch
 from dlcourse.compare.settings import AUTO, Environment, check_number, parse
 from dlcourse.compare.study import Journal, Study
 from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.figure_style import is_share
 
 __all__ = ["as_text", "race", "race_figure", "search"]
 
@@ -184,7 +185,8 @@ def as_text(study: Study) -> str:
     ]
     for name, points in race(study).items():
         runs = [result for result in study.sweep if result.settings["search"] == name]
-        best = f"best on validation {points[-1][1]:.4f}" if points else "every run went wrong"
+        form = ".2%" if is_share(study.sweep[0].monitor) else ".4f"
+        best = f"best on validation {points[-1][1]:{form}}" if points else "every run went wrong"
         spent = points[-1][0] if points else 0
         lines.append(f"{name}: {len(runs)} runs, {spent} epochs of training, {best}")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import AUTO
 from dlcourse.compare.study import Study
 from dlcourse.errors import UsageError
+from dlcourse.figure_style import is_share
 
 __all__ = [
     "Cell", "as_text", "beside", "cells_of", "formulas", "half_width", "headline", "lost_lines",
@@ -143,7 +144,7 @@ def headline(study: Study) -> str:
 
 def unit_of(score: str) -> str:
     """The unit of a score, as it follows its name: shares are shown in percent."""
-    if score.endswith(("accuracy", "top5")):
+    if is_share(score):
         return " in percent"
     return " in nats" if score.endswith("loss") else ""
 

@@ -238,6 +238,10 @@ def random_labels(study: Study, environment: Environment) -> Answer:
     tested = by_seed(study, "test_accuracy", random_labels=1.0)
     slow = {share: epochs_to_fit(study, share) for share in study.grid["random_labels"]}
     average = {share: sum(epochs) / len(epochs) for share, epochs in slow.items()}
+    trained, right = (
+        {share: 100 * mean for share, mean in means(study, score, "random_labels").items()}
+        for score in ("train_accuracy", "test_accuracy")
+    )
     return Answer(
         [
             Claim("nine in ten random labels are learned", [share - 0.9 for share in fitted]),
@@ -246,8 +250,7 @@ def random_labels(study: Study, environment: Environment) -> Answer:
             ),
             Claim("it takes more epochs than true labels", minus(slow[1.0], slow[0.0])),
         ],
-        f"training accuracy {listed(means(study, 'train_accuracy', 'random_labels'))}; test "
-        f"accuracy {listed(means(study, 'test_accuracy', 'random_labels'))}; epochs until the "
+        f"accuracy in percent: training {listed(trained)}; test {listed(right)}; epochs until the "
         f"training loss is below 0.5 {listed(average)}",
         {
             "Training and test accuracy by the share of random labels": figures.error_by(
