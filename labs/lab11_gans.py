@@ -539,11 +539,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             ylabel="loss",
         )
         plots.mosaic(
-            torch.cat(game.drawings),
+            torch.cat(game.drawings[::2]),
             16,
             args.out / "training.png",
             "The same 16 latents during the training",
-            [f"step {step}" for step in game.steps],
+            [f"step {step}" for step in game.steps[::2]],
         )
         rows = torch.cat([images[:16] for images in samples.values()])
         plots.mosaic(rows, 16, args.out / "samples.png", rows=list(samples))

@@ -567,7 +567,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     compare_searches(half, val, test, 9 if args.tiny else 27, seeds, findings)
 
     if args.plot:
-        plots.curves(curves, args.out / "random_labels.png", xlabel="epoch", ylabel="accuracy")
+        path = args.out / "random_labels.png"
+        plots.curves(curves, path, xlabel="epoch", ylabel="accuracy", percent=True)
         plots.curves(
             errors,
             args.out / "double_descent.png",
@@ -575,6 +576,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             xscale="log",
             xlabel="width",
             ylabel="error",
+            percent=True,
         )
         print(f"figures: {args.out}")
     findings.report()

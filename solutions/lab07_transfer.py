@@ -869,11 +869,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.plot:
         plots.curves(
             curves, args.out / "transfer.png", x=[100 * share for share in SHARES], xscale="log",
-            xlabel="labels of the target in %", ylabel="test accuracy",
+            xlabel="labels of the target in %", ylabel="test accuracy", percent=True,
         )  # fmt: skip
         plots.curves(
             ranks, args.out / "low_rank.png", x=sizes, xscale="log",
-            xlabel="parameters of the layer", ylabel="test accuracy",
+            xlabel="parameters of the layer", ylabel="test accuracy", percent=True,
         )  # fmt: skip
         print(f"figures: {args.out}")
     findings.report()
