@@ -25,15 +25,18 @@ def main() -> None:
     made.add_argument("--device", default="cpu", choices=available_devices())
     args = made.parse_args()
     recipe = recipes.find(args.recipe)
-    load_average, val, test, seconds = os.getloadavg()[0], [], [], []
+    load_average, seconds = os.getloadavg()[0], []
+    scores: dict[str, list[float]] = {}
     for seed in range(args.seeds):
         splits = recipe.splits(offline=True, seed=seed, device=args.device)
         if splits.whole.synthetic:
             raise SystemExit(f"needs the real data in DLCOURSE_DATA, found {splits.whole.source}")
         model, history = recipe.train(splits, seed=seed, device=args.device)
         seconds.append(sum(history["seconds"]))
-        for scores, batches in ((val, splits.val), (test, splits.test)):
-            scores.append(evaluate(model, batches, metrics=(recipe.metric,))[recipe.metric])
+        for name, batches in (("val", splits.val), ("test", splits.test)):
+            if len(batches):  # a recipe may train on all training images
+                score = evaluate(model, batches, metrics=(recipe.metric,))[recipe.metric]
+                scores.setdefault(f"{name}_{recipe.metric}", []).append(score)
     pixels = " (pixels went through JPEG)" if recipe.data == "cifar10" else ""
     result = {
         "data": recipe.data + pixels,
@@ -41,11 +44,10 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "load_average": round(load_average, 1),
         "epochs": recipe.epochs,
-        f"val_{recipe.metric}": spread(val),
-        f"test_{recipe.metric}": spread(test),
+        **{name: spread(values) for name, values in scores.items()},
         "training_s": spread(seconds, 1),
     }
-    where = "" if args.device == "cpu" else f"_{args.device}"
+    where = {"cpu": "", "cuda": "_gpu"}.get(args.device, f"_{args.device}")
     record(f"recipe_{args.recipe}{where}", result, args.out)
 
 

@@ -106,6 +106,14 @@ def caught_mutants(result: Result) -> str:
     return f"{caught}; {refused} of {right}"
 
 
+def parity(result: Result) -> str:
+    return "; ".join(
+        f"{one['difference_of_means']:+.3g} (spread {one['larger_standard_deviation']:.2g}), "
+        f"{one['times_as_fast']:.2f} times as fast"
+        for one in (result[name] for name in ("lenet5", "resnet20", "lstm", "autoencoder"))
+    )
+
+
 def names_that_answer(result: Result) -> str:
     labs = result["labs"]
     kinds = [kind for tasks in labs.values() for task in tasks.values() for kind in task.values()]
@@ -227,6 +235,13 @@ TABLES: dict[str, list[Row]] = {
             "{busy_epoch_over_one_thread/2 threads, torch's default:.2f} times as long",
         ),
         Row(
+            "bfloat16 against float32, 4 seeds each, difference of the means on validation data: "
+            "LeNet-5 (accuracy); ResNet-20 on 8,000 images (accuracy); LSTM, 2 epochs (perplexity);"
+            " autoencoder (squared error)",
+            "bf16_parity",
+            parity,
+        ),
+        Row(
             "LSTM with 10,000 words and exact softmax, against the usual loop",
             "lstm_softmax",
             "{times_as_fast:.2f} times as many tokens per second",
@@ -270,6 +285,21 @@ TABLES: dict[str, list[Row]] = {
             "recipe.py cifar10-fast",
         ),
         Row(
+            "recipe `cifar10-gpu`, test images; airbench94 on the same pixels",
+            "cifar10_airbench",
+            "{cifar10-gpu/test_accuracy/median:.1%} in {cifar10-gpu/seconds/median:.1f} s; "
+            "{airbench94/test_accuracy/median:.1%} in {airbench94/seconds/median:.1f} s "
+            "(n = {airbench94/seconds/n})",
+            "cifar10_airbench.py FILE",
+        ),
+        Row(
+            "recipe `cifar10-resnet20`, test images (published, on the pixels as they were: "
+            "91.25%)",
+            "recipe_cifar10-resnet20",
+            "{test_accuracy/median:.1%} in {training_s/median:.0f} s (n = {test_accuracy/n})",
+            "recipe.py cifar10-resnet20",
+        ),
+        Row(
             "recipe `ptb-lstm100`, Penn Treebank, test perplexity (published: 115)",
             "recipe_ptb-lstm100",
             "{test_perplexity/median:.1f} in {training_s/median:.0f} s on {threads} core "
@@ -287,6 +317,11 @@ TABLES: dict[str, list[Row]] = {
             "char_lstm",
             seconds_of_gpt,
             "char_lstm.py --gpt",
+        ),
+        Row(
+            "nanoGPT's baby configuration, same text (published: 1.4697)",
+            "baby_gpt",
+            "validation loss {val_loss:.4f} in {seconds} s (n = {n})",
         ),
         Row(
             "100 hidden units, Penn Treebank, test perplexity: LSTM; SCRN; Elman (published: 115; "
