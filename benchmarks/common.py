@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import datetime
 import json
+import math
 import multiprocessing
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from dlcourse.runtime import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+LINEAR = 1.1  # a power of the size up to this counts as linear
 
 
 def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -76,6 +78,61 @@ def serve(make: Callable[[], Callable[[], object]], pipe: Connection) -> None:
             start = time.perf_counter()
             run()
             pipe.send(time.perf_counter() - start)
+
+
+def cost_curve(
+    make: Callable[[int], Callable[[], dict | None]], sizes: Sequence[int], unit: str
+) -> dict:
+    """Measure what work costs at each of `sizes`, and how its cost grows.
+
+    `make(size)` prepares the work, which is not measured, and returns a function that does it and
+    may return further figures. Each size has a process of its own. cpu_s: processor time of that
+    process and of the ended ones that it started; a busy machine hardly changes it. memory_mb: by
+    how much the process's own memory grew at most. exponent: of the power of the size that fits the
+    processor time of the three largest sizes.
+    """
+    spawn, rows = multiprocessing.get_context("spawn"), []
+    for size in sizes:
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=measure, args=(make, size, theirs))
+        process.start()
+        theirs.close()
+        row = {unit: size, **ours.recv()}  # EOFError if the process failed, with its traceback
+        process.join()
+        rows.append(row)
+        print(row, flush=True)
+    last = rows[-3:]
+    slope, _ = statistics.linear_regression(
+        [math.log(row[unit]) for row in last], [math.log(row["cpu_s"]) for row in last]
+    )
+    grows = "linear" if slope <= LINEAR else "more than linear"
+    return {
+        "rows": rows,
+        "exponent": round(slope, 2),
+        "verdict": f"{grows}: processor time grows with {unit} to the power {slope:.2f}",
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def measure(make: Callable[[int], Callable[[], dict | None]], size: int, pipe: Connection) -> None:
+    """In a process of its own: do the work of one size and send what it cost."""
+    run = make(size)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
+    before, wall, cpu = memory_kb("VmRSS"), time.perf_counter(), os.times()
+    more = run()
+    after, seconds = os.times(), time.perf_counter() - wall
+    pipe.send({
+        "cpu_s": round(sum(after[:4]) - sum(cpu[:4]), 3),
+        "wall_s": round(seconds, 3),
+        "memory_mb": round((memory_kb("VmHWM") - before) / 1000, 1),
+        **(more or {}),
+    })  # fmt: skip
+
+
+def memory_kb(field: str) -> int:
+    """A field of this process's status: VmRSS, its memory, or VmHWM, the peak of that."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field)))
 
 
 def bare_loop(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:

@@ -11,9 +11,10 @@ import base64
 import binascii
 import bz2
 import codecs
+import functools
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["inner_sources", "signs"]
 
@@ -50,13 +51,28 @@ PROBLEMS = (
 )  # fmt: skip
 
 
-def inner_sources(source: bytes) -> list[bytes]:
+def inner_sources(source: bytes) -> tuple[bytes, ...]:
     """Return the programs that the texts of `source` hold, as they are or packed."""
+    return looked_through(source)[0]
+
+
+def signs(source: bytes) -> tuple[str, ...]:
+    """Return where `source` runs code that is not written in it, and its texts of odd length."""
+    return looked_through(source)[1]
+
+
+@functools.cache
+def looked_through(source: bytes) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """Inner sources and signs; kept, because each submission is asked for several times."""
     try:
-        tree = ast.parse(source)
-        texts = list(dict.fromkeys(texts_of(tree)))[:MAX_TEXTS]
+        nodes = list(ast.walk(ast.parse(source)))
+        return programs_in(nodes), signs_in(nodes)
     except PROBLEMS:
-        return []
+        return (), ()
+
+
+def programs_in(nodes: Sequence[ast.AST]) -> tuple[bytes, ...]:
+    texts = list(dict.fromkeys(texts_of(nodes)))[:MAX_TEXTS]
     found: dict[bytes, None] = {}
     seen, level = set(texts), texts
     for _ in range(MAX_DEPTH):
@@ -64,17 +80,18 @@ def inner_sources(source: bytes) -> list[bytes]:
         unpacked = (made for text in level for made in unpacked_forms(text))
         level = [text for text in dict.fromkeys(unpacked) if text not in seen][:MAX_TEXTS]
         seen |= set(level)
-    return list(found)
+    return tuple(found)
 
 
-def texts_of(tree: ast.AST) -> Iterator[bytes]:
+def texts_of(nodes: Sequence[ast.AST]) -> Iterator[bytes]:
     """The constant texts of a program, also those that it joins or lists as numbers."""
-    for node in ast.walk(tree):
+    every = []
+    for node in nodes:
         text = constant(node)
         if text is not None and len(text) >= LEAST:
             yield text
-    every = [node.value for node in ast.walk(tree)
-             if isinstance(node, ast.Constant) and isinstance(node.value, str)]  # fmt: skip
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            every.append(node.value)
     yield "".join(part for part in every if " " not in part).encode("utf-8", "replace")
 
 
@@ -114,17 +131,12 @@ def is_program(text: bytes) -> bool:
     return any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign) for node in body)
 
 
-def signs(source: bytes) -> list[str]:
-    """Return where `source` runs code that is not written in it, and its texts of odd length."""
-    try:
-        tree = ast.parse(source)
-    except PROBLEMS:
-        return []
-    prose = {id(node.body[0].value) for node in ast.walk(tree)
+def signs_in(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
+    prose = {id(node.body[0].value) for node in nodes
              if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and node.body
              and isinstance(node.body[0], ast.Expr)}  # fmt: skip
     found = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.expr | ast.stmt):
             continue
         name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
@@ -141,4 +153,4 @@ def signs(source: bytes) -> list[str]:
             and len(node.value) >= LONG
         ):
             found.append((node.lineno, f"a text of {len(node.value):,} characters"))
-    return [f"line {line}: {what}" for line, what in sorted(dict.fromkeys(found))]
+    return tuple(f"line {line}: {what}" for line, what in sorted(dict.fromkeys(found)))

@@ -13,21 +13,22 @@ and classes of the package, which a student can copy as well.
 from __future__ import annotations
 
 import ast
+import bisect
 import functools
 import hashlib
 import io
 import keyword
 import math
-import textwrap
 import token
 import tokenize
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
+from numpy.lib.stride_tricks import sliding_window_view
 
 from dlcourse import page
 from dlcourse.check.protocol import clean_text
@@ -53,6 +54,7 @@ GRAM = 12  # tokens: shorter matches are noise
 WINDOW = 8  # a match of GRAM + WINDOW - 1 tokens is always found
 FEWEST = 3  # fingerprints that a pair must share
 MOST = 0.9  # of a function's fingerprints make a copy of it
+ROUNDING = 1e-9  # of sums of weights
 IDIOM = 12  # fingerprints: a shorter function of the package says nothing
 SILENT = {
     token.NEWLINE,
@@ -94,38 +96,42 @@ def tokens(source: bytes) -> list[tuple[str, int]]:
     return found
 
 
-def gram_hashes(source: bytes) -> list[int]:
-    """The hashes of all runs of GRAM tokens in `source`."""
-    words = [word for word, _ in tokens(source)]
+def hashes_of(words: Sequence[str]) -> np.ndarray:
+    """The hashes of all runs of GRAM tokens in `words`, uint64."""
     grams = (" ".join(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1))
-    return [
-        int.from_bytes(hashlib.blake2b(gram.encode(), digest_size=8).digest(), "big")
-        for gram in grams
-    ]
+    digests = b"".join(hashlib.blake2b(gram.encode(), digest_size=8).digest() for gram in grams)
+    return np.frombuffer(digests, ">u8")
+
+
+@functools.cache
+def gram_hashes(source: bytes) -> np.ndarray:
+    """The hashes of `source`; kept, because each submission is asked for several times."""
+    return hashes_of([word for word, _ in tokens(source)])
 
 
 def shared_lines(source: bytes, other: bytes, starter: bytes = b"") -> set[int]:
     """The lines of `source` (from 1) with tokens of runs that `other` has and `starter` lacks."""
     lines = [line for _, line in tokens(source)]
-    hashes, given = gram_hashes(source), set(gram_hashes(starter))
+    hashes, given = gram_hashes(source).tolist(), set(gram_hashes(starter).tolist())
 
     def covered(by: set[int]) -> set[int]:
         runs = (range(at, at + GRAM) for at, gram in enumerate(hashes) if gram in by)
         return {at for run in runs for at in run}
 
-    return {lines[at] for at in covered(set(gram_hashes(other)) - given) - covered(given)}
+    return {lines[at] for at in covered(set(gram_hashes(other).tolist()) - given) - covered(given)}
 
 
 def fingerprints(source: bytes) -> set[int]:
     """The winnowed hashes of `source` and of the code packed in it."""
-    return set().union(*map(winnowed, [source, *inner_sources(source)]))
+    return set().union(*(winnowed(gram_hashes(text)) for text in [source, *inner_sources(source)]))
 
 
-def winnowed(source: bytes) -> set[int]:
-    """The least hash of every WINDOW neighbors in `source`."""
-    hashes = gram_hashes(source)
-    last = max(1, len(hashes) - WINDOW + 1)
-    return {min(hashes[at : at + WINDOW]) for at in range(last)} if hashes else set()
+def winnowed(hashes: np.ndarray) -> set[int]:
+    """The least of every WINDOW neighbors in `hashes`."""
+    if not len(hashes):
+        return set()
+    windows = sliding_window_view(hashes, min(WINDOW, len(hashes)))
+    return set(windows.min(1).tolist())
 
 
 def similar(
@@ -139,23 +145,50 @@ def similar(
     if not 0 <= least <= 1:
         raise UsageError(f"--least must be a share from 0 to 1, got {least!r}")
     # Every run of tokens in the lab counts as given, not only its fingerprints.
-    given = set(gram_hashes(starter))
-    marked = [(one, fingerprints(one.source) - given) for one in submissions if not one.problem]
-    spread = Counter(mark for _, marks in marked for mark in marks)
-    weights = {mark: math.log((len(marked) + 1) / count) for mark, count in spread.items()}
-    sizes = [sum(weights[mark] for mark in marks) for _, marks in marked]
+    given = set(gram_hashes(starter).tolist())
+    students = [one for one in submissions if not one.problem]
+    marks = [fingerprints(one.source) - given for one in students]
+    spread = Counter(mark for found in marks for mark in found)
+    weights = {mark: math.log((len(marks) + 1) / count) for mark, count in spread.items()}
+    sizes = [sum(weights[mark] for mark in found) for found in marks]
     pairs = []
-    for (first, size), (second, other) in combinations(zip(marked, sizes, strict=True), 2):
-        if first[0].group and first[0].group == second[0].group:
+    for one, two in candidates(marks, weights, sizes, least):
+        first, second = students[one], students[two]
+        both = marks[one] & marks[two]
+        if len(both) < FEWEST or (first.group and first.group == second.group):
             continue
-        both = first[1] & second[1]
-        if len(both) < FEWEST:
-            continue
-        share = sum(weights[mark] for mark in both) / min(size, other)
+        share = sum(weights[mark] for mark in both) / min(sizes[one], sizes[two])
         if share >= least:
-            names = first[0].student, second[0].student
+            names = first.student, second.student
             pairs.append(Pair(*names, round(min(share, 1.0), 3), len(both)))
-    return sorted(pairs, key=lambda pair: (-pair.share, -pair.fingerprints, pair.first))
+    return sorted(
+        pairs, key=lambda pair: (-pair.share, -pair.fingerprints, pair.first, pair.second)
+    )
+
+
+def candidates(
+    marks: Sequence[set[int]], weights: Mapping[int, float], sizes: Sequence[float], least: float
+) -> Iterator[tuple[int, int]]:
+    """Positions of all pairs that can share `least` of the smaller one's weight, and of some more.
+
+    The rarest marks of a submission, down to where the others together weigh less than `least`,
+    include one that the other of such a pair has too (prefix filtering: Bayardo, Ma & Srikant 2007,
+    WWW). So a class is not compared pair by pair: almost nobody else has the rarest marks.
+    """
+    holders: defaultdict[int, list[int]] = defaultdict(list)
+    for at, found in enumerate(marks):
+        for mark in found:
+            holders[mark].append(at)
+    for at, found in enumerate(marks):
+        rest, others = sizes[at] * (1 + ROUNDING), set[int]()
+        for mark in sorted(found, key=weights.__getitem__, reverse=True):
+            if rest < least * sizes[at]:
+                break
+            rest -= weights[mark]
+            others.update(holders[mark])
+        for other in others:
+            if (sizes[at], at) < (sizes[other], other):
+                yield min(at, other), max(at, other)
 
 
 def write_pages(
@@ -203,17 +236,18 @@ def from_package(submissions: Sequence[Submission], starter: bytes = b"") -> lis
     `share` is the share of their fingerprints, at least MOST: an answer written after the same
     paper shares up to three quarters with ours.
     """
-    given = set(gram_hashes(starter))
+    given = set(gram_hashes(starter).tolist())
     parts = [(name, marks) for name, found in package_parts()
              if len(marks := found - given) >= IDIOM]  # fmt: skip
+    known = set().union(*(marks for _, marks in parts))
     pairs = []
     for one in submissions:
-        held = {mark for text in [one.source, *inner_sources(one.source)]
-                for mark in gram_hashes(text)}  # fmt: skip
+        texts = [one.source, *inner_sources(one.source)]
+        held = {mark for text in texts for mark in known.intersection(gram_hashes(text).tolist())}
         pairs += [
             Pair(one.student, name, round(len(marks & held) / len(marks), 3), len(marks & held))
             for name, marks in parts
-            if len(marks & held) >= MOST * len(marks)
+            if held and len(marks & held) >= MOST * len(marks)
         ]
     return pairs
 
@@ -223,12 +257,15 @@ def package_parts() -> list[tuple[str, set[int]]]:
     """Each function and class of the package by its place, with its fingerprints."""
     package, parts = Path(__file__).parent.parent, []
     for path in sorted(package.rglob("*.py")):
-        source = path.read_text(encoding="utf-8")
-        lines, place = source.splitlines(), path.relative_to(package.parent).as_posix()
+        source, place = path.read_bytes(), path.relative_to(package.parent).as_posix()
+        words, lines = zip(*tokens(source), strict=True) if source else ((), ())
+        hashes = hashes_of(words)
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                text = textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno]))
-                parts.append((f"{place}: {node.name}", winnowed(text.encode())))
+                first = bisect.bisect_left(lines, node.lineno)
+                last = bisect.bisect_right(lines, node.end_lineno or node.lineno)
+                marks = winnowed(hashes[first : max(first, last - GRAM + 1)])
+                parts.append((f"{place}: {node.name}", marks))
     return parts
 
 

@@ -1,7 +1,9 @@
 """Likeness: copies are found through renaming, in notebooks and in most of a class."""
 
 import base64
+import math
 import zlib
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -10,7 +12,15 @@ import pytest
 import dlcourse
 from dlcourse import course
 from dlcourse.errors import UsageError
-from dlcourse.grade.similar import as_text, from_package, packed, shared_lines, similar, write_pages
+from dlcourse.grade.similar import (
+    as_text,
+    fingerprints,
+    from_package,
+    packed,
+    shared_lines,
+    similar,
+    write_pages,
+)  # fmt: skip
 from dlcourse.grade.student_version import starter
 from dlcourse.grade.submissions import Submission, find_submissions
 
@@ -63,6 +73,31 @@ def test_what_all_share_makes_no_pair_of_those_whose_other_work_differs(lab):
     copy = Submission("copy", "copy", submissions[3].source)
     (pair,) = similar([*submissions, copy], starter(lab))
     assert (pair.first, pair.second, pair.share) == ("s3", "copy", 1.0)
+
+
+@pytest.mark.parametrize("least", [0.0, 0.3, 0.5, 1.0])
+def test_the_pairs_are_those_that_a_comparison_of_all_with_all_finds(least):
+    """Of submissions of very different length, made of pieces that few, many or all have."""
+    random = Random(1)
+    pieces = [" ".join(f"x {random.choice('+-*/%@&|^')}" for _ in range(15)) for _ in range(12)]
+    chosen = [random.sample(pieces, random.randint(1, 6)) for _ in range(40)]
+    texts = [f"x = {' '.join(one)} x\n".encode() for one in [*chosen, *chosen[:3]]]
+    submissions = [Submission(f"s{at:02}", str(at), text) for at, text in enumerate(texts)]
+    marks = [fingerprints(text) for text in texts]
+    weight = {mark: math.log((len(marks) + 1) / sum(mark in one for one in marks))
+              for mark in set().union(*marks)}  # fmt: skip
+
+    def size(found):
+        return math.fsum(weight[mark] for mark in found)
+
+    shares = {
+        (f"s{a:02}", f"s{b:02}"): size(marks[a] & marks[b]) / min(size(marks[a]), size(marks[b]))
+        for a, b in combinations(range(len(marks)), 2)
+        if len(marks[a] & marks[b]) >= 3
+    }
+    expected = {names for names, share in shares.items() if share >= least - 1e-9}
+    assert {(pair.first, pair.second) for pair in similar(submissions, b"", least)} == expected
+    assert 3 <= len(expected) < 43 * 42 // 2
 
 
 def test_what_is_handed_out_makes_no_pair(lab):
