@@ -26,6 +26,7 @@ from dlcourse.files import write_text
 __all__ = ["FORMS", "study_figures", "write_progress", "write_report"]
 
 MOST_CURVES = 10
+MOST_ROWS, MOST_COLUMNS = 80, 20  # of a heat map that can still be read
 FORMS = ("png", "svg", "pdf")  # of exported figures
 
 
@@ -185,15 +186,18 @@ def notes(study: Study) -> list[str]:
 
 
 def study_figures(study: Study) -> dict[str, Figure]:
-    """A heat map if there are two axes; learning curves of the best cells with bands.
+    """A heat map if there are two axes and not too many values; learning curves with bands.
 
-    The curves have the order of the grid, so that their colors do not change with the results.
+    The curves are those of the best cells, in the order of the grid, so that their colors do not
+    change with the results.
     """
     cells = table.cells_of(study)
     names = table.varying(cells)
     drawn = {}
     if len(names) == 2:
-        drawn["Every cell"] = heat_map(study, cells, names)
+        labels = [list(dict.fromkeys(str(cell.settings.get(n)) for cell in cells)) for n in names]
+        if len(labels[0]) <= MOST_ROWS and len(labels[1]) <= MOST_COLUMNS:
+            drawn["Every cell"] = heat_map(study, cells, names, *labels)
     groups = curve_groups(study)
     which = f"the best {MOST_CURVES} of {len(cells)}, " if len(cells) > MOST_CURVES else ""
     label = ", ".join(names).replace("_", " ")
@@ -238,10 +242,13 @@ def curve_table(study: Study) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def heat_map(study: Study, cells: Sequence[table.Cell], names: Sequence[str]) -> Figure:
-    rows, columns = (
-        list(dict.fromkeys(str(cell.settings.get(name)) for cell in cells)) for name in names
-    )
+def heat_map(
+    study: Study,
+    cells: Sequence[table.Cell],
+    names: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+) -> Figure:
     values = [[math.nan] * len(columns) for _ in rows]
     texts = [[""] * len(columns) for _ in rows]
     for cell in cells:

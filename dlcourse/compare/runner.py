@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import datetime
@@ -20,7 +21,7 @@ from dlcourse.compare import stacked
 from dlcourse.compare.process_pool import ProcessPool
 from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import Environment, RunSettings
-from dlcourse.compare.study import Journal, Study, in_order
+from dlcourse.compare.study import Journal, Study, in_order, position_in
 from dlcourse.compare.train_run import dataset, train_run
 from dlcourse.errors import DataError, UsageError
 from dlcourse.figure_style import is_share
@@ -127,14 +128,16 @@ class Runner:
         left = [run for key, run in distinct.items() if key not in journal.records]
         done, jobs = len(distinct) - len(left), self.environment.jobs
         title = "runs" if test else "search"
+        grid = self.study.grid if self.study is not None else {}
+        position, so_far = position_in(grid), in_order(journal.records.values(), grid)
         with Progress(title, len(distinct), done, jobs, self.progress) as progress:
             for result in self.results(units(left, jobs, self.together), test):
                 journal.add(result.key, result)
                 progress.add(result)
                 if self.watch is not None and self.study is not None:
-                    found = in_order(list(journal.records.values()), self.study.grid)
-                    so_far = dataclasses.replace(self.study, results=found if test else [])
-                    self.watch(so_far, progress.state)
+                    bisect.insort(so_far, result, key=position)
+                    results = so_far if test else []
+                    self.watch(dataclasses.replace(self.study, results=results), progress.state)
 
     def results(self, units: Sequence[Unit], test: bool) -> Iterator[Result]:
         """The results of `units` in the order in which they finish."""

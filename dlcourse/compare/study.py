@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from dlcourse import work_folder
 from dlcourse.compare.result import Result, plain
 from dlcourse.errors import DataError
 
-__all__ = ["Journal", "Study", "in_order", "load"]
+__all__ = ["Journal", "Study", "in_order", "load", "position_in"]
 
 
 class Journal(work_folder.Journal):
@@ -117,19 +117,27 @@ def read(path: Path) -> list[Result]:
     return [Result.from_json(json.loads(line)["record"]) for line in lines if line.endswith("\n")]
 
 
-def in_order(results: Sequence[Result], grid: Mapping[str, Sequence[Any]]) -> list[Result]:
+def in_order(results: Iterable[Result], grid: Mapping[str, Sequence[Any]]) -> list[Result]:
     """`results` in the order of the grid's runs."""
-    axes = plain(grid)
+    return sorted(results, key=position_in(grid))
+
+
+def position_in(grid: Mapping[str, Sequence[Any]]) -> Callable[[Result], list[int]]:
+    """A function that returns the place of a result among the grid's runs."""
+    # JSON's text of a value, because a list cannot be looked up.
+    places = {
+        name: {json.dumps(value): place for place, value in enumerate(values)}
+        for name, values in plain(grid).items()
+    }
 
     def position(result: Result) -> list[int]:
-        settings = plain(result.settings)
         # A learning rate that was searched is not among the values of the grid.
         return [
-            values.index(settings.get(name)) if settings.get(name) in values else 0
-            for name, values in axes.items()
+            numbers.get(json.dumps(plain(result.settings.get(name))), 0)
+            for name, numbers in places.items()
         ]
 
-    return sorted(results, key=position)
+    return position
 
 
 def row(result: Result) -> list[dict[str, Any]]:

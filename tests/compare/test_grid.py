@@ -338,6 +338,8 @@ def test_the_journal_writes_a_column_that_only_a_later_row_has(tmp_path):
         ({"model": "lenet5", "depth": 2}, "unknown axis for model 'lenet5': "),
         ({"init": []}, "axis 'init' has no values: the grid is empty"),
         ({"lr": [0.1, 0.1]}, "axis 'lr' has 0.1 twice"),
+        ({"lr": [1, 0.1, 1.0]}, "axis 'lr' has 1.0 twice"),
+        ({"width": None, "hidden_sizes": [[8], [9], [8]]}, "axis 'hidden_sizes' has [8] twice"),
         ({"lr": -1}, "lr must be a number of at least 0, got -1"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),

@@ -1,5 +1,6 @@
 """The page of a study: whole in one file, and what a real browser makes of it."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -35,6 +36,35 @@ def test_the_page_holds_every_cell_its_figures_and_what_the_names_mean(crossed):
     assert page.count('src="data:image/png;base64,') == 3
     assert "w ~ N(0, 2 / (n_in + n_out))" in page
     assert "blobs from" in page
+
+
+def test_a_heat_map_too_large_to_be_read_is_left_to_the_table(crossed):
+    """Its image would also be too large for a file, at the end of a study of days."""
+    results = [
+        dataclasses.replace(result, settings={**result.settings, "init": "zeros", "width": width})
+        for result in crossed.results
+        for width in range(1, 82)
+    ]
+    study = dataclasses.replace(crossed, results=results)
+    assert "Every cell" in report.study_figures(crossed)
+    assert "Every cell" not in report.study_figures(study)
+    _, rows = report.results_table(study)
+    assert {row[0] for row in rows} == {str(width) for width in range(1, 82)}
+    assert len(rows) == 2 * 81
+
+
+def test_a_watch_gets_the_results_in_the_order_of_the_grid(small, tmp_path):
+    """They finish in another one, because runs with the same optimizer train as one model."""
+    seen = []
+
+    def watch(study, state):
+        seen.append([(one.settings["seed"], one.settings["optimizer"]) for one in study.results])
+
+    settings = {**small, "optimizer": ["sgd", "adam", "rmsprop"], "seeds": [3, 1]}
+    study = compare.grid(tmp_path / "study", **settings, watch=watch)
+    order = [(one.settings["seed"], one.settings["optimizer"]) for one in study.results]
+    assert [len(some) for some in seen] == [1, 2, 3, 4, 5, 6]
+    assert all(some == [one for one in order if one in some] for some in seen)
 
 
 def test_the_page_asks_for_nothing_from_anywhere(crossed):
