@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from dlcourse.errors import UsageError
 from dlcourse.figure_style import (
     MARKERS,
     add_legend,
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from dlcourse.train.lr_range import LRRange
 
 __all__ = [
+    "animation",
     "architecture",
     "attention_map",
+    "captioned",
     "code_scatter",
     "confusion_matrix",
     "curves",
@@ -51,6 +54,34 @@ __all__ = [
 ]
 
 Path = str | PathLike[str] | None
+
+
+def animation(frames: Tensor, path: str | PathLike[str], scale: int = 4) -> None:
+    """Write an animated GIF, 5 frames per second, that starts again after its end.
+
+    scale: the side of a pixel in the GIF. Shape: frames (T, H, W) or (T, 1, H, W) in [0, 1], T at
+    least 2. Raises UsageError for other frames.
+    """
+    from PIL import Image
+
+    shape = tuple(frames.shape)
+    if len(frames) < 2 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] != 1):
+        raise UsageError(
+            "frames must have the shape (T, H, W) or (T, 1, H, W) with at least 2 frames, got "
+            f"{shape}"
+        )
+    pixels = (
+        frames.reshape(shape[0], *shape[-2:])
+        .detach()
+        .cpu()
+        .clamp(0, 1)
+        .mul(255)
+        .round()
+        .to(torch.uint8)
+    )
+    pixels = pixels.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    first, *others = [Image.fromarray(picture) for picture in pixels.numpy()]
+    first.save(path, save_all=True, append_images=others, duration=200, loop=0)
 
 
 @styled
@@ -103,6 +134,24 @@ def attention_map(
     ax.set_yticks(range(len(rows)), rows)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.set_title(title)
+    return finish(figure, path)
+
+
+@styled
+def captioned(images: Tensor, texts: Sequence[str], path: Path = None) -> Figure:
+    """Draw images below each other, each with a text of a few lines to the right of it.
+
+    Shape: images (N, H, W) or (N, C, H, W) with C 1 or 3; 0 is black and 1 is white.
+    """
+    figure = new_figure(7.2, 0.95 * len(texts))
+    grid = figure.subplots(len(texts), 2, squeeze=False, width_ratios=(1, 7))
+    for (left, right), image, text in zip(grid, images, texts, strict=True):
+        picture = image.detach().float().cpu().clamp(0, 1)
+        picture = picture if picture.dim() == 2 else picture.permute(1, 2, 0).squeeze(2)
+        left.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        right.text(0, 0.5, text, va="center", fontsize=9)
+        left.axis("off")
+        right.axis("off")
     return finish(figure, path)
 
 

@@ -1,13 +1,17 @@
 """Figures: a notebook displays them, a path stores them, and matplotlib waits for the first one."""
 
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from dlcourse import plots
+from dlcourse.errors import UsageError
 from dlcourse.train.history import History
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -112,3 +116,31 @@ def test_a_legend_with_long_names_is_outside_of_the_axes():
     inside = plots.curves({"a": [1.0, 2.0], "b": [2.0, 1.0]})
     outside = plots.curves({"a": [1.0, 2.0], "the second of two with a long name": [2.0, 1.0]})
     assert [len(figure.legends) for figure in (inside, outside)] == [0, 1]
+
+
+def test_an_animation_holds_every_frame_enlarged(tmp_path):
+    frames = torch.zeros(3, 1, 2, 4)
+    for number in range(3):
+        frames[number, 0, 1, number] = 1.0
+    plots.animation(frames, tmp_path / "film.gif", scale=3)
+    with Image.open(tmp_path / "film.gif") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (3, (12, 6), 0)
+        for number in range(3):
+            film.seek(number)
+            found = torch.from_numpy(np.array(film.convert("L"))).float() / 255
+            enlarged = frames[number, 0].repeat_interleave(3, 0).repeat_interleave(3, 1)
+            assert torch.equal(found, enlarged)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (4, 4), (2, 3, 4, 4), (0, 1, 4, 4)])
+def test_frames_that_are_no_film_are_refused(shape, tmp_path):
+    with pytest.raises(UsageError, match=rf"^frames must .*got {re.escape(str(shape))}$"):
+        plots.animation(torch.zeros(shape), tmp_path / "film.gif")
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_have_their_texts_to_the_right(tmp_path):
+    figure = plots.captioned(torch.rand(2, 3, 4, 4), ["a red\nsquare", "b"], tmp_path / "c.png")
+    assert [len(ax.images) for ax in figure.axes] == [1, 0, 1, 0]
+    assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["a red\nsquare", "b"]
+    assert (tmp_path / "c.png").is_file()

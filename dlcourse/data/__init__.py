@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from dlcourse.data.store import get, verify
     from dlcourse.data.synthetic.digits import draw_digits
     from dlcourse.data.synthetic.grammar import Grammar, build_grammar
+    from dlcourse.data.synthetic.moving_digits import move_digits
     from dlcourse.data.synthetic.paired_grammar import PairedGrammar, build_paired_grammar
+    from dlcourse.data.synthetic.scenes import Scene, captions_of, choose_scenes, draw_scenes
     from dlcourse.data.synthetic.shapes import draw_shapes
     from dlcourse.data.text import TextBatches, TextData, load_text, tokenize
     from dlcourse.data.vocabulary import Vocabulary
     from dlcourse.data.weights import load_state_dict
 
 HOME = {
-    "Batches": "batches",
     "CATALOG": "catalog",
+    "Batches": "batches",
     "Compose": "augment",
     "Crop": "augment",
     "Cutout": "augment",
@@ -34,6 +36,7 @@ HOME = {
     "LabeledTexts": "sentences",
     "Noise": "augment",
     "PairedGrammar": "synthetic.paired_grammar",
+    "Scene": "synthetic.scenes",
     "SentencePairs": "sentences",
     "Shift": "augment",
     "TextBatches": "text",
@@ -41,7 +44,10 @@ HOME = {
     "Vocabulary": "vocabulary",
     "build_grammar": "synthetic.grammar",
     "build_paired_grammar": "synthetic.paired_grammar",
+    "captions_of": "synthetic.scenes",
+    "choose_scenes": "synthetic.scenes",
     "draw_digits": "synthetic.digits",
+    "draw_scenes": "synthetic.scenes",
     "draw_shapes": "synthetic.shapes",
     "get": "store",
     "import_images": "importer",
@@ -50,6 +56,7 @@ HOME = {
     "load_pairs": "sentences",
     "load_state_dict": "weights",
     "load_text": "text",
+    "move_digits": "synthetic.moving_digits",
     "register": "catalog",
     "tokenize": "text",
     "verify": "store",
@@ -67,6 +74,7 @@ __all__ = [
     "LabeledTexts",
     "Noise",
     "PairedGrammar",
+    "Scene",
     "SentencePairs",
     "Shift",
     "TextBatches",
@@ -74,7 +82,10 @@ __all__ = [
     "Vocabulary",
     "build_grammar",
     "build_paired_grammar",
+    "captions_of",
+    "choose_scenes",
     "draw_digits",
+    "draw_scenes",
     "draw_shapes",
     "get",
     "import_images",
@@ -83,6 +94,7 @@ __all__ = [
     "load_pairs",
     "load_state_dict",
     "load_text",
+    "move_digits",
     "register",
     "tokenize",
     "verify",

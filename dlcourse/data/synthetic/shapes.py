@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["class_names", "draw_shapes"]
+__all__ = ["SIZE", "by_kind", "class_names", "draw_shapes", "edge"]
 
 SIZE = 32
 CHUNK = 2500
