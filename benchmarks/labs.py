@@ -8,7 +8,8 @@ below "Over N seeds". The figures are reduced in size and saved in handouts/, wi
 them together with the question and the tasks. Everything is recorded in results/labs/. `--full`
 records one long run and changes neither docstring nor handout. `--page` runs nothing: it writes
 docstring and page from what is recorded. `--figures` runs seed 0 once more and renews only the
-figures; it refuses a run that prints anything else than the record.
+figures; it refuses a run that prints anything else than the record. Each run computes with one
+thread: with another number of threads it adds numbers in another order, and rounds differently.
 """
 
 from __future__ import annotations
@@ -114,13 +115,16 @@ def run(lab: course.Lab, flags: list[str], folder: str) -> tuple[list[str], floa
     environment = os.environ | {"DLCOURSE_DATA": "datasets"}
     start = children_seconds()
     done = subprocess.run(
-        [sys.executable, "-m", "dlcourse", "run", lab.name, "--solution", "--offline", *flags],
+        [
+            sys.executable, "-m", "dlcourse", "run", lab.name, "--solution", "--offline",
+            "--threads", "1", *flags,
+        ],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-    )
+    )  # fmt: skip
     return done.stdout.splitlines(), children_seconds() - start
 
 

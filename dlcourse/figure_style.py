@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
@@ -26,6 +26,7 @@ __all__ = [
     "finish",
     "in_percent",
     "is_share",
+    "legend_rows",
     "new_figure",
     "number_log_axes",
     "only_integers",
@@ -118,16 +119,23 @@ def describe(figure: Figure) -> str:
     return ". ".join(dict.fromkeys(filter(None, said)))
 
 
-def add_legend(ax: Axes, most: int = 4, title: str | None = None) -> None:
-    """Add a legend, below the axes if it has more than `most` entries, so that it hides no line.
+def legend_rows(labels: Sequence[str], most: int = 4) -> int:
+    """The rows of a legend below the axes; 0 if it is inside, as for few and short entries."""
+    longest = max(map(len, labels), default=0)
+    if len(labels) <= most and longest <= 30:
+        return 0
+    return len(labels) if longest > 24 else -(-len(labels) // 2)
 
-    It is below too if an entry is longer than 30 letters.
-    """
+
+def add_legend(ax: Axes, most: int = 4, title: str | None = None) -> None:
+    """Add a legend, below the axes if it has more than `most` or long entries, so that it hides no
+    line. Below, it has two columns, or one if the entries are long."""
     handles, labels = ax.get_legend_handles_labels()
-    if len(labels) <= most and max(map(len, labels), default=0) <= 30:
-        ax.legend(title=title)
+    if rows := legend_rows(labels, most):
+        ncols = 1 if rows == len(labels) else 2
+        ax.figure.legend(handles, labels, loc="outside lower center", ncols=ncols, title=title)
     else:
-        ax.figure.legend(handles, labels, loc="outside lower center", ncols=2, title=title)
+        ax.legend(title=title)
 
 
 def is_share(column: str) -> bool:

@@ -23,10 +23,11 @@ from dlcourse.figure_style import (
     finish,
     in_percent,
     is_share,
+    legend_rows,
     new_figure,
     only_integers,
     styled,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -285,6 +286,7 @@ def mosaic(
     ax.set_yticks([H * (row + 0.5) for row in range(len(rows))], rows, fontsize=11)
     ax.tick_params(length=0)
     ax.set_frame_on(False)
+    ax.set_anchor("W")  # in the middle, the names of the rows would reach over the edge
     ax.set_title(title)
     return finish(figure, path)
 
@@ -298,14 +300,14 @@ def trajectories(ways: Mapping[str, Tensor], path: Path = None, title: str = "")
     """
     low, high = torch.cat([*ways.values()]).aminmax(dim=0)
     width, height = (high - low).clamp(min=1e-9).tolist()
-    legend = 0.25 * ((len(ways) + 1) // 2)
-    figure = new_figure(6, min(max(5.5 * height / width, 2.5), 6) + 0.6 + legend)
+    legend = 0.25 * legend_rows([*ways], 0)
+    figure = new_figure(6, min(max(5.5 * height / width, 2.5), 6) + 0.8 + legend)
     ax = figure.subplots()
     for name, way in ways.items():
         (line,) = ax.plot(*way.T.tolist(), label=name)
         ax.plot(*way[0].tolist(), "o", color=line.get_color())
     ax.plot(0, 0, "k+", ms=10)
-    ax.set(xlabel="x", ylabel="y", title=title, aspect="equal")
+    ax.set(xlabel="x", ylabel="y", title=title, aspect="equal", anchor="S")
     ax.grid(True)
     add_legend(ax, most=0)  # walks around the origin leave no free corner
     return finish(figure, path)
@@ -399,7 +401,7 @@ def curves(
     percent: whether the numbers are shares, from 0 to 1, to label in percent.
     axes: further arguments for matplotlib's Axes.set, such as yscale="log" or ylim=(0, 1).
     """
-    figure = new_figure(6, 4 + 0.15 * len(series) * (len(series) > 4))
+    figure = new_figure(6, 4 + 0.3 * legend_rows([*series]))
     ax = figure.subplots()
     if all(len(values) == 1 for values in series.values()):
         ax.barh(list(series), [values[0] for values in series.values()])

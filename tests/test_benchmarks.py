@@ -2,10 +2,13 @@
 
 import ast
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dlcourse import course
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -35,6 +38,23 @@ def table():
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
+
+
+def test_a_recorded_run_of_a_lab_computes_with_one_thread(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(FOLDER)
+    spec = importlib.util.spec_from_file_location("benchmark_labs", FOLDER / "labs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    started = []
+
+    def start(command, **_):
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0, "a line\n")
+
+    monkeypatch.setattr(module.subprocess, "run", start)
+    lines, _ = module.run(course.find_lab("lab03"), ["--seed", "1"], str(tmp_path))
+    assert lines == ["a line"]
+    assert started[0][-4:] == ["--threads", "1", "--seed", "1"]
 
 
 def a_record(cpu="AMD EPYC", device=None, **result):

@@ -17,7 +17,7 @@ def test_nothing_is_cut_log_axes_carry_numbers_and_lines_differ(name):
 
 
 def test_what_is_wrong_is_found():
-    figure = Figure(figsize=(2, 2))
+    figure = Figure(figsize=(2, 3))
     ax = figure.subplots()
     ax.plot([1, 2], [0.51, 0.52], "C0-", label="a")
     ax.plot([1, 2], [0.53, 0.54], "C0-", label="b")

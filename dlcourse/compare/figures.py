@@ -17,7 +17,7 @@ from dlcourse.figure_style import (
     new_figure,
     only_integers,
     styled,
-)  # fmt: skip
+)
 
 __all__ = [
     "FEW", "Groups", "band", "error_by", "heat_map", "learning_bands", "learning_pair",

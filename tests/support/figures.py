@@ -77,6 +77,21 @@ def examples():
             images, "01234567", path=path
         ),
         "mosaic": lambda path=None: plots.mosaic(images, 8, path, "two rows", ["first", "second"]),
+        "mosaic of many rows": lambda path=None: plots.mosaic(
+            torch.rand(120, 28, 28), 12, path, rows=["rotated", "straightened"] * 5
+        ),
+        "curves with long names": lambda path=None: plots.curves(
+            {f"{name}, non-saturating, D first": falling(0.9, 30) for name in ("first", "second")}
+            | {"the discriminator, non-saturating, D first": falling(0.8, 30)}, path,
+        ),
+        "a flat walk": lambda path=None: plots.trajectories(
+            {name: torch.rand(50, 2) * torch.tensor([4, 2]) for name in ("sgd", "momentum")},
+            path, "150 steps down a ravine",
+        ),
+        "curves in percent": lambda path=None: plots.curves(
+            {"training": falling(0.9, 30), "validation": falling(0.95, 30)}, path,
+            xlabel="epoch", ylabel="accuracy", percent=True,
+        ),
         "trajectories": lambda path=None: plots.trajectories(
             {name: torch.randn(50, 2).cumsum(0) for name in ("sgd", "adam", "momentum")}, path
         ),
@@ -163,7 +178,7 @@ def texts_of(figure):
 
 def texts_outside(figure):
     """The texts that are not completely inside the figure."""
-    renderer, box = figure.canvas.get_renderer(), figure.bbox.padded(2)
+    renderer, box = figure.canvas.get_renderer(), figure.bbox.padded(-0.5)
     extents = {text: text.get_window_extent(renderer) for text in texts_of(figure)}
     return [
         text.get_text()
