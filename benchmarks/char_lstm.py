@@ -25,7 +25,7 @@ from common import RESULTS, parser, record, spread
 from torch import Tensor, nn
 
 from dlcourse import data
-from dlcourse.train import Execution, Gradients, evaluate, fit
+from dlcourse.train import Gradients, evaluate, fit
 
 WINDOW, GOAL = 64, 1.88
 
@@ -140,7 +140,7 @@ def train_lstm(tokens: Tensor, vocab_size: int, seed: int, steps: int, batch_siz
     start = time.perf_counter()
     fit(
         model, batches, epochs=1, lr=lr, schedule="onecycle", seed=seed, device="cpu",
-        gradients=Gradients(clip_norm=1.0), execution=Execution(bf16=None),
+        gradients=Gradients(clip_norm=1.0),
     )  # fmt: skip
     return model, time.perf_counter() - start
 

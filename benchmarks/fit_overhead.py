@@ -21,7 +21,7 @@ from dlcourse.train import Execution, fit
 MODELS = {"lenet5": {}, "mlp": {"hidden_sizes": (128,)}}
 # Training images in an epoch, chosen so that an epoch takes about half a second.
 IMAGES = {"lenet5": 8_000, "mlp": 30_000}
-PLAIN = Execution(channels_last=False, fused=False)
+PLAIN = Execution(channels_last=False, fused=False, bf16=False)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from common import interleave_apart, parser, record, spread
 from dlcourse import data
 from dlcourse.models import RecurrentLM
 from dlcourse.runtime import has_bf16
-from dlcourse.train import Execution, Gradients, cross_entropy_in_place, evaluate, fit
+from dlcourse.train import Gradients, cross_entropy_in_place, evaluate, fit
 
 LR, CLIP, STEPS = 5.0, 0.25, 40
 # Small enough that rounding errors do not grow. With LR, a change of the first weights by one
@@ -53,7 +53,7 @@ def usual(net: RecurrentLM, batches: list, lr: float = LR) -> None:
 def ours(net: RecurrentLM, batches: list, lr: float = LR) -> None:
     fit(
         net, batches, epochs=1, optimizer="sgd", lr=lr,
-        gradients=Gradients(clip_norm=CLIP), execution=Execution(bf16=None),
+        gradients=Gradients(clip_norm=CLIP),
         loss=cross_entropy_in_place, device="cpu",
     )  # fmt: skip
 

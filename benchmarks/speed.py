@@ -28,12 +28,12 @@ from dlcourse.data.folder import data_folder
 from dlcourse.train import Execution, execution, fit
 
 KNOBS = {
-    "plain": Execution(channels_last=False, fused=False),
-    "channels_last": Execution(channels_last=True, fused=False),
-    "fused": Execution(channels_last=False, fused=True),
-    "freed_memory_not_kept": Execution(bf16=None),
-    "by_itself": Execution(bf16=None),
-    "compiled": Execution(bf16=None, compile=True),
+    "plain": Execution(channels_last=False, fused=False, bf16=False),
+    "channels_last": Execution(channels_last=True, fused=False, bf16=False),
+    "fused": Execution(channels_last=False, fused=True, bf16=False),
+    "freed_memory_not_kept": Execution(),
+    "by_itself": Execution(),
+    "compiled": Execution(compile=True),
 }
 BATCH_SIZE = {"lenet5": 512, "resnet20": 128}
 COUNT = {"lenet5": 60_000, "resnet20": 1_920}  # enough to make up for the start of the workers

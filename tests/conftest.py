@@ -19,6 +19,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 # The tensors of tests are small: a second thread only waits, and on a busy machine the other
 # thread waits for it. Two processes (pytest -n 2) are quicker than two threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The numbers in tests are those of float32 on every machine.
+os.environ["DLCOURSE_BF16"] = "0"
 
 
 def pytest_runtest_setup(item):

@@ -144,6 +144,8 @@ FIT |= {
 }
 # What `fit` takes by itself for a classifier, and for a language model.
 FIT |= {"metrics": ("accuracy",), "monitor": "accuracy"}
+# Runs that train as one model compute in float32, so the others do too, on every machine.
+FIT |= {"bf16": False}
 FIT_TEXT = {"metrics": ("perplexity",), "monitor": "perplexity"}
 # What only one kind of data has.
 ONLY_IMAGES = ("train_size", "random_labels", "val_fraction", "normalize", "drop_last")

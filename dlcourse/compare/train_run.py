@@ -235,6 +235,7 @@ def train_run(run: RunSettings, environment: Environment, test: bool = True) -> 
     model = build(run, environment)
     result = new_result(run, model, environment)
     arguments = {name: value for name, value in run.fit.items() if value != FIT[name]}
+    arguments["bf16"] = run.fit["bf16"]  # here the default is another one than that of `fit`
     if run.keep == "last":
         arguments["min_delta"] = math.inf
     for argument, (make, names) in OBJECTS.items():

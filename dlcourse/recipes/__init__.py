@@ -33,8 +33,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> None:
     """Train the recipe called `name` with the flags in `argv`, and print and save its result.
 
     While it trains, --out holds a checkpoint; afterwards it holds `history.json` and the learning
-    curves. Raises UnknownNameError and the errors of
-    `fit`.
+    curves. Raises UnknownNameError and the errors of `fit`.
     """
     recipe = find(name)
     args = lab.parse_flags(
@@ -64,6 +63,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> None:
     scores = {
         split: evaluate(model, batches, metrics=recipe.metric)[recipe.metric]
         for split, batches in (("val", splits.val), ("test", splits.test))
+        if len(batches)  # a recipe may train on all training images
     }
     print(f"expected: {recipe.expected}")
     form = "{:.2f}" if recipe.text else "{:.2%}"

@@ -160,7 +160,6 @@ RECIPES = {
         training={
             "epochs": 24, "optimizer": "nesterov", "lr": 1.0, "weight_decay": 5e-4,
             "schedule": "linear", "loss": CrossEntropy(label_smoothing=0.2),
-            "execution": Execution(bf16=None),
         },
         chooses=False,
     ),

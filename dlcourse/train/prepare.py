@@ -86,7 +86,8 @@ def prepare(
     distributed.join(place)
     torch.manual_seed(seed + distributed.rank())
     steps = len(train)
-    placement = Placement(execution, model, place, steps=epochs * steps)
+    classifies = objective.kind == "classes"
+    placement = Placement(execution, model, place, epochs * steps, classifies)
     placement.place(model)
     if isinstance(objective.loss, nn.Module):
         objective.loss.to(place)

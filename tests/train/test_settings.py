@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcourse import optim
+from dlcourse import optim, train
 from dlcourse.errors import NonFiniteLossError, TrainingError, UnknownNameError, UsageError
 from dlcourse.train import (
     CrossEntropy,
@@ -414,20 +414,57 @@ def test_bf16_is_refused_where_it_is_only_imitated(model, monkeypatch):
         fit(model, problem(), execution=Execution(bf16=True), device="cpu")
     assert str(caught.value) == (
         "bf16=True, but this cpu does not compute in bfloat16 and would be slower; "
-        "leave it out, or use bf16=None to have it only where it is supported"
+        "leave it out, and it is used where it is supported"
     )
-    assert not Placement(Execution(bf16=None), model, torch.device("cpu")).bf16
+    assert not Placement(Execution(), model, torch.device("cpu"), classifies=True).bf16
 
 
 def test_bf16_trains_where_it_is_to_be_had(model, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.delenv("DLCOURSE_BF16")
     dtypes = []
     model[0].register_forward_hook(lambda module, args, output: dtypes.append(output.dtype))
-    knob = Execution(bf16=None)
-    history = fit(model, problem(), problem(), epochs=8, lr=0.03, execution=knob, device="cpu")
+    history = fit(model, problem(), problem(), epochs=8, lr=0.03, device="cpu")
     assert set(dtypes) == {torch.bfloat16}
     assert all(p.dtype == torch.float32 for p in model.parameters())
     assert history.best["val_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("loss", "settings", "dtype"),
+    [
+        ("cross_entropy", {}, torch.bfloat16),
+        ("cross_entropy", {"bf16": False}, torch.float32),
+        ("cross_entropy", {"deterministic": True}, torch.float32),
+        ("cross_entropy", {"DLCOURSE_BF16": "0"}, torch.float32),
+        ("cross_entropy", {"DLCOURSE_BF16": "1"}, torch.bfloat16),
+        ("mean_squared_error", {}, torch.float32),
+        ("mean_squared_error", {"bf16": True}, torch.bfloat16),
+    ],
+)
+def test_bf16_is_on_by_itself_only_where_its_scores_were_found_equal(
+    model, monkeypatch, loss, settings, dtype
+):
+    settings = dict(settings)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setenv("DLCOURSE_BF16", settings.pop("DLCOURSE_BF16", ""))
+    dtypes = set()
+    model[0].register_forward_hook(lambda module, args, output: dtypes.add(output.dtype))
+    batches = problem()
+    if loss == "mean_squared_error":
+        batches = [(inputs, model(inputs).detach().float()) for inputs, _ in batches]
+        dtypes.clear()
+    fit(
+        model, batches, epochs=1, loss=getattr(train, loss), execution=Execution(**settings),
+        device="cpu",
+    )  # fmt: skip
+    assert dtypes == {dtype}
+
+
+def test_a_value_of_dlcourse_bf16_that_says_nothing_is_refused(model, monkeypatch):
+    monkeypatch.setenv("DLCOURSE_BF16", "off")
+    with pytest.raises(UsageError, match="DLCOURSE_BF16 must be 0 or 1, got 'off'"):
+        fit(model, problem(), device="cpu")
 
 
 @pytest.mark.parametrize(
