@@ -5,9 +5,11 @@ import dataclasses
 import hashlib
 import importlib.util
 import sys
+from collections import OrderedDict
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision.models import resnet18, resnet34
 
@@ -243,3 +245,23 @@ def test_transfer_runs_on_weights_of_resnet18_and_refuses_others(load, tmp_path)
     path.unlink()
     with pytest.raises(DataError, match=r"lacks resnet18-f37072fd\.pth; --offline; run `dlcourse"):
         lab07.main(["--tiny", "--offline", "--backbone", "resnet18", "--data-dir", str(tmp_path)])
+
+
+def test_lab12_draws_with_vgg19(load, monkeypatch, tmp_path, capsys):
+    lab12 = load("lab12")
+    monkeypatch.setattr(lab12, "TABBY", 2)
+    torch.manual_seed(0)
+    layers = {}
+    for stage in range(1, 6):  # as small as can be, with the names that the pictures ask for
+        layers[f"conv{stage}_1"] = nn.Conv2d(3 if stage == 1 else 2, 2, 1)
+        layers[f"conv{stage}_2"] = nn.Conv2d(2, 2, 1)
+        layers[f"pool{stage}"] = nn.MaxPool2d(2)
+    layers |= {"flat": nn.Flatten(), "fc": nn.Linear(2 * 7 * 7, 4)}
+    images = torch.randint(256, (8, 3, 32, 32)).byte()
+    split = images, torch.arange(8)
+    pictures = data.ImageData("cifar10", "test", True, tuple("abcdefgh"), *split, *split)
+    args = argparse.Namespace(device=torch.device("cpu"), seed=0, plot=True, out=tmp_path)
+    lab12.look_into_vgg(nn.Sequential(OrderedDict(layers)).eval(), pictures, 2, args)
+    assert capsys.readouterr().out.startswith("VGG-19: a tabby cat from noise, ")
+    with Image.open(tmp_path / "vgg19.png") as image:
+        assert image.info["Description"].endswith("content. style. both. 4 images")

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dlcourse import init, models
 from dlcourse.compare import figures
@@ -128,3 +129,25 @@ def test_the_best_epoch_of_a_pair_of_curves_is_marked():
     # The mean of (1, 0, 1) squared distances is lowest in the middle.
     assert dot.get_xydata().tolist() == [[4.0, pytest.approx(2 / 3)]]
     assert dot.get_label() == "best epoch: 4"
+
+
+def test_a_pair_of_curves_and_a_race_show_shares_in_percent_and_losses_as_they_are():
+    run = [
+        {"train_accuracy": 0.6, "val_accuracy": 0.5, "train_loss": 0.6, "val_loss": 0.5},
+        {"train_accuracy": 0.9, "val_accuracy": 0.7, "train_loss": 0.9, "val_loss": 0.7},
+    ]
+    race = {"hyperband": [(1, 0.5), (9, 0.7)]}
+    shares = [
+        figures.learning_pair([run], "accuracy"),
+        figures.search_race(race, "best validation accuracy so far"),
+    ]
+    numbers = [
+        figures.learning_pair([run], "loss"),
+        figures.search_race(race, "best validation loss so far"),
+    ]
+    for drawn, ending in ((shares, True), (numbers, False)):
+        for figure in drawn:
+            FigureCanvasAgg(figure).draw()
+            labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+            assert labels
+            assert all(label.endswith("%") == ending for label in labels)
