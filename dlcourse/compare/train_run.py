@@ -109,10 +109,9 @@ def base_splits(
 
 
 def text_splits(found: TextData, run: RunSettings, device: str | None) -> Splits:
-    limit = run.splits.limit
-    cut = {name: getattr(found, name)[:limit] for name in ("train", "val", "test")}
-    whole = dataclasses.replace(found, **cut)
-    return whole.batches(run.batch_size, run.splits.bptt, device=device or "cpu")
+    return found.batches(
+        run.batch_size, run.splits.bptt, limit=run.splits.limit, device=device or "cpu"
+    )
 
 
 def splits(run: RunSettings, environment: Environment) -> Splits:

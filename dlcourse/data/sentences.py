@@ -117,7 +117,7 @@ def load_pairs(
             own = sorted(path.stem for path in folder.glob("*.tsv"))
             raise UnknownNameError("pairs", name, [*catalog.names("pairs"), *own])
         parts = cut(read_text(path), path)
-        splits = {split: read_tsv(text, path) for split, text in parts.items()}
+        splits = {split: read_tsv(text.decode(), path) for split, text in parts.items()}
         source = f"{name} from {path}"
     else:
         catalog.check_kind(entry, "pairs")
@@ -260,7 +260,7 @@ def read_archive(path: Path, split: str) -> list[Pair]:
 def read_csv(path: Path, num_classes: int) -> list[Labeled]:
     """The rows (class from 1 on, title, text) of a CSV file without a heading."""
     labels, found = [str(label) for label in range(1, num_classes + 1)], []
-    for number, row in enumerate(csv.reader(io.StringIO(read_text(path))), start=1):
+    for number, row in enumerate(csv.reader(io.StringIO(read_text(path).decode())), start=1):
         text = words(" ".join(row[1:]))
         if not text or row[0] not in labels:
             raise DataError(

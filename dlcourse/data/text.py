@@ -9,7 +9,6 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.data import catalog
+from dlcourse.data import catalog, token_cache
 from dlcourse.data.folder import data_folder, split_files
 from dlcourse.data.synthetic.grammar import build_grammar
 from dlcourse.data.vocabulary import EOS, Vocabulary
@@ -41,7 +40,7 @@ MARKS = {
 }
 # Larger shares of tokens that are left out, or unknown, are reported.
 LEFT_OUT, UNKNOWN = 0.01, 0.3
-PIECE = 2**20  # characters, and the rest of the line
+PIECE = 2**17  # bytes, and the rest of the line
 
 
 class TextBatches:
@@ -52,7 +51,7 @@ class TextBatches:
     The last batch may be shorter. Up to `batch_size` tokens at the very end do not fill the rows
     and are left out; a line on stderr says so if they are more than 1 % of all.
 
-    tokens: int64 (N,). split: how messages call them.
+    tokens: whole numbers (N,) of any type. split: how messages call them.
     """
 
     def __init__(
@@ -92,25 +91,47 @@ class TextBatches:
         return math.ceil(self.inputs.shape[1] / self.bptt)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return zip(self.inputs.split(self.bptt, 1), self.targets.split(self.bptt, 1), strict=True)
+        for inputs, targets in zip(
+            self.inputs.split(self.bptt, 1), self.targets.split(self.bptt, 1), strict=True
+        ):
+            yield inputs.long(), targets.long()
 
 
-@dataclass(frozen=True, eq=False)
 class TextData:
     """A text as numbers. train, val, test: int64 (N,). level: "word" or "char".
 
+    tokens: the numbers by split in the narrowest type that holds them; the attributes train, val
+    and test are made of these each time, and `batches` widens one batch at a time.
     entropy_rate: nats per token if it is known exactly (for the stand-in), otherwise None.
     """
 
-    name: str
-    source: str
-    synthetic: bool
-    level: str
-    vocabulary: Vocabulary
-    train: Tensor
-    val: Tensor
-    test: Tensor
-    entropy_rate: float | None = None
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        synthetic: bool,
+        level: str,
+        vocabulary: Vocabulary,
+        train: Tensor,
+        val: Tensor,
+        test: Tensor,
+        entropy_rate: float | None = None,
+    ) -> None:
+        self.name, self.source, self.synthetic, self.level = name, source, synthetic, level
+        self.vocabulary, self.entropy_rate = vocabulary, entropy_rate
+        self.tokens = {"train": train, "val": val, "test": test}
+
+    @property
+    def train(self) -> Tensor:
+        return self.tokens["train"].long()
+
+    @property
+    def val(self) -> Tensor:
+        return self.tokens["val"].long()
+
+    @property
+    def test(self) -> Tensor:
+        return self.tokens["test"].long()
 
     @property
     def best_perplexity(self) -> float | None:
@@ -118,12 +139,24 @@ class TextData:
         return None if self.entropy_rate is None else math.exp(self.entropy_rate)
 
     def batches(
-        self, batch_size: int = 20, bptt: int = 35, *, device: str | torch.device = "cpu"
+        self,
+        batch_size: int = 20,
+        bptt: int = 35,
+        *,
+        limit: int | None = None,
+        device: str | torch.device = "cpu",
     ) -> tuple[TextBatches, TextBatches, TextBatches]:
-        """Batches of train, val and test, on `device`. Raises UsageError; see TextBatches."""
+        """Batches of train, val and test, on `device`. limit: at most this many tokens of each.
+
+        Raises UsageError; see TextBatches.
+        """
+        if limit is not None:
+            check_whole(limit=limit)
         train, val, test = (
-            TextBatches(tokens.to(device), batch_size, bptt, self.source, self.synthetic, split)
-            for split, tokens in zip(SPLITS, (self.train, self.val, self.test), strict=True)
+            TextBatches(
+                tokens[:limit].to(device), batch_size, bptt, self.source, self.synthetic, split
+            )
+            for split, tokens in self.tokens.items()
         )
         return train, val, test
 
@@ -192,14 +225,12 @@ def load_text(
             f"\n  For the real data: `dlcourse data get {name}`",
             file=sys.stderr,
         )
-        texts, source = (
-            dict(stand_in()),
-            f"synthetic text from a grammar (stand-in for {entry.title})",
-        )
+        source = f"synthetic text from a grammar (stand-in for {entry.title})"
+        vocabulary, numbers = numbered(stand_in(), level, max_size)
         entropy_rate = build_grammar().entropy_rate(level) if max_size is None else None
     else:
-        texts, source = read_splits(path), f"{name} from {path}"
-    vocabulary, numbers = numbered(texts, level, max_size)
+        source = f"{name} from {path}"
+        vocabulary, numbers = read_numbers(path, folder, level, max_size)
     for split, part in numbers.items():
         unknown = len(part) - int(part.count_nonzero())
         if unknown > UNKNOWN * len(part):
@@ -213,10 +244,26 @@ def load_text(
     )
 
 
-def numbered(
-    texts: dict[str, str], level: str, max_size: int | None
+def read_numbers(
+    path: Path, folder: Path, level: str, max_size: int | None
 ) -> tuple[Vocabulary, dict[str, Tensor]]:
-    """The vocabulary of train, and the numbers of all tokens of each split, int64 (N,).
+    """`numbered` of the text at `path`; that of a large one is kept, see `token_cache`."""
+    files = files_of(path)
+    if sum(file.stat().st_size for file in files) < token_cache.LEAST:
+        return numbered(read_splits(path), level, max_size)
+    key = token_cache.key_of(files, level, max_size)
+    found = token_cache.load(folder, key)
+    if found is None:
+        found = numbered(read_splits(path), level, max_size)
+        token_cache.save(folder, key, *found)
+    return found
+
+
+def numbered(
+    texts: dict[str, bytes], level: str, max_size: int | None
+) -> tuple[Vocabulary, dict[str, Tensor]]:
+    """The vocabulary of train, and the numbers of all tokens of each split, (N,), as narrow as can
+    be: uint8, int16 or int32.
 
     Empties `texts`, and reads each of them once, in pieces: its tokens as a list would take ten
     times as much memory as the text. A token is numbered at first in the order of appearance.
@@ -224,29 +271,44 @@ def numbered(
     seen: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     found: dict[str, list[np.ndarray]] = {}
     for split in SPLITS:
-        pieces = map(tokenize, in_pieces(texts.pop(split)), itertools.repeat(level))
-        found[split] = [np.fromiter(map(seen.__getitem__, piece), np.int32) for piece in pieces]
+        found[split] = []
+        for piece in tokens_in(texts.pop(split), level):
+            part = np.fromiter(map(seen.__getitem__, piece), np.int32, len(piece))
+            found[split].append(part.astype(np.min_scalar_type(len(seen))))
         if split == "train":
             counts = np.zeros(len(seen), np.int64)
-            for piece in found[split]:
-                counts += np.bincount(piece, minlength=len(seen))
+            for part in found[split]:
+                counts += np.bincount(part, minlength=len(seen))
             vocabulary = Vocabulary.build(dict(zip(seen, counts.tolist(), strict=True)), max_size)
-    final = np.array([vocabulary[token] for token in seen])
+    # PyTorch has no whole 16 and 32 bits without a sign.
+    kind = next(kind for kind in (np.uint8, np.int16, np.int32)
+                if len(vocabulary) - 1 <= np.iinfo(kind).max)  # fmt: skip
+    final = np.array([vocabulary[token] for token in seen], kind)
     numbers = {}
     for split, parts in found.items():
-        numbers[split] = torch.empty(sum(map(len, parts)), dtype=torch.int64)
-        places = numbers[split].split([len(part) for part in parts])
+        whole = np.empty(sum(map(len, parts)), kind)
+        places = np.split(whole, np.cumsum([len(part) for part in parts])[:-1])
         for place, part in zip(places, parts, strict=True):
-            place.copy_(torch.from_numpy(final[part]))
+            place[:] = final[part]
+        numbers[split] = torch.from_numpy(whole)
     return vocabulary, numbers
 
 
-def in_pieces(text: str) -> Iterator[str]:
-    """`text`, cut after the end of a line every PIECE characters."""
+def tokens_in(text: bytes, level: str) -> Iterator[list[str]]:
+    """`tokenize` of a text whose lines end with line feeds, piece by piece."""
+    for piece in in_pieces(text):
+        yield list(piece) if level == "char" else piece.replace("\n", f" {EOS} ").split()
+    if level == "word" and not text.endswith(b"\n"):
+        yield [EOS]
+
+
+def in_pieces(text: bytes) -> Iterator[str]:
+    """UTF-8, cut every PIECE bytes after the end of a line, or a space if the lines are long."""
     start = 0
     while start < len(text):
-        end = text.find("\n", start + PIECE) + 1 or len(text)
-        yield text[start:end]
+        at = start + PIECE
+        end = text.find(b"\n", at, at + PIECE) + 1 or text.find(b" ", at) + 1 or len(text)
+        yield text[start:end].decode()
         start = end
 
 
@@ -266,34 +328,53 @@ def find_text(name: str, folder: Path, offline: bool) -> tuple[Path | None, str]
     return (None if not paths else paths[0] if len(paths) == 1 else paths[0].parent), why
 
 
-def read_splits(path: Path) -> dict[str, str]:
-    """The text of train, val and test. Raises DataError."""
-    if path.is_file():
-        return cut(read_text(path), path)
-    texts = {}
-    for split, files in split_files(path).items():
+def files_of(path: Path) -> list[Path]:
+    """The file of a text, or those of its splits. Raises DataError."""
+    if not path.is_dir():
+        return [path]
+    found = split_files(path)
+    for split, files in found.items():
         if len(files) != 1:
             word = "valid" if split == "val" else split
             raise DataError(
                 f"folder {str(path)!r} must hold one file with {word!r} in its name, "
                 f"it holds {len(files)}"
             )
-        texts[split] = read_text(files[0])
-    return texts
+    return [found[split][0] for split in SPLITS]
 
 
-def cut(text: str, path: Path) -> dict[str, str]:
+def read_splits(path: Path) -> dict[str, bytes]:
+    """The text of train, val and test. Raises DataError."""
+    files = files_of(path)
+    if len(files) == 1:
+        return cut(read_text(path), path)
+    return {split: read_text(file) for split, file in zip(SPLITS, files, strict=True)}
+
+
+def cut(text: bytes, path: Path) -> dict[str, bytes]:
     """90 : 5 : 5 of `text`, cut at the ends of lines if there are any nearby."""
-    ends = [text.find("\n", int(share * len(text))) + 1 for share in (0.9, 0.95)]
+    ends = [text.find(b"\n", int(share * len(text))) + 1 for share in (0.9, 0.95)]
     if not 0 < ends[0] < ends[1] < len(text):
-        ends = [int(share * len(text)) for share in (0.9, 0.95)]
+        ends = [start_of_character(text, int(share * len(text))) for share in (0.9, 0.95)]
     parts = text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]
-    if not all(part and not part.isspace() for part in parts):
-        raise DataError(f"text {str(path)!r} has {len(text)} characters: too short to be split")
+    if any(map(is_blank, parts)):
+        count = len(text.decode())
+        raise DataError(f"text {str(path)!r} has {count} characters: too short to be split")
     return dict(zip(SPLITS, parts, strict=True))
 
 
-def read_text(path: Path) -> str:
+def start_of_character(text: bytes, at: int) -> int:
+    """`at`, or the next place that is not inside a character of UTF-8."""
+    while text[at : at + 1] and text[at] & 0xC0 == 0x80:
+        at += 1
+    return at
+
+
+def is_blank(text: bytes) -> bool:
+    return all(piece.isspace() for piece in in_pieces(text))
+
+
+def read_text(path: Path) -> bytes:
     """The text of a UTF-8 file without its byte order mark, every line ended by a line feed.
 
     Raises DataError for another encoding, which is named if it can be recognized.
@@ -314,18 +395,23 @@ def read_text(path: Path) -> str:
             f"text {str(path)!r} is {encoding}, not UTF-8; save it as UTF-8, for example with "
             f"iconv -f {encoding} -t UTF-8"
         )
+    read = 0
     try:
-        text = with_newlines(content.decode("utf-8-sig"))
+        for piece in in_pieces(content):
+            read += len(piece.encode())
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        at = read + error.start
+        line = content.count(b"\n", 0, at) + 1
         raise DataError(
-            f"text {str(path)!r} is not UTF-8 (byte {error.start:,}, line {line:,}, is "
-            f"0x{content[error.start]:02X}); convert it first, for example with "
+            f"text {str(path)!r} is not UTF-8 (byte {at:,}, line {line:,}, is "
+            f"0x{content[at]:02X}); convert it first, for example with "
             "iconv -f latin1 -t UTF-8"
         ) from None
-    if not text or text.isspace():
+    content = content.removeprefix(codecs.BOM_UTF8)
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if is_blank(content):
         raise DataError(f"text {str(path)!r} is empty")
-    return text
+    return content
 
 
 def guess_wide(content: bytes) -> str:
@@ -342,7 +428,14 @@ def guess_wide(content: bytes) -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=1)
-def stand_in() -> dict[str, str]:
+def stand_in() -> dict[str, bytes]:
+    return dict(made_up())
+
+
+@functools.cache
+def made_up() -> dict[str, bytes]:
     grammar = build_grammar()
-    return {split: grammar.text(n, seed) for seed, (split, n) in enumerate(STAND_IN_WORDS.items())}
+    return {
+        split: grammar.text(n, seed).encode()
+        for seed, (split, n) in enumerate(STAND_IN_WORDS.items())
+    }

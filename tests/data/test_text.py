@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dlcourse import data
+from dlcourse.data import text as text_module
 from dlcourse.data.synthetic.grammar import Grammar
 from dlcourse.data.text import TextBatches, read_splits
 from dlcourse.errors import DataError, UnknownNameError, UsageError
@@ -47,6 +48,7 @@ def test_a_text_read_in_pieces_gives_the_numbers_of_the_whole(tmp_path, monkeypa
     texts = read_splits(tmp_path / "book.txt")
     monkeypatch.setattr("dlcourse.data.text.PIECE", 50)
     book = data.load_text("book", tmp_path, level=level, max_size=40)
+    texts = {split: text.decode() for split, text in texts.items()}
     vocabulary = data.Vocabulary.build(data.tokenize(texts["train"], level), 40)
     assert book.vocabulary.tokens == vocabulary.tokens
     for split, whole in texts.items():
@@ -54,7 +56,75 @@ def test_a_text_read_in_pieces_gives_the_numbers_of_the_whole(tmp_path, monkeypa
         assert torch.equal(getattr(book, split), expected), split
 
 
-def test_text_that_is_not_utf8_is_refused(tmp_path):
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_a_text_without_line_ends_is_cut_between_characters(tmp_path, monkeypatch, level):
+    monkeypatch.setattr("dlcourse.data.text.PIECE", 7)
+    text = " ".join(f"é{'ü' * (i % 9)}\U0001f600{i % 3}" for i in range(200))
+    own = own_text(tmp_path, text.encode(), level=level, max_size=1000)
+    train = own.vocabulary.decode(own.train)
+    whole = train + own.vocabulary.decode(own.val) + own.vocabulary.decode(own.test)
+    if level == "char":
+        assert "".join(whole) == text
+        assert 0.88 * len(text) < len(train) < 0.92 * len(text)
+    else:
+        assert [train[-1], whole[-1]] == ["<eos>", "<eos>"]
+        assert abs(len(whole) - 203) <= 2  # a cut makes two words of one
+
+
+def test_numbers_are_stored_in_the_narrowest_type_and_come_out_as_int64(tmp_path):
+    for level, kind in (("char", torch.uint8), ("word", torch.int16)):
+        text = "\n".join(f"{i} {i % 400}" for i in range(2000))
+        own = own_text(tmp_path, text.encode(), level=level)
+        assert own.tokens["train"].dtype == kind
+        for split, batches in zip(("train", "val", "test"), own.batches(3, 5), strict=True):
+            part = getattr(own, split)
+            assert part.dtype == torch.int64
+            assert torch.equal(part, own.tokens[split].to(torch.int64))
+            inputs, targets = next(iter(batches))
+            assert (inputs.dtype, targets.dtype) == (torch.int64, torch.int64)
+            assert torch.equal(targets[0], part[1:6])
+
+
+def test_a_large_text_is_numbered_once_until_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr("dlcourse.data.token_cache.LEAST", 0)
+    numbered = []
+    monkeypatch.setattr(
+        "dlcourse.data.text.numbered",
+        lambda *args, real=text_module.numbered: numbered.append(args[1:]) or real(*args),
+    )
+
+    def load(content, **settings):
+        own = own_text(tmp_path, content, **settings)
+        return own.vocabulary.tokens, [getattr(own, s).tolist() for s in ("train", "val", "test")]
+
+    text = PLAIN.encode()
+    first = load(text)
+    assert load(text) == first
+    assert numbered == [("word", None)]
+    small, chars, changed = load(text, max_size=4), load(text, level="char"), load(b"a " + text)
+    assert numbered == [("word", None), ("word", 4), ("char", None), ("word", None)]
+    assert len({str(one) for one in (first, small, chars, changed)}) == 4
+    own = own_text(tmp_path, text)
+    own.tokens["train"].zero_()
+    assert load(text) == first
+    for path in (tmp_path / ".tokens").glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:-1])
+    del numbered[:]
+    assert load(text) == first
+    assert len(numbered) == 1
+
+
+def test_a_large_text_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("dlcourse.data.token_cache.LEAST", 0)
+    (tmp_path / ".tokens").write_bytes(b"a file where the folder would be")
+    assert own_text(tmp_path, PLAIN.encode()).vocabulary["cat"] > 0
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "far.txt").write_bytes(b"line\n" * 100 + b"caf\xe9 " + b"line\n" * 100)
+    monkeypatch.setattr("dlcourse.data.text.PIECE", 9)
+    with pytest.raises(DataError, match=r"is not UTF-8 \(byte 503, line 101, is 0xE9\)"):
+        data.load_text("far", tmp_path)
     (tmp_path / "book.txt").write_bytes("caf\u00e9 ".encode("latin-1") * 50)
     with pytest.raises(DataError, match=r"book\.txt' is not UTF-8 \(byte 3, line 1"):
         data.load_text("book", tmp_path)
