@@ -23,8 +23,8 @@ A recorded run of the solution (`dlcourse run lab13`, real MNIST, 2 cores):
     1,000 labels,   epochs to       training     test
     random      99 %         accuracy  accuracy      gap
     0%          8 ± 0.6       100.00%     87.8% ± 0.4%   12.2%
-    50%         28 ± 3.1       99.93%     57.4% ± 1.3%   42.5%
-    100%        33 ± 2.5      100.00%     11.8% ± 1.0%   88.2%
+    50%         28 ± 3.1       99.93%     57.3% ± 1.1%   42.6%
+    100%        33 ± 1.5      100.00%     11.8% ± 0.9%   88.2%
     lecture A's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: 8.1
 
     Rademacher capacity, at least
@@ -64,8 +64,8 @@ A recorded run of the solution (`dlcourse run lab13`, real MNIST, 2 cores):
 Over 3 seeds (mean, standard deviation, how many seeds agree):
 
     random labels: training accuracy                            100.0% > 99.0%           3 of 3
-    random labels: test accuracy                          11.8% (1.0%) < 20.0%           3 of 3
-    epochs until 99 %: real labels, random ones                  8 (1) < 33 (3)          3 of 3
+    random labels: test accuracy                          11.8% (0.9%) < 20.0%           3 of 3
+    epochs until 99 %: real labels, random ones                  8 (1) < 33 (2)          3 of 3
     bound on the gap of lecture A                                  8.1 > 1.0             exact
     0% random: from the peak to training error 0                  1.33 < 2.00            3 of 3
     0% random, test error: widest, peak                   17.1% (0.7%) < 86.7% (1.2%)    3 of 3
