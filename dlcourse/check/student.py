@@ -35,6 +35,8 @@ KINDS = {
 
 # Ctrl-C stops one test; a second one within this time stops all.
 AGAIN_S = 1.0
+# So often may functions of the tests and of the student call each other, one inside the other.
+MOST_INSIDE = 20
 
 # A message or an answer as JSON, with its tensors' bytes.
 Answer = tuple[dict, Buffers]
@@ -160,6 +162,7 @@ class Student:
         self._functions: list[Callable] = []
         self._printed = ""
         self._asked = False
+        self._inside = 0  # how many functions of the tests run, each called by student code
         self._rule: tuple[str, tuple[str, ...]] | None = None  # what its task forbids
         self._called: tuple[str, tuple, dict] | None = None
 
@@ -251,7 +254,10 @@ class Student:
         kwargs = decode(message.get("kwargs"), buffers, self._take)
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise ProtocolError("a call without a list of arguments")
+        if self._inside == MOST_INSIDE:
+            raise StudentError("exception", f"calls within calls, more than {MOST_INSIDE} deep")
         replies = Buffers()
+        self._inside += 1
         try:
             value = self._functions[number](*args, **kwargs)
             return {"value": encode(value, replies, self._give)}, replies
@@ -259,6 +265,8 @@ class Student:
             raise
         except Exception as error:  # noqa: BLE001 (a student's values may break the function)
             return {"error": f"{type(error).__name__}: {clean_text(error, 200)}"}, Buffers()
+        finally:
+            self._inside -= 1
 
 
 class Handle:

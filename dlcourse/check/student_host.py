@@ -111,16 +111,17 @@ class StudentHost:
         self.module: types.ModuleType | None = None
         self.objects: list[object] = []
         self.numbers: dict[int, int] = {}
-        self.printed = Printed()
 
     def answer(self, message: dict, buffers: Buffers) -> Answer:
-        """Do what `message` asks. The answer holds "value" or "error"; only Ctrl-C raises."""
-        self.printed = Printed()
-        replies = Buffers()
+        """Do what `message` asks. The answer holds "value" or "error"; only Ctrl-C raises.
+
+        A function of the tests that student code calls may ask again before the first answer.
+        """
+        printed, replies = Printed(), Buffers()
         stdin, sys.stdin = sys.stdin, NoInput()
         try:
             rule = message.get("rule")
-            with contextlib.redirect_stdout(self.printed), refuse_processes():
+            with contextlib.redirect_stdout(printed), refuse_processes():
                 with self.guard.watch(rule):
                     value = self.do(message, buffers)
                 reply = {"value": encode(value, replies, self.hold)}
@@ -134,8 +135,8 @@ class StudentHost:
                 reply = {"error": {"kind": "exception", "text": "an exception without words"}}
         finally:
             sys.stdin = stdin
-        if self.printed.text:
-            reply["printed"] = clean_text(self.printed.text)
+        if printed.text:
+            reply["printed"] = clean_text(printed.text)
         return reply, replies
 
     def do(self, message: dict, buffers: Buffers) -> object:

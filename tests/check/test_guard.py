@@ -100,6 +100,38 @@ def test_function_of_the_tests_that_is_called_back_may_do_everything():
     assert got["kind"] == "not allowed"
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_function_of_the_tests_that_asks_again_neither_hides_nor_lifts_a_refusal(shared):
+    rule = ["5.2", ["*conv*"]]
+    source = f"""{detours.HEAD}
+def inner():
+    return 1
+def caught(function):
+    try:
+        {detours.GET}(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+    except BaseException:
+        pass
+    return function(1)
+def after(function):
+    function(1)
+    return {detours.GET}(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+"""
+
+    def ask_again(number, message, buffers):
+        assert request(host, "call", "inner", [], rule) == 1
+        return {"value": 2}, Buffers()
+
+    host = StudentHost(source.encode(), "lab.py", "lab", ask_again, shared=shared)
+    try:
+        for name in ("caught", "after"):
+            got = request(host, "call", name, [print], rule)
+            assert isinstance(got, dict), (name, got)
+            assert got["kind"] == "not allowed", (name, got)
+        assert request(host, "call", "inner", [], rule) == 1
+    finally:
+        host.guard.arm(("", ()))
+
+
 def test_import_of_a_library_inside_the_call_is_not_refused():
     source = "def f():\n    import colorsys as lazy\n    return lazy.rgb_to_hsv(1, 1, 1)[2]"
     _, got = answer(source, "f", [], ["5.2", ["torch.autograd*", "torch.optim*"]])

@@ -68,6 +68,8 @@ def test_counter(student):
     counter = student.Counter(start=2)
     assert counter.step(lambda count: count * 10) == 20
     assert counter.count == 20
+    # The function that the student calls asks for something of the student's itself.
+    assert counter.step(lambda count: student.Counter(count + 1).count) == 21
 """
 
 
