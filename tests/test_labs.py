@@ -1,4 +1,4 @@
-"""Every lab runs as a notebook from top to bottom, and prints what its docstring says it prints."""
+"""Every lab runs, as a script or as a notebook, and prints what its docstring says it prints."""
 
 import ast
 import itertools
@@ -11,6 +11,7 @@ import pytest
 
 from dlcourse import course, notebook
 from dlcourse.check.run import check
+from dlcourse.check.source import read_source
 from dlcourse.errors import UsageError
 from dlcourse.findings import Claim
 
@@ -44,7 +45,8 @@ def without_numbers(lines):
     lines = itertools.takewhile(lambda line: line != "what this run shows", lines)
     masked = (re.sub(r"[-+]?\d[\d,.e%+-]*|\binf\b|\bnan\b", "#", line) for line in lines)
     masked = (line.replace("/tiny", "") for line in masked if line)
-    return [" ".join(line.split()) for line in masked if not line.startswith("data:")]
+    left_out = ("data:", "figures:")
+    return [" ".join(line.split()) for line in masked if not line.startswith(left_out)]
 
 
 def test_numbers_and_data_do_not_count_in_the_comparison():
@@ -63,15 +65,10 @@ def kernel():
         yield client
 
 
-# Their notebooks are checked and graded like all; they run with DLCOURSE_ALL_NOTEBOOKS=1.
-LONG = ("lab06", "lab10", "lab12", "lab13")
-
-
-@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short)
-def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path, kernel):
+def with_answers(lab, folder):
+    """The student's notebook with the solution's answers in their places, and its file."""
     import nbformat
 
-    # The student's notebook, with the solution's answers pasted in where something is to be done.
     text = notebook.as_notebook(lab.student.read_text(encoding="utf-8"), lab.short)
     text = text.replace(r"[\"--tiny\"]", r"[\"--tiny\", \"--offline\"]")
     made = nbformat.reads(text.replace("RUN = False", "RUN = True"), 4)
@@ -81,29 +78,19 @@ def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path, kernel):
         assert "# BEGIN SOLUTION" not in answer.source
         if "raise NotImplementedError" in mine.source:
             mine.source = answer.source
-    path = tmp_path / f"{lab.name}.ipynb"
+    path = folder / f"{lab.name}.ipynb"
     nbformat.write(made, path)
-    assert check(lab, path).exit_status == 0
-    checks = [cell for cell in made.cells if cell.source.startswith("lab.check(")]
-    assert len(checks) == len(lab.tasks)
-    # Each takes a while: one of them stands for all.
-    made.cells = [cell for cell in made.cells if cell not in checks[1:]]
-    # Each notebook starts without the names of the one before.
-    start = f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})\ndel os"
-    made.cells.insert(0, nbformat.v4.new_code_cell(start))
-    if lab.short in LONG and not os.environ.get("DLCOURSE_ALL_NOTEBOOKS"):
-        return  # what it prints takes 20 to 40 s; benchmarks/labs.py and `run --tiny` show it too
-    kernel.nb = made
-    for index, cell in enumerate(made.cells):
-        kernel.execute_cell(cell, index)
-    (verdict,) = checks[0].outputs
-    assert "<td>passed</td>" in verdict["data"]["text/html"]
-    outputs = [output for cell in made.cells for output in cell.get("outputs", [])]
-    printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout").splitlines()
+    return made, path
+
+
+# The notebooks that run here; all run with DLCOURSE_ALL_TESTS=1, in five minutes.
+ALL = bool(os.environ.get("DLCOURSE_ALL_TESTS"))
+RUN = [lab for lab in LABS if ALL or lab.short in ("lab01", "lab05")]
+
+
+def shown_claims(lab, folder, printed):
+    """Compare what a tiny run prints, and the claims that it saves, with the record."""
     assert without_numbers(printed) == without_numbers(recorded_run(lab))
-    figures = sum("image/png" in output.get("data", {}) for output in outputs)
-    folder = tmp_path / "results" / lab.short / "tiny"
-    assert figures == len(list(folder.glob("*.png"))) >= 2
     assert not list(folder.parent.glob("*.png")), "a tiny run overwrote the whole run's figures"
     if (folder / "findings.json").exists():
         claims = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
@@ -111,6 +98,51 @@ def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path, kernel):
             claim["text"] for claim in recorded(lab)["claims"]
         ]
         assert all(Claim(**claim).holds for claim in claims if claim["exact"])
+
+
+@pytest.mark.parametrize("lab", [lab for lab in LABS if lab not in RUN], ids=lambda lab: lab.short)
+def test_tiny_run_prints_the_recorded_lines(lab, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    course.load_script(lab.solution).main(["--tiny", "--offline", "--no-plot"])
+    printed = capsys.readouterr().out.splitlines()
+    folder = tmp_path / "results" / lab.short / "tiny"
+    shown_claims(lab, folder, printed)
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.short)
+def test_notebook_with_the_answers_holds_what_the_solution_holds(lab, tmp_path):
+    made, path = with_answers(lab, tmp_path)
+    assert sum(cell.source.startswith("lab.check(") for cell in made.cells) == len(lab.tasks)
+    mine, solution = (
+        {node.name: ast.unparse(node) for node in ast.parse(text).body if hasattr(node, "name")}
+        for text in (read_source(path.read_bytes(), path.name), lab.solution.read_bytes())
+    )
+    assert mine == solution
+
+
+@pytest.mark.parametrize("lab", RUN, ids=lambda lab: lab.short)
+def test_notebook_runs_and_prints_the_recorded_lines(lab, tmp_path, kernel):
+    import nbformat
+
+    made, path = with_answers(lab, tmp_path)
+    assert check(lab, path).exit_status == 0
+    checks = [cell for cell in made.cells if cell.source.startswith("lab.check(")]
+    # Each takes a while: one of them stands for all.
+    made.cells = [cell for cell in made.cells if cell not in checks[1:]]
+    # Each notebook starts without the names of the one before.
+    start = f"%reset -f\nimport os\nos.chdir({str(tmp_path)!r})\ndel os"
+    made.cells.insert(0, nbformat.v4.new_code_cell(start))
+    kernel.nb = made
+    for index, cell in enumerate(made.cells):
+        kernel.execute_cell(cell, index)
+    (verdict,) = checks[0].outputs
+    assert "<td>passed</td>" in verdict["data"]["text/html"]
+    outputs = [output for cell in made.cells for output in cell.get("outputs", [])]
+    printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout").splitlines()
+    folder = tmp_path / "results" / lab.short / "tiny"
+    shown_claims(lab, folder, printed)
+    figures = sum("image/png" in output.get("data", {}) for output in outputs)
+    assert figures == len(list(folder.glob("*.png"))) >= 2
 
 
 @CLAIMING

@@ -1,6 +1,6 @@
 """The visible tests catch what beginners write, and say what is wrong with it.
 
-Every sixth mistake of each lab is tried; DLCOURSE_ALL_MISTAKES=1 tries all (two minutes).
+Every sixth mistake of each lab is tried; DLCOURSE_ALL_TESTS=1 tries all (two minutes).
 """
 
 import os
@@ -21,7 +21,7 @@ def lab(request):
 @pytest.fixture(scope="module")
 def verdicts(lab, tmp_path_factory):
     solution = course.find_lab(lab).solution.read_text(encoding="utf-8")
-    step = 1 if os.environ.get("DLCOURSE_ALL_MISTAKES") else 6
+    step = 1 if os.environ.get("DLCOURSE_ALL_TESTS") else 6
     chosen = list(mistakes.of_lab(lab).items())[::step]
     sources = {name: one.source(solution) for name, one in chosen}
     return mistakes.verdicts(lab, sources, tmp_path_factory.mktemp(lab))
