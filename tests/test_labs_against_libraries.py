@@ -19,6 +19,22 @@ def corpus(seed):
     return translations, references
 
 
+def test_bleu_of_several_references_is_that_of_sacrebleu():
+    bleu, scores = course.load_script(course.find_lab("lab15").solution).bleu, []
+    for seed in range(20):
+        captions, first = corpus(seed)
+        rng = random.Random(seed)
+        more = [rng.choices("abc", k=rng.randint(1, 20)) for _ in captions]
+        sides = [[" ".join(words) for words in side] for side in (first, more)]
+        expected = sacrebleu.corpus_bleu(
+            [" ".join(words) for words in captions], sides,
+            smooth_method="none", tokenize="none", force=True,
+        ).score  # fmt: skip
+        scores.append(bleu(captions, list(zip(first, more, strict=True))))
+        assert abs(scores[-1] - expected) < 1e-9 * max(1, expected)
+    assert len({score for score in scores if score}) > 12
+
+
 def test_bleu_is_that_of_sacrebleu_on_20_corpora():
     bleu = course.load_script(course.find_lab("lab09").solution).bleu
     scores = []

@@ -199,6 +199,49 @@ def test_gpt_writes_beyond_its_context_and_refuses_what_it_cannot_read(
     assert str(caught.value) == message
 
 
+def test_captions_that_lab15_cannot_read_are_refused_with_the_nearest_word(load):
+    lab15 = load("lab15")
+    vocabulary = data.Vocabulary.build(["a", "red", "circle", "square", "<eos>"])
+    numbers = lab15.numbers_of(["a", "red", "circle"], vocabulary)
+    assert vocabulary.decode(numbers) == ["a", "red", "circle", "<eos>"]
+    with pytest.raises(
+        UnknownNameError,
+        match=r"^unknown word in the caption 'circel'; did you mean 'circle'\? \(a, .*square\)$",
+    ):
+        lab15.numbers_of(["a", "red", "circel"], vocabulary)
+    with pytest.raises(UsageError, match=r"^caption must have at least one word, got none$"):
+        lab15.numbers_of([], vocabulary)
+    decoder = lab15.CaptionDecoder(5, len(vocabulary), vocabulary["<eos>"], True)
+    with pytest.raises(ValueError, match=r"^features must have the shape \(N, 5\), got \(2, 4\)$"):
+        decoder(torch.rand(2, 4), torch.zeros(2, 3).long())
+    with pytest.raises(ValueError, match=r"^max_words must be at least 1, got 0$"):
+        lab15.write(decoder, torch.rand(2, 5), 0)
+    with pytest.raises(ValueError, match=r"^expected references for each caption, got 1 captions"):
+        lab15.bleu([["a"]], [])
+    with pytest.raises(ValueError, match=r"^count must be from 1 to 2, got 3$"):
+        lab15.nearest(torch.rand(1, 5), torch.rand(2, 5), 3)
+    with pytest.raises(ValueError, match=r"^captions must hold at least one caption, got none$"):
+        lab15.consensus([], lab15.overlap)
+
+
+def test_films_that_lab15_cannot_predict_are_refused(load):
+    lab15 = load("lab15")
+    model, films = lab15.FramePredictor(), torch.rand(2, 3, 1, 8, 12)
+    assert model(films).shape == (2, 2, 1, 8, 12)
+    with pytest.raises(ValueError, match=r"^frames must hold at least 2 frames, got 1$"):
+        model(films[:, :1])
+    with pytest.raises(ValueError, match=r"^horizon and frames must be at least 1, got 0 and 3$"):
+        lab15.rollout(model, films, 0)
+    with pytest.raises(ValueError, match=r"^horizon must be at least 1, got 0$"):
+        lab15.copy_last(films, 0)
+    for wrong in (films[..., :7], films[:, :, 0], films.expand(-1, -1, 3, -1, -1)):
+        said = r"^frames must have the shape \(N, T, 1, H, W\), H and W multiples of 4, got \(2, 3,"
+        with pytest.raises(UsageError, match=said):
+            model(wrong)
+    with pytest.raises(ValueError, match=r"^predicted and frames must have the same shape, got"):
+        lab15.errors_by_horizon(films[:, :1], films)
+
+
 def test_transfer_refuses_what_it_cannot_use_in_one_line(load):
     lab07 = load("lab07")
     labels = torch.arange(20) % 4

@@ -1,0 +1,989 @@
+# %% [markdown]
+"""Lab 15: images and sequences.
+
+Does a network that captions images compose sentences, or does it look for a similar image?
+
+You write the score of a caption that has several right answers, the caption of the nearest
+neighbor, and a decoder that reads the features of a CNN, once at the start or again at each word.
+The same idea works on frames: a convolutional LSTM that predicts the next frame of a film, and
+then the frames after it, from its own predictions.
+
+Lecture sections: Image captioning; Nearest neighbor for captioning; Frame prediction in videos.
+
+    dlcourse check lab15              check your answers (takes seconds)
+    dlcourse check lab15 --task 15.3  check one task
+    dlcourse run lab15 --tiny         run the whole experiment on few images (takes seconds)
+    dlcourse run lab15                run the whole experiment (minutes on a laptop)
+
+A recorded run of the solution (`dlcourse run lab15`, real MNIST, 2 cores):
+
+    data: 8,000 images of 1,000 scenes, drawn, with their captions
+    the first one: a striped purple cross left of a small striped white cross
+
+    exactly right, in percent    known scenes     new scenes     new things
+    nearest neighbor               99.5 ± 0.2      0.0 ± 0.0      0.0 ± 0.0
+    consensus of 5                 99.4 ± 0.1      0.0 ± 0.0      0.0 ± 0.0
+    decoder, at the start           8.3 ± 3.9      3.1 ± 2.5      0.0 ± 0.0
+    decoder, at each word          81.8 ± 4.2     39.2 ± 1.6      0.2 ± 0.2
+
+    BLEU                         known scenes     new scenes     new things
+    nearest neighbor               99.9 ± 0.0     68.0 ± 0.8     59.0 ± 0.7
+    consensus of 5                 99.9 ± 0.0     68.6 ± 0.7     59.6 ± 0.5
+    decoder, at the start          60.9 ± 3.9     54.7 ± 4.9     48.4 ± 2.4
+    decoder, at each word          94.5 ± 1.6     79.3 ± 1.4     64.0 ± 1.7
+
+    the decoder that is told the image at each word, on known scenes
+    BLEU with one reference instead of two         78.9 ± 1.2
+    captions that are a caption of the training    85.6 ± 4.8 %
+
+    data: MNIST from datasets/MNIST/raw; 1,000 films of a digit
+
+    squared error, frames ahead            1           2           3           4           5
+    black frame                   19.0 ± 0.6  19.0 ± 0.6  19.0 ± 0.6  19.0 ± 0.6  19.0 ± 0.6
+    copy of the last frame        20.7 ± 0.3  27.7 ± 0.7  31.1 ± 0.5  33.0 ± 0.5  34.3 ± 0.6
+    prediction                     4.9 ± 0.2   8.5 ± 0.2  11.2 ± 0.1  13.3 ± 0.2  15.0 ± 0.4
+
+    the next frame, after seeing           1           2           3           4           5
+    prediction                    11.5 ± 0.4   7.1 ± 0.5   6.2 ± 0.2   5.6 ± 0.2   4.9 ± 0.2
+    figures: results/lab15
+
+Over 3 seeds (mean, standard deviation, how many seeds agree):
+
+    nearest neighbor, new scenes: exactly right                      0 = 0               exact
+    known scenes, right: nearest neighbor, decoder          99.5 (0.2) > 81.8 (4.2)      3 of 3
+    new scenes, right: decoder, nearest neighbor            39.2 (1.6) > 0.0             3 of 3
+    BLEU, new scenes: decoder, nearest neighbor             79.3 (1.4) > 68.0 (0.8)      3 of 3
+    BLEU, new scenes: the gain, the spread                  11.3 (1.2) > 1.4             3 of 3
+    BLEU, new things: decoder, nearest neighbor             64.0 (1.7) > 59.0 (0.7)      3 of 3
+    BLEU, new things: the gain, the spread                   5.0 (1.7) > 1.7             3 of 3
+    BLEU, new scenes: told at each word, at the start       79.3 (1.4) > 54.7 (4.9)      3 of 3
+    BLEU, known scenes: two references, one                 94.5 (1.6) > 78.9 (1.2)      3 of 3
+    1 ahead: prediction, copy                                4.9 (0.2) < 20.7 (0.3)      3 of 3
+    2 ahead: prediction, copy                                8.5 (0.2) < 27.7 (0.7)      3 of 3
+    3 ahead: prediction, copy                               11.2 (0.1) < 31.1 (0.5)      3 of 3
+    4 ahead: prediction, copy                               13.3 (0.2) < 33.0 (0.5)      3 of 3
+    5 ahead: prediction, copy                               15.0 (0.4) < 34.3 (0.6)      3 of 3
+    next frame: after 5 frames, after 1                      4.9 (0.2) < 11.5 (0.4)      3 of 3
+The figures in results/lab15:
+
+    captions: Two known scenes, two new ones, and two with new things, with the caption of the
+      nearest neighbor and that of the decoder.
+    films: Three films of a digit, of which the network sees five frames; its predictions of the
+      next five, and copies of the last frame. The same moves in films.gif.
+    horizon: Squared error of a frame by how far ahead it is predicted.
+"""
+
+# %%
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcourse import data, lab, plots
+from dlcourse.errors import UnknownNameError, UsageError
+
+# %% [markdown]
+# ## 1. A score for captions
+# An image has more than one right caption: a circle above a square is a square below a circle.
+# BLEU (Papineni et al. 2002) compares a caption with all of its references. You know it from lab 09
+# for one reference; with several, two things change:
+#
+#     p_n  = clipped matches of all captions / n-grams of all captions,   n = 1, ..., 4
+#     BP   = 1 if c > r, else exp(1 - r / c)
+#     BLEU = 100 BP (p_1 p_2 p_3 p_4) ^ (1/4)
+#
+# An n-gram matches at most as often as it occurs in the reference that holds it most often. c is
+# the number of words of all captions, and r that of the references that are nearest in length.
+
+# %%
+Words = Sequence[str]
+
+
+def clipped_matches(caption: Words, references: Sequence[Words], n: int) -> int:
+    """Return how many n-grams of the caption are in its references.
+
+    An n-gram counts at most as often as the reference contains it that contains it most often.
+
+    >>> clipped_matches("a a b c".split(), ["a b a".split(), "b b c".split()], 1)  # 2 + 1 + 1
+    4
+    >>> clipped_matches("a a b c".split(), ["a b a".split(), "b b c".split()], 2)  # a b, b c
+    2
+    """
+    # Task 15.1 (3 points). Hint: Counter(...) counts tuples of words. Hint: a | b of two counters
+    # takes the larger count of each, and a & b the smaller one.
+    # BEGIN SOLUTION
+    first, *others = [
+        Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+        for words in (caption, *references)
+    ]
+    most: Counter[tuple[str, ...]] = Counter()
+    for counts in others:
+        most |= counts
+    return sum((first & most).values())
+    # END SOLUTION
+
+
+def bleu(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> float:
+    """Return the BLEU of captions, from 0 to 100. references: those of each caption, at least one.
+
+    Of two references that are equally near in length, the shorter one counts for r. BLEU is 0 if
+    one of the four p_n is 0, or has no n-grams at all. Raise ValueError if there are not as many
+    captions as lists of references, or none, or if a list is empty.
+
+    >>> bleu(["a b c d".split()], [["a b c d e f g".split(), "d e f c b".split()]])  # c 4, r 5
+    77.8800783071405
+    """
+    # Task 15.1, continued. Hint: min(lengths, key=lambda length: (abs(length - c), length)) is the
+    # nearest length. Hint: a caption of L words has max(L - n + 1, 0) n-grams; add up the matches
+    # and the n-grams of all captions before you divide.
+    # BEGIN SOLUTION
+    if len(captions) != len(references) or not captions or not all(references):
+        raise ValueError(
+            f"expected references for each caption, got {len(captions)} captions and "
+            f"{[len(some) for some in references]} references"
+        )
+    c, r = sum(map(len, captions)), 0
+    for caption, some in zip(captions, references):  # noqa: B905 (as many of each; see above)
+        r += min(map(len, some), key=lambda length: (abs(length - len(caption)), length))
+    logs = []
+    for n in (1, 2, 3, 4):
+        matches = sum(map(clipped_matches, captions, references, [n] * len(captions)))
+        if not matches:
+            return 0.0
+        logs.append(math.log(matches / sum(max(len(words) - n + 1, 0) for words in captions)))
+    return 100 * math.exp(min(0.0, 1 - r / c) + sum(logs) / 4)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 2. The caption of the nearest neighbor
+# The simplest way to caption an image: look for the training image that is most similar, and take
+# its caption. Similar means that the features of a CNN have a small angle. Devlin et al. (2015)
+# look for several neighbors, and take of their captions the one that agrees most with the others.
+# This was as good as the networks of its time.
+
+
+# %%
+def nearest(features: Tensor, known: Tensor, count: int = 1) -> Tensor:
+    """Return the places of the `count` rows of `known` that are most similar to each row.
+
+    The similarity is the cosine of the angle between two rows; of a row of zeros it is 0. The most
+    similar row comes first. Raise ValueError if count is below 1 or more than there are.
+    Shape: features (N, D), known (M, D) -> int64 (N, count).
+
+    >>> known = torch.tensor([[9.0, 9.0], [0.0, 1.0], [-5.0, 1.0]])
+    >>> nearest(torch.tensor([[0.0, 3.0], [2.0, 1.0]]), known, 2)
+    tensor([[1, 0],
+            [0, 1]])
+    """
+    # Task 15.2 (3 points). Hint: F.normalize(x, dim=1) divides each row by its length; then a
+    # matrix product holds all the cosines. Hint: topk sorts, too.
+    # BEGIN SOLUTION
+    if not 1 <= count <= len(known):
+        raise ValueError(f"count must be from 1 to {len(known)}, got {count}")
+    cosines = F.normalize(features, dim=1) @ F.normalize(known, dim=1).T
+    return cosines.topk(count, dim=1).indices
+    # END SOLUTION
+
+
+def consensus(captions: Sequence[Words], similarity: Callable[[Words, Words], float]) -> int:
+    """Return the place of the caption that agrees most with the others.
+
+    This is the caption whose sum of similarity(caption, other) over all others is largest; of
+    several, the first. The caption is not compared with itself, but with others that are the same.
+    Raise ValueError if there is no caption.
+
+    >>> captions = ["a red circle".split(), "a blue square".split(), "a red square".split()]
+    >>> consensus(captions, lambda one, other: len({*one} & {*other}))  # 3, 3 and 4
+    2
+    """
+    # Task 15.2, continued. Hint: max(range(n), key=totals.__getitem__) is the place of the first
+    # of the largest totals.
+    # BEGIN SOLUTION
+    if not captions:
+        raise ValueError("captions must hold at least one caption, got none")
+    totals = [
+        sum(similarity(one, other) for j, other in enumerate(captions) if j != i)
+        for i, one in enumerate(captions)
+    ]
+    return max(range(len(captions)), key=totals.__getitem__)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 3. A decoder that reads the features of an image
+# The decoder is a language model (lab 08) that also knows the image. There are two places where it
+# can be told: at the start, as the first state of the recurrent network, which must then remember
+# the image until the last word; or at each word, next to the embedding of the word before.
+
+
+# %%
+class CaptionDecoder(nn.Module):
+    """A GRU that writes a caption of an image, from the image's features.
+
+    end: the number of `<eos>`. It ends a caption and stands for the word before the first one.
+    at_each_word: whether the GRU is told the image at each word, or only at the start.
+
+    >>> decoder = CaptionDecoder(3, 5, end=0, at_each_word=False, size=4)
+    >>> code, state = decoder.begin(torch.ones(2, 3))
+    >>> state.shape
+    torch.Size([1, 2, 4])
+    >>> decoder(torch.ones(2, 3), torch.tensor([[4, 2, 0], [1, 1, 0]])).shape
+    torch.Size([2, 3, 5])
+    """
+
+    def __init__(
+        self, feature_size: int, vocab_size: int, end: int, at_each_word: bool, size: int = 128
+    ) -> None:
+        super().__init__()
+        self.end, self.at_each_word = end, at_each_word
+        self.image = nn.Linear(feature_size, size)
+        self.embedding = nn.Embedding(vocab_size, size)
+        self.gru = nn.GRU(2 * size if at_each_word else size, size, batch_first=True)
+        self.fc = nn.Linear(size, vocab_size)
+
+    def begin(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the code of each image, and the first state of the GRU.
+
+        The code is tanh(self.image(features)). The state is the code if the GRU is told the image
+        at the start, and 0 if it is told the image at each word.
+        Raise ValueError unless features have the shape (N, feature_size).
+        Shape: features (N, feature_size) -> (N, H), (1, N, H).
+        """
+        # Task 15.3 (3 points). Hint: self.image.in_features is the feature_size. Hint: code[None]
+        # has the shape (1, N, H).
+        # BEGIN SOLUTION
+        if features.dim() != 2 or features.shape[1] != self.image.in_features:
+            wanted, got = self.image.in_features, tuple(features.shape)
+            raise ValueError(f"features must have the shape (N, {wanted}), got {got}")
+        code = torch.tanh(self.image(features))
+        return code, (torch.zeros_like(code) if self.at_each_word else code)[None]
+        # END SOLUTION
+
+    def predict(self, before: Tensor, code: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of the word after each word in `before`, and the state after the last.
+
+        The GRU reads the embedding of each word; if it is told the image at each word, it reads
+        the embedding and behind it the code.
+        Shape: before int64 (N, T), code (N, H), state (1, N, H) -> (N, T, vocab_size), (1, N, H).
+        """
+        # Task 15.3, continued. Hint: code[:, None].expand(-1, T, -1) repeats the code for T words;
+        # torch.cat([..., ...], dim=2) puts it behind the embeddings.
+        # BEGIN SOLUTION
+        inputs = self.embedding(before)
+        if self.at_each_word:
+            repeated = code[:, None].expand(-1, before.shape[1], -1)
+            inputs = torch.cat([inputs, repeated], dim=2)
+        outputs, state = self.gru(inputs, state)
+        return self.fc(outputs), state
+        # END SOLUTION
+
+    def forward(self, features: Tensor, captions: Tensor) -> Tensor:
+        """Return the logits of each word of the captions, after the right words before it.
+
+        Shape: features (N, feature_size), captions int64 (N, T) -> (N, T, vocab_size).
+        """
+        # Task 15.3, continued. Hint: teacher forcing: the words before are `self.end` and then all
+        # words of the caption but the last one.
+        # BEGIN SOLUTION
+        code, state = self.begin(features)
+        first = torch.full_like(captions[:, :1], self.end)
+        return self.predict(torch.cat([first, captions[:, :-1]], dim=1), code, state)[0]
+        # END SOLUTION
+
+
+# %% [markdown]
+# ## 4. Write
+# Now nobody knows the right word before: the decoder reads the word that it has just written. All
+# images of a batch are captioned together, and their captions end at different words.
+
+
+# %%
+def write(decoder: CaptionDecoder, features: Tensor, max_words: int = 20) -> list[list[int]]:
+    """Return a caption of each image: the most probable word after those before it, and so on.
+
+    A caption holds the numbers of its words before the first `decoder.end`, at most `max_words`.
+    Raise ValueError if max_words is below 1.
+    Shape: features (N, feature_size) -> N lists.
+
+    >>> decoder = CaptionDecoder(3, 5, end=0, at_each_word=True)
+    >>> zeros = {name: 0 * value for name, value in decoder.state_dict().items()}
+    >>> _ = decoder.load_state_dict({**zeros, "fc.bias": torch.tensor([0.0, 0, 0, 1, 0])})
+    >>> write(decoder, torch.ones(2, 3), max_words=2)  # the most probable word is always 3
+    [[3, 3], [3, 3]]
+    """
+    # Task 15.4 (2 points). Hint: give decoder.predict a `before` of the shape (N, 1), and the state
+    # that it returned for the word before; logits.argmax(2) are the next words. Hint: write
+    # max_words words for each image, and cut each row at its first `end`.
+    # BEGIN SOLUTION
+    if max_words < 1:
+        raise ValueError(f"max_words must be at least 1, got {max_words}")
+    code, state = decoder.begin(features)
+    before, written = torch.full((len(features), 1), decoder.end, device=code.device), []
+    for _ in range(max_words):
+        logits, state = decoder.predict(before, code, state)
+        before = logits.argmax(2)
+        written.append(before)
+    rows = torch.cat(written, dim=1).tolist()
+    return [row[: row.index(decoder.end)] if decoder.end in row else row for row in rows]
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 5. An LSTM whose states are maps
+# A film is a sequence, too, and a frame is what comes next. A network that predicts frames must
+# remember where things are, so the state of a convolutional LSTM (Shi et al. 2015) is a stack of
+# maps, and a convolution takes the place of the matrices:
+#
+#     i, f, g, o = the four parts of conv([x, h]), a quarter of the channels each, in this order
+#     c' = sigmoid(f) c + sigmoid(i) tanh(g)
+#     h' = sigmoid(o) tanh(c')
+
+# %%
+State = tuple[Tensor, Tensor]  # h and c, (N, D, H, W) each
+
+
+def conv_lstm_step(x: Tensor, state: State, weight: Tensor, bias: Tensor) -> State:
+    """One step of a convolutional LSTM; return the next (h, c).
+
+    The maps x and h, in this order, are put on each other along the channels, and the convolution
+    keeps their height and width. K is odd.
+    Shape: x (N, C, H, W), h and c (N, D, H, W), weight (4 D, C + D, K, K), bias (4 D,)
+    -> (N, D, H, W), (N, D, H, W).
+
+    >>> weight = torch.zeros(4, 2, 1, 1)
+    >>> bias = torch.tensor([0.0, 0.0, 9.0, 9.0])  # i and f are 0.5, tanh(g) and o almost 1
+    >>> ones = torch.ones(1, 1, 1, 1)
+    >>> h, c = conv_lstm_step(ones, (ones, 3 * ones), weight, bias)
+    >>> round(c.item(), 3), round(h.item(), 3)  # 0.5 * 3 + 0.5 * 1, tanh(2)
+    (2.0, 0.964)
+    """
+    # Task 15.5 (2 points). Hint: F.conv2d with padding="same". Hint: chunk(4, dim=1) divides the
+    # channels into four parts.
+    # BEGIN SOLUTION
+    h, c = state
+    gates = F.conv2d(torch.cat([x, h], dim=1), weight, bias, padding="same")
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 6. Predict the next frame
+# The network reads a frame in patches of 4x4 pixels and remembers in its state what it saw before.
+# It does not draw the next frame; it says where each pixel of it comes from: which of the 5x5
+# pixels around the same place in the frame before (Finn, Goodfellow & Levine 2016). It is trained
+# like a language model, with teacher forcing: after each frame that it reads, it predicts the one
+# that follows.
+
+
+# %%
+class FramePredictor(nn.Module):
+    """A convolutional LSTM that predicts the next frame of a gray film.
+
+    patch: the sides of a frame are multiples of it. size: the number of maps in the state. reach:
+    how many pixels something can move from frame to frame.
+    """
+
+    def __init__(
+        self, size: int = 24, patch: int = 4, kernel_size: int = 3, reach: int = 2
+    ) -> None:
+        super().__init__()
+        self.size, self.patch, self.side = size, patch, 2 * reach + 1
+        self.conv = nn.Conv2d(patch**2 + size, 4 * size, kernel_size)
+        self.out = nn.Conv2d(size, self.side**2, 3, padding=1)
+
+    def begin(self, frames: Tensor) -> State:
+        """Return a state of zeros for films (N, T, 1, H, W); it is complete.
+
+        Raises UsageError for films of another shape.
+        """
+        shape = tuple(frames.shape)
+        if len(shape) != 5 or shape[2] != 1 or any(side % self.patch for side in shape[3:]):
+            raise UsageError(
+                f"frames must have the shape (N, T, 1, H, W), H and W multiples of {self.patch}, "
+                f"got {shape}"
+            )
+        zeros = frames.new_zeros(
+            shape[0], self.size, shape[3] // self.patch, shape[4] // self.patch
+        )
+        return zeros, zeros
+
+    def step(self, frame: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read a frame; return the prediction of the next one, and the next state. It is complete.
+
+        Shape: frame (N, 1, H, W) in [0, 1], state -> (N, 1, H, W) in [0, 1], state.
+        """
+        patches = F.pixel_unshuffle(frame, self.patch)  # (N, patch^2, H / patch, W / patch)
+        assert self.conv.bias is not None
+        state = conv_lstm_step(patches, state, self.conv.weight, self.conv.bias)
+        # How probable it is that the pixels of a patch come from each of the places around them.
+        shares = F.interpolate(self.out(state[0]).softmax(1), scale_factor=self.patch)
+        around = F.unfold(frame, self.side, padding=self.side // 2).view_as(shares)
+        return (shares * around).sum(1, keepdim=True), state
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the predictions of frames 2, ..., T, each after the right frames before it.
+
+        Raise ValueError if there are fewer than 2 frames.
+        Shape: frames (N, T, 1, H, W) in [0, 1] -> (N, T - 1, 1, H, W).
+
+        >>> FramePredictor()(torch.zeros(2, 5, 1, 8, 8)).shape
+        torch.Size([2, 4, 1, 8, 8])
+        """
+        # Task 15.6 (2 points). Hint: frames.unbind(1) gives the frames one after another. Hint:
+        # torch.stack(predicted, dim=1) puts the predictions together.
+        # BEGIN SOLUTION
+        T = frames.shape[1]
+        if T < 2:
+            raise ValueError(f"frames must hold at least 2 frames, got {T}")
+        state, predicted = self.begin(frames), []
+        for frame in frames[:, :-1].unbind(1):
+            following, state = self.step(frame, state)
+            predicted.append(following)
+        return torch.stack(predicted, dim=1)
+        # END SOLUTION
+
+
+# %% [markdown]
+# ## 7. Predict more frames
+# To look further ahead than one frame, the network reads its own prediction as if it were a frame.
+
+
+# %%
+def rollout(model: FramePredictor, frames: Tensor, horizon: int) -> Tensor:
+    """Read `frames`, then predict the next `horizon` frames.
+
+    The network reads each predicted frame before it predicts the next one.
+    Raise ValueError if horizon is below 1, or if there is no frame.
+    Shape: frames (N, T, 1, H, W) in [0, 1] -> (N, horizon, 1, H, W), in [0, 1].
+
+    >>> rollout(FramePredictor(), torch.zeros(2, 3, 1, 8, 8), horizon=4).shape
+    torch.Size([2, 4, 1, 8, 8])
+    """
+    # Task 15.7 (2 points). Hint: use model.begin and model.step. Hint: after the last given frame
+    # you have the first prediction, so only horizon - 1 more steps are needed.
+    # BEGIN SOLUTION
+    T = frames.shape[1]
+    if horizon < 1 or T < 1:
+        raise ValueError(f"horizon and frames must be at least 1, got {horizon} and {T}")
+    state = model.begin(frames)
+    for frame in frames.unbind(1):
+        following, state = model.step(frame, state)
+    predicted = [following]
+    while len(predicted) < horizon:
+        following, state = model.step(following, state)
+        predicted.append(following)
+    return torch.stack(predicted, dim=1)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 8. Is it better than no prediction at all?
+# Most of the next frame is like the last one. So a prediction must be compared with a copy of the
+# last frame that was seen.
+
+
+# %%
+def copy_last(frames: Tensor, horizon: int) -> Tensor:
+    """Return the last frame as the prediction of each of the next `horizon` frames.
+
+    Raise ValueError if horizon is below 1.
+    Shape: frames (N, T, 1, H, W) -> (N, horizon, 1, H, W).
+    """
+    # Task 15.8 (1 point). Hint: frames[:, -1:] keeps the dimension of the frames.
+    # BEGIN SOLUTION
+    if horizon < 1:
+        raise ValueError(f"horizon must be at least 1, got {horizon}")
+    return frames[:, -1:].expand(-1, horizon, -1, -1, -1)
+    # END SOLUTION
+
+
+def errors_by_horizon(predicted: Tensor, frames: Tensor) -> Tensor:
+    """Return the squared error of the predictions, for each of the frames.
+
+    It is the sum over the pixels of a frame, and the mean over the films.
+    Raise ValueError if the shapes differ.
+    Shape: predicted, frames (N, T, 1, H, W) -> (T,).
+
+    >>> errors_by_horizon(torch.zeros(2, 1, 1, 2, 2), torch.ones(2, 1, 1, 2, 2))
+    tensor([4.])
+    """
+    # Task 15.8, continued. Hint: without this check, a tensor of one frame would be compared with
+    # each of several, silently.
+    # BEGIN SOLUTION
+    if predicted.shape != frames.shape:
+        shapes = tuple(predicted.shape), tuple(frames.shape)
+        raise ValueError(f"predicted and frames must have the same shape, got {shapes}")
+    return (predicted - frames).square().sum(dim=(2, 3, 4)).mean(dim=0)
+    # END SOLUTION
+
+
+# %% [markdown]
+# ## 9. The experiment
+# The images show two things, such as "a small striped red circle above a plain blue square". Some
+# colors and shapes never come together in the training images: red circles, green squares, blue
+# triangles and yellow crosses. There are three tests, with new images: of the scenes of the
+# training; of new scenes, whose things occur in the training; and of new things, that do not.
+#
+# Before you run it, write down your guess: how many captions of each test are exactly right, for
+# the nearest neighbor and for the decoder? Does it matter where the decoder is told the image? And
+# how many frames ahead is the network better than a copy of the last frame?
+#
+# *Your prediction:*
+
+# %%
+Seeds = Sequence[int]
+Scene = data.Scene
+NEIGHBORS, SEEN, HORIZON = 5, 5, 5
+TESTS = ("known scenes", "new scenes", "new things")
+
+
+def numbers_of(caption: Words, vocabulary: data.Vocabulary) -> list[int]:
+    """Return the numbers of the words of a caption, and that of `<eos>` at its end.
+
+    Raises UsageError for a caption without words, and UnknownNameError for an unknown word.
+    """
+    if not caption:
+        raise UsageError("caption must have at least one word, got none")
+    for word in caption:
+        if word not in vocabulary:
+            known = [token for token in vocabulary if not token.startswith("<")]
+            raise UnknownNameError("word in the caption", word, known)
+    return vocabulary.encode([*caption, "<eos>"]).tolist()
+
+
+def overlap(one: Words, other: Words) -> float:
+    """Return the share of the n-grams of `one`, n = 1 to 4, that are in `other`."""
+    matches = sum(clipped_matches(one, [other], n) for n in range(1, 5))
+    return matches / max(1, sum(len(one) - n + 1 for n in range(1, 5)))
+
+
+def minimize(
+    model: nn.Module, loss: Callable[[Tensor], Tensor], count: int, epochs: int, lr: float, B: int
+) -> None:
+    """Train by Adam on batches of B of the `count` samples; the rate rises to `lr` and falls to 0.
+
+    loss: of the samples at the given places.
+    """
+    steps = epochs * -(-count // B)
+    optimizer = torch.optim.Adam(model.parameters(), lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, steps + 1, pct_start=0.1, cycle_momentum=False
+    )
+    model.train()
+    for _ in range(epochs):
+        for places in torch.randperm(count).split(B):
+            optimizer.zero_grad()
+            loss(places).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    model.eval()
+
+
+def encoder(num_words: int) -> nn.Sequential:
+    """Return a CNN that tells which words the caption of a 3x32x32 image holds.
+
+    All but its last layer are the features of an image, 512 numbers.
+    """
+    layers: list[nn.Module] = [nn.BatchNorm2d(3, affine=False)]
+    for inputs, outputs, kernel, stride in ((3, 24, 5, 2), (24, 32, 3, 2), (32, 32, 3, 1)):
+        layers += [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)]
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+    return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(512, num_words))
+
+
+class Captions:
+    """The training images of one seed, with one caption each, and the images of the tests.
+
+    scenes: how many there are in training; copies: how many images of each.
+    """
+
+    def __init__(self, scenes: int, copies: int, count: int, seed: int, device: Any) -> None:
+        chosen = data.choose_scenes(scenes + count, seed=seed)
+        self.tests: dict[str, list[Scene]] = {
+            "known scenes": chosen[: min(count, scenes)],
+            "new scenes": chosen[scenes:],
+            "new things": data.choose_scenes(count, held_out=True, seed=seed),
+        }
+        train, random = chosen[:scenes] * copies, Random(seed)
+        self.captions = [random.choice(data.captions_of(scene)) for scene in train]
+        self.vocabulary = data.Vocabulary.build(
+            word for caption in self.captions for word in [*caption, "<eos>"]
+        )
+        rows = [torch.tensor(numbers_of(caption, self.vocabulary)) for caption in self.captions]
+        self.targets = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1).to(
+            device
+        )
+        self.images = data.draw_scenes(train, seed).to(device) / 255
+        self.pictures = {
+            name: data.draw_scenes(found, TEST_SEED + 10 * seed + number).to(device) / 255
+            for number, (name, found) in enumerate(self.tests.items())
+        }
+
+    def features(self, net: nn.Sequential, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([net[:-1](part) for part in images.split(500)])
+
+    def train_encoder(self, epochs: int) -> nn.Sequential:
+        """Train a CNN to tell which words are in the caption."""
+        net = encoder(len(self.vocabulary)).to(self.images.device)
+        words = torch.zeros(len(self.images), len(self.vocabulary), device=self.images.device)
+        words.scatter_(1, self.targets.clamp(min=0), 1.0)
+
+        def loss(places: Tensor) -> Tensor:
+            return F.binary_cross_entropy_with_logits(net(self.images[places]), words[places])
+
+        minimize(net, loss, len(words), epochs, 3e-3, 64)
+        return net
+
+    def train_decoder(self, features: Tensor, at_each_word: bool, epochs: int) -> CaptionDecoder:
+        sizes = features.shape[1], len(self.vocabulary), self.vocabulary["<eos>"]
+        decoder = CaptionDecoder(*sizes, at_each_word).to(features.device)
+
+        def loss(places: Tensor) -> Tensor:
+            targets = self.targets[places]
+            logits = decoder(features[places], targets.clamp(min=0))
+            return F.cross_entropy(logits[targets >= 0], targets[targets >= 0])
+
+        minimize(decoder, loss, len(features), epochs, 5e-3, 64)
+        return decoder
+
+
+TEST_SEED = 1000  # no setting of this lab was chosen with images drawn from these seeds
+DECODERS = {"decoder, at the start": False, "decoder, at each word": True}
+
+
+def caption_all(task: Captions, epochs: int) -> dict[str, dict[str, list[list[str]]]]:
+    """Train, and return the captions of each test, by who wrote them."""
+    net = task.train_encoder(epochs)
+    known = task.features(net, task.images)
+    tests = {name: task.features(net, images) for name, images in task.pictures.items()}
+    written: dict[str, dict[str, list[list[str]]]] = {"nearest neighbor": {}, "consensus of 5": {}}
+    for name, features in tests.items():
+        places = nearest(features, known, min(NEIGHBORS, len(known))).tolist()
+        near = [[task.captions[place] for place in row] for row in places]
+        written["nearest neighbor"][name] = [captions[0] for captions in near]
+        written["consensus of 5"][name] = [some[consensus(some, overlap)] for some in near]
+    for kind, at_each_word in DECODERS.items():
+        decoder = task.train_decoder(known, at_each_word, epochs)
+        with torch.no_grad():
+            written[kind] = {
+                name: [task.vocabulary.decode(row) for row in write(decoder, features)]
+                for name, features in tests.items()
+            }
+    return written
+
+
+def spread_of(numbers: Sequence[float]) -> float:
+    """Return the standard deviation; that of one number is 0."""
+    return statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+
+
+def shown(numbers: Sequence[float]) -> str:
+    return f"{statistics.fmean(numbers):.1f} ± {spread_of(numbers):.1f}"
+
+
+def caption_images(sizes: tuple[int, int, int], epochs: int, seeds: Seeds, args: Any) -> None:
+    """Print how good the captions are, and claim what they show."""
+    right: dict[str, dict[str, list[float]]] = {}  # by who wrote them, by test: for each seed
+    scores: dict[str, dict[str, list[float]]] = {}
+    single, same = [], []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        task = Captions(*sizes, seed, args.device)
+        written = caption_all(task, epochs)
+        references = {
+            name: [data.captions_of(scene) for scene in scenes]
+            for name, scenes in task.tests.items()
+        }
+        for who, tests in written.items():
+            for name, captions in tests.items():
+                hits = [c in some for c, some in zip(captions, references[name], strict=True)]
+                right.setdefault(who, {}).setdefault(name, []).append(100 * statistics.fmean(hits))
+                score = bleu(captions, references[name])
+                scores.setdefault(who, {}).setdefault(name, []).append(score)
+        mine = written["decoder, at each word"]
+        single.append(bleu(mine["known scenes"], [some[:1] for some in references["known scenes"]]))
+        known = set(map(tuple, task.captions))
+        same.append(100 * statistics.fmean(tuple(c) in known for c in mine["known scenes"]))
+        if seed == seeds[0]:
+            first = task, written
+    task, written = first
+    print(f"data: {len(task.images):,} images of {sizes[0]:,} scenes, drawn, with their captions")
+    print(f"the first one: {' '.join(task.captions[0])}")
+    for title, table in (("exactly right, in percent", right), ("BLEU", scores)):
+        print(f"\n{title:<26}" + "".join(f"{name:>15}" for name in TESTS))
+        for who, found in table.items():
+            print(f"{who:<26}" + "".join(f"{shown(found[name]):>15}" for name in TESTS))
+    print("\nthe decoder that is told the image at each word, on known scenes")
+    print(f"BLEU with one reference instead of two         {shown(single)}")
+    print(f"captions that are a caption of the training    {shown(same)} %")
+    claim_captions(right, scores, single, args)
+    if args.plot:
+        draw_captions(task, written, args)
+
+
+def claim_captions(
+    right: dict[str, dict[str, list[float]]],
+    scores: dict[str, dict[str, list[float]]],
+    single: list[float],
+    args: Any,
+) -> None:
+    claim, who = args.findings.claim, "decoder, at each word"
+    near, mine = scores["nearest neighbor"], scores[who]
+    hits, known = right["nearest neighbor"], "known scenes"
+    claim("nearest neighbor, new scenes: exactly right", hits["new scenes"], "=", 0, "g",
+          task="15.2", exact=True)  # fmt: skip
+    claim("known scenes, right: nearest neighbor, decoder", hits[known], ">", right[who][known],
+          ".1f", task="15.2")  # fmt: skip
+    claim("new scenes, right: decoder, nearest neighbor", right[who]["new scenes"], ">",
+          hits["new scenes"], ".1f", task="15.3")  # fmt: skip
+    for name in ("new scenes", "new things"):
+        claim(f"BLEU, {name}: decoder, nearest neighbor", mine[name], ">", near[name], ".1f",
+              task="15.3")  # fmt: skip
+        gain = [a - b for a, b in zip(mine[name], near[name], strict=True)]
+        spread = max(map(spread_of, (mine[name], near[name])))
+        claim(f"BLEU, {name}: the gain, the spread", gain, ">", spread, ".1f")
+    start = scores["decoder, at the start"]
+    claim("BLEU, new scenes: told at each word, at the start", mine["new scenes"], ">",
+          start["new scenes"], ".1f", task="15.3")  # fmt: skip
+    claim("BLEU, known scenes: two references, one", mine[known], ">", single, ".1f", task="15.1")
+
+
+def draw_captions(
+    task: Captions, written: dict[str, dict[str, list[list[str]]]], args: Any
+) -> None:
+    texts, images = [], []
+    for name in TESTS:
+        for place in range(2):
+            lines = {"scene": data.captions_of(task.tests[name][place])[0]}
+            for who in ("nearest neighbor", "decoder, at each word"):
+                lines[who.partition(",")[0]] = written[who][name][place]
+            texts.append("\n".join(f"{who}: {' '.join(words)}" for who, words in lines.items()))
+            images.append(task.pictures[name][place])
+    plots.captioned(torch.stack(images), texts, args.out / "captions.png")
+
+
+# %%
+def predict_films(digits: data.ImageData, count: int, epochs: int, seeds: Seeds, args: Any) -> None:
+    """Print the error of predicted frames and of copies, and claim what they show."""
+    errors: dict[str, list[list[float]]] = {
+        "black frame": [], "copy of the last frame": [], "prediction": []
+    }  # fmt: skip
+    after: list[list[float]] = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        train, test = (
+            (data.move_digits(images, n, SEEN + HORIZON, seed=s) / 255).to(args.device)
+            for images, n, s in (
+                (digits.train_images, count, seed),
+                (digits.test_images, 50 if args.tiny else 200, TEST_SEED + seed),
+            )
+        )
+        model = FramePredictor().to(args.device)
+
+        def loss(places: Tensor, model: nn.Module = model, films: Tensor = train) -> Tensor:
+            return errors_by_horizon(model(films[places]), films[places, 1:]).mean()
+
+        minimize(model, loss, count, epochs, 1e-2, 16)
+        seen, future = test[:, :SEEN], test[:, SEEN:]
+        with torch.no_grad():
+            predicted = rollout(model, seen, HORIZON)
+            next_frames = model(test)
+        copied = copy_last(seen, HORIZON)
+        ways = torch.zeros_like(future), copied, predicted
+        for who, frames in zip(errors, ways, strict=True):
+            errors[who].append(errors_by_horizon(frames, future).tolist())
+        after.append(errors_by_horizon(next_frames, test[:, 1:]).tolist())
+        if seed == seeds[0]:
+            first = test, predicted, copied
+    print(f"\ndata: {digits.source}; {count:,} films of a digit")
+    print(f"\n{'squared error, frames ahead':<28}" + "".join(f"{n:>12}" for n in range(1, 6)))
+    for who, rows in errors.items():
+        print(f"{who:<28}" + "".join(f"{shown(list(c)):>12}" for c in zip(*rows, strict=True)))
+    columns = list(zip(*after, strict=True))[:5]
+    print(f"\n{'the next frame, after seeing':<28}" + "".join(f"{n:>12}" for n in range(1, 6)))
+    print(f"{'prediction':<28}" + "".join(f"{shown(list(c)):>12}" for c in columns))
+    claim = args.findings.claim
+    _, copies, mine = errors.values()
+    for ahead in range(HORIZON):
+        pair = [[row[ahead] for row in rows] for rows in (mine, copies)]
+        claim(f"{ahead + 1} ahead: prediction, copy", pair[0], "<", pair[1], ".1f", task="15.7")
+    claim("next frame: after 5 frames, after 1", columns[4], "<", columns[0], ".1f", task="15.6")
+    if args.plot:
+        draw_films(*first, args)
+        means = {who: torch.tensor(rows).mean(0).tolist() for who, rows in errors.items()}
+        plots.curves(
+            means, args.out / "horizon.png", xlabel="frames ahead", ylabel="squared error",
+            xticks=range(1, HORIZON + 1),
+        )  # fmt: skip
+
+
+def draw_films(films: Tensor, predicted: Tensor, copied: Tensor, args: Any) -> None:
+    rows = []
+    for n in range(3):
+        seen, empty = films[n, :SEEN], torch.ones_like(films[n, :SEEN])
+        rows += [films[n], torch.cat([empty, predicted[n]]), torch.cat([empty, copied[n]])]
+    names = ["film", "prediction", "copy"] * 3
+    plots.mosaic(torch.cat(rows), SEEN + HORIZON, args.out / "films.png", rows=names, gap=1)
+    seen = films[:3, :SEEN]
+    sides = [torch.cat([seen, end[:3]], dim=1) for end in (films[:, SEEN:], predicted, copied)]
+    # Side by side: the film, the prediction, the copy; one film under another.
+    frames = torch.cat([torch.cat(list(side), dim=2) for side in sides], dim=3)
+    plots.animation(frames, args.out / "films.gif")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = lab.parse_flags("lab15", __doc__, argv, epochs=6, full_epochs=20, tiny_epochs=1)
+    seeds = range(3 * args.seed, 3 * args.seed + (1 if args.tiny else 3))
+    digits = data.load("mnist", args.data_dir, offline=args.offline)
+    sizes = (40, 2, 20) if args.tiny else (1000, 8, 400)
+    caption_images(sizes, args.epochs, seeds, args)
+    predict_films(digits, 32 if args.tiny else 1000, args.epochs // 2 or 1, seeds, args)
+    if args.plot:
+        print(f"figures: {args.out}")
+    args.findings.report()
+
+
+if __name__ == "__main__":
+    lab.script(main)
+
+# %% [markdown]
+# ## Break it
+# Give the decoder fewer scenes to learn from: replace `(1000, 8, 400)` in `main` by
+# `(100, 80, 400)`, as many images of a tenth of the scenes, and run the lab again. What happens to
+# the captions of known scenes, and what to those of new ones?
+#
+# ## Questions to think about
+# **1.** Is captioning retrieval? Use your table: where would you take the nearest neighbor, and
+# where the decoder?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# On known scenes the nearest neighbor is right almost always, and the decoder is not: where each
+# test image has a twin in the training, retrieval is enough. On new scenes the nearest neighbor can
+# never be exactly right, because nobody has written the caption yet. There the decoder puts known
+# words together in a new way. A test whose captions are mostly captions of the training, as Zitnick
+# found for the data sets of his time, cannot tell the two apart.
+# </details>
+#
+# **2.** A decoder that is told the image at each word is far better than one that is told it at the
+# start. What must the second one do that the first one need not?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# It must carry the size, texture, color and shape of both things, and their places, in the same
+# state that also counts where in the sentence it is, through a dozen steps that change this state.
+# The gradient of the last words reaches the image only through all of these steps. Told at each
+# word, the network can look the next word up, and its state is free for the sentence.
+# </details>
+#
+# **3.** Red circles are "new things": the decoder knows red things and circles. Why does it hardly
+# ever write "red circle", although the color and the shape are easy to see?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# It is also a language model. In all of its training sentences, "red" was never followed by
+# "circle", so after "red" it expects another shape, as it expects "of" after "left". Its features
+# were trained on the same images, too. To put together what never came together, a network must
+# learn that color and shape do not depend on each other, and nothing in this training says so.
+# </details>
+#
+# **4.** Copying the last frame is worse than a frame that is all black. How can that be, and what
+# does it say about the squared error?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# Most pixels are black. A copy is wrong twice, where the digit was and where it is now, and black
+# is wrong only once. The squared error rewards caution: if the network does not know where the
+# digit is, a gray blur over all possible places costs less than a sharp digit at a wrong place.
+# This is why the predictions become blurred, and why a better number need not look better (Mathieu
+# et al. 2015).
+# </details>
+#
+# **5.** After one frame, the error of the prediction is more than twice as large as after five.
+# What does the network need the second frame for, and why does it still gain from the third?
+#
+# *Your answer:*
+#
+# <details><summary>An answer to compare with yours</summary>
+#
+# One frame shows where the digit is, but not where it goes. Two frames show its velocity. The
+# network does not see a velocity: it must work it out from maps of the state, a patch at a time,
+# and each further frame makes this more certain. Near a wall it also has to learn that the digit
+# turns round.
+# </details>
+#
+# ## What you have seen
+# Where the scene was in the training, the caption of the nearest neighbor is hard to beat; on new
+# scenes it is never exactly right, and the decoder is so in two of five. The decoder needs to be
+# told the image at each word. It does not put together a color and a shape that it never saw
+# together. A network that says where each pixel comes from predicts the next five frames better
+# than a copy of the last one, and better than no picture at all, and its pictures fade with each
+# frame.
+
+# %% [markdown]
+# ## Quiz
+# `dlcourse quiz lab15` asks seven questions with four choices each, and explains the answers.
+# BEGIN QUIZ
+# Q: A caption is "red red circle". Its references are "a red circle" and "a circle right of a red
+#     circle". How many of its words match, clipped?
+# + 2 | No reference holds "red" twice, so it counts once; "circle" counts once.
+# - 3 | This counts "red" twice, and no reference holds it twice.
+# - 4 | This adds up the matches with both references.
+# - 1 | Both "red" and "circle" are in a reference.
+# Q: A caption has 6 words, its references have 5, 7 and 12. Which length counts for the brevity
+#     penalty?
+# + 5 | 5 and 7 are equally near, and then the shorter one counts.
+# - 7 | It is as near as 5, but longer.
+# - 12 | The longest reference would punish all short captions.
+# - 8 | The mean of the lengths does not count.
+# Q: The test images show scenes that no training image shows. How often is the caption of the
+#     nearest neighbor exactly right?
+# + Never | It is a caption of the training, and none of these fits.
+# - Half of the time | Each word may be right, but not all of them together.
+# - As often as on known scenes | There, its neighbor often shows the same scene.
+# - It depends on the features | Better features find a better neighbor, with its own caption.
+# Q: What is the first state of a decoder that is told the image at each word?
+# + 0 | The image comes with the inputs, so the state need not carry it.
+# - The code of the image | This is the other kind of decoder.
+# - The embedding of `<eos>` | This is the first input.
+# - The state after the caption before | The captions have nothing to do with each other.
+# Q: In an LSTM, matrices compute the gates. What computes them in a convolutional LSTM?
+# + A convolution of the inputs and the state, put together along the channels | So each place of
+#     the state sees only what is near to it.
+# - A convolution over time | The steps in time are those of a recurrent network.
+# - Matrices, after the maps were flattened | Then the number of weights would grow with the frame.
+# - Pooling | It has no weights.
+# Q: The network was trained with teacher forcing. What does it read in a rollout that it never read
+#     in training?
+# + Its own predictions | They are blurred, and their errors add up from frame to frame.
+# - The last frame of the film | It read this in training, too.
+# - A state of zeros | Each film begins with it.
+# - Frames of other films | Each film has its own state.
+# Q: With which prediction must a frame predictor be compared at least?
+# + With a copy of the last frame | Most of a frame does not change, so a copy has a small error in
+#     many films.
+# - With noise | Nearly everything is better than noise.
+# - With the first frame | It is further away than the last one.
+# - With the prediction of a larger network | This does not show that the network predicts at all.
+# END QUIZ
