@@ -55,12 +55,11 @@ def save(folder: Path, key: str, vocabulary: Vocabulary, numbers: Mapping[str, T
     first = next(iter(numbers.values())).numpy()
     lengths = {split: len(part) for split, part in numbers.items()}
     with contextlib.suppress(OSError):
-        with atomic_path(folder / FOLDER / f"{key}.npy") as path:
-            file = np.lib.format.open_memmap(
-                path, mode="w+", dtype=first.dtype, shape=(sum(lengths.values()),)
-            )
-            np.concatenate([part.numpy() for part in numbers.values()], out=file)
-            file.flush()
-            del file  # Windows renames no file that is mapped
+        with atomic_path(folder / FOLDER / f"{key}.npy") as path, path.open("wb") as file:
+            header = {"descr": first.dtype.str, "fortran_order": False}
+            shape = (sum(lengths.values()),)
+            np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+            for part in numbers.values():
+                part.numpy().tofile(file)
         about = {"lengths": lengths, "vocabulary": vocabulary.tokens}
         write_text(folder / FOLDER / f"{key}.json", json.dumps(about))
