@@ -5,8 +5,11 @@ Archives are read member by member and never unpacked, so no path in them can le
 
 from __future__ import annotations
 
+import hashlib
 import io
+import math
 import re
+import shutil
 import struct
 import sys
 import tarfile
@@ -45,6 +48,7 @@ LEAST_IN_CLASS = 5  # images: one of them is a fifth
 LEAST_TO_TRAIN = 6  # images: a tenth of them, for validation, rounds to one
 NAMED = 3  # files that a message names before it counts the rest
 NAMED_CLASSES = 20
+KEPT = 500  # images after which a stopped import continues
 
 
 Reader = Callable[[], bytes] | None  # gives the content of a file; None for a folder
@@ -52,10 +56,15 @@ Reader = Callable[[], bytes] | None  # gives the content of a file; None for a f
 
 @dataclass(frozen=True)
 class Member:
-    """A file or folder at the imported path."""
+    """A file or folder at the imported path.
+
+    stamp: changes with the content. order: of the file in its container.
+    """
 
     where: PurePosixPath
     read: Reader
+    stamp: str = ""
+    order: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def import_images(
 
     Raises UsageError, and DataError for an archive with links or with paths that leave it, for
     classes that are empty, too small or ambiguous, and for images that cannot be decoded, unless
-    `skip_bad`.
+    `skip_bad`. An import that was stopped continues where it was if the files are still the same.
     """
     check_whole(size=size)
     check_whole(0, seed=seed)
@@ -112,7 +121,8 @@ def import_images(
     path = Path(path)
     with opened(path) as members:
         samples = arrange(members, path)
-        images, bad = decode_all([sample.member for sample in samples], size, gray)
+        store = Store(npz, [sample.member for sample in samples], size, gray)
+        bad = decode_all(store, size, gray)
     if bad and not skip_bad:
         first = "; ".join(f"{where} ({why})" for where, why in list(bad.items())[:NAMED])
         raise DataError(
@@ -122,15 +132,17 @@ def import_images(
     for where, why in bad.items():
         say(f"left out {where}: {why}")
     names = sorted({sample.label for sample in samples})
-    kept = [sample for sample in samples if str(sample.member.where) not in bad]
-    labels = np.array([names.index(sample.label) for sample in kept], np.int64)
+    numbers = {name: number for number, name in enumerate(names)}
+    whole = np.array([str(sample.member.where) not in bad for sample in samples])
+    kept = [sample for sample, good in zip(samples, whole, strict=True) if good]
+    labels = np.array([numbers[sample.label] for sample in kept], np.int64)
     splits = choose_splits(kept, labels, names, path, seed)
-    stacked = np.stack(images)
-    arrays = {"class_names": np.array(names)}
+    arrays, places = {"class_names": np.array(names)}, whole.nonzero()[0]
     for split in ("train", "test"):
-        arrays[f"{split}_images"] = stacked[splits == split]
+        arrays[f"{split}_images"] = store.pixels[places[splits == split]]
         arrays[f"{split}_labels"] = labels[splits == split]
     write_npz(npz, arrays)
+    store.remove()
     say(f"{(splits == 'train').sum()} images to train on, {(splits == 'test').sum()} to test on")
     return npz, dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
 
@@ -151,30 +163,31 @@ def say(note: str) -> None:
 @contextmanager
 def opened(path: Path) -> Iterator[list[Member]]:
     """The files and folders at `path`, in order; files can be read inside the block."""
-    found: list[tuple[str, bool, Reader]] = []  # name, whether it is a link, reader
+    found: list[tuple[str, bool, Reader, str]] = []  # name, whether it is a link, reader, stamp
     if not path.exists():
         raise DataError(f"there is no folder or file {str(path)!r}")
     try:
         if path.is_dir():
             for file in path.rglob("*"):
                 reader: Reader = file.read_bytes if file.is_file() else None
-                found.append((file.relative_to(path).as_posix(), file.is_symlink(), reader))
+                about = file.lstat()
+                stamp = f"{about.st_size} {about.st_mtime_ns}"
+                found.append((file.relative_to(path).as_posix(), file.is_symlink(), reader, stamp))
             yield checked(found, path)
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for info in archive.infolist():
                     is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
                     reader = None if info.is_dir() else partial(archive.read, info)
-                    found.append((info.filename, is_link, reader))
+                    found.append((info.filename, is_link, reader, f"{info.file_size} {info.CRC}"))
                 yield checked(found, path)
         elif tarfile.is_tarfile(path):
-            # Read in the archive's order: going back in a compressed tar means starting over.
             with tarfile.open(path) as tar:
                 for item in tar:
-                    stream = tar.extractfile(item) if item.isfile() else None
-                    reader = partial(bytes, stream.read()) if stream else None
-                    found.append((item.name, not (item.isfile() or item.isdir()), reader))
-            yield checked(found, path)
+                    reader = partial(read_item, tar, item) if item.isfile() else None
+                    is_link = not (item.isfile() or item.isdir())
+                    found.append((item.name, is_link, reader, f"{item.size} {item.mtime}"))
+                yield checked(found, path)
         else:
             raise DataError(f"{str(path)!r} is not a folder, zip or tar; unpack it first")
     except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile,
@@ -182,17 +195,25 @@ def opened(path: Path) -> Iterator[list[Member]]:
         raise DataError(f"cannot read {str(path)!r}: {error}") from None
 
 
-def checked(found: list[tuple[str, bool, Reader]], path: Path) -> list[Member]:
-    """The visible members in order. Raises DataError for a link and for a path that leads out."""
+def read_item(tar: tarfile.TarFile, item: tarfile.TarInfo) -> bytes:
+    stream = tar.extractfile(item)
+    assert stream is not None
+    return stream.read()
+
+
+def checked(found: list[tuple[str, bool, Reader, str]], path: Path) -> list[Member]:
+    """The visible members by name. Raises DataError for a link and for a path that leads out."""
     members = []
-    for name, is_link, read in sorted(found, key=lambda entry: entry[0]):
+    for order, (name, is_link, read, stamp) in sorted(
+        enumerate(found), key=lambda entry: entry[1][0]
+    ):
         where = PurePosixPath(name.replace("\\", "/"))
         if is_link or where.is_absolute() or ".." in where.parts or ":" in where.parts[0]:
             what = "a link or device" if is_link else "a path that leads outside"
             raise DataError(f"{str(path)!r} holds {what}: {name!r}; nothing was imported")
         # Hidden files and folders are those of an operating system or a tool.
         if where.parts and not any(part.startswith((".", "__")) for part in where.parts):
-            members.append(Member(where, read))
+            members.append(Member(where, read, stamp, order))
     return members
 
 
@@ -343,20 +364,65 @@ def choose_splits(
     return splits
 
 
-def decode_all(
-    members: list[Member], size: int, gray: bool
-) -> tuple[list[np.ndarray], dict[str, str]]:
-    """The images that can be decoded, each uint8 (C, size, size), and why others cannot, by path.
+class Store:
+    """The decoded images in a file next to `npz`, so that an import that was stopped continues.
+
+    pixels: uint8 (N, C, size, size), in the order of `members`. done: bool (N,), which of them are
+    on the disk. Raises DataError if the folder cannot be written.
+    """
+
+    def __init__(self, npz: Path, members: list[Member], size: int, gray: bool) -> None:
+        self.members, self.folder = members, npz.with_name(f".{npz.stem}.import")
+        shape = (len(members), 1 if gray else 3, size, size)
+        about = repr([shape, *((str(one.where), one.stamp) for one in members)])
+        key = self.folder / hashlib.sha256(about.encode("utf-8", "replace")).hexdigest()[:16]
+        try:
+            if not key.is_file():
+                self.remove()
+                self.folder.mkdir(parents=True)
+                for name, length in (("pixels", math.prod(shape)), ("done", len(members))):
+                    with (self.folder / name).open("wb") as file:
+                        file.truncate(length)
+                key.touch()
+            self.pixels = np.memmap(self.folder / "pixels", np.uint8, "r+", shape=shape)
+            self.done = np.memmap(self.folder / "done", np.bool_, "r+", shape=shape[:1])
+        except OSError as error:
+            where = str(self.folder)
+            raise DataError(f"cannot write {where!r}: {error.strerror or error}") from None
+
+    def mark(self, places: list[int]) -> None:
+        """Say that the pixels at `places` are whole, after they have reached the disk."""
+        self.pixels.flush()
+        self.done[places] = True
+        self.done.flush()
+
+    def remove(self) -> None:
+        self.__dict__.pop("pixels", None)  # Windows removes no file that is mapped
+        self.__dict__.pop("done", None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def decode_all(store: Store, size: int, gray: bool) -> dict[str, str]:
+    """Decode the images that the store does not hold; return why some cannot be, by path.
 
     Pixels of more than 8 bits are scaled after all are known, by a range that they share: the
     difference between a dark image and a bright one must stay.
     """
-    pixels: list[np.ndarray] = []
-    peaks = {"i": 0.0, "f": 0.0}  # the largest value of wide integers and of floats
-    kinds: list[str] = []
+    wide: dict[str, dict[int, np.ndarray]] = {"i": {}, "f": {}}  # wide integers, and floats
+    peaks = {"i": 0.0, "f": 0.0}
     bad: dict[str, str] = {}
-    several = []
-    for member in tqdm(members, unit="image", disable=None, file=sys.stderr):
+    several, new = [], list[int]()
+    members = store.members
+    # In the order of the archive: going back in a compressed tar means starting over.
+    places = sorted(range(len(members)), key=lambda place: members[place].order)
+    left = [place for place in places if not store.done[place]]
+    if len(left) < len(places):
+        say(f"{len(places) - len(left)} images were decoded by an earlier import that was stopped")
+    for place in tqdm(
+        left, total=len(places), initial=len(places) - len(left), unit="image", disable=None,
+        file=sys.stderr,
+    ):  # fmt: skip
+        member = members[place]
         assert member.read is not None
         try:
             decoded, kind, peak, frames = decode(member.read(), size, gray)
@@ -367,26 +433,31 @@ def decode_all(
                 Image.DecompressionBombWarning) as error:  # fmt: skip
             bad[str(member.where)] = str(error) or type(error).__name__
         else:
-            pixels.append(decoded)
-            kinds.append(kind)
             if kind:
-                peaks[kind] = max(peaks[kind], peak)
+                wide[kind][place], peaks[kind] = decoded, max(peaks[kind], peak)
+            else:
+                store.pixels[place] = decoded
             if frames > 1:
                 several.append(str(member.where))
+            elif not kind:  # what is said of the others is said again after a stop
+                new.append(place)
+            if len(new) == KEPT:
+                store.mark(new)
+                new.clear()
+    store.mark(new)
     if several:
+        several.sort()
         say(f"{len(several)} files hold several pictures, the first of each was taken: {several[0]}"
             f"{', ...' if len(several) > 1 else ''}")  # fmt: skip
     for kind, what in (("i", "integers"), ("f", "floats")):
-        if kind in kinds:
+        if wide[kind]:
             top = next((top for top in ((1.0,) if kind == "f" else ()) + (255.0, 65535.0)
                         if peaks[kind] <= top), peaks[kind])  # fmt: skip
-            count = kinds.count(kind)
-            say(f"{count} images hold {what} up to {peaks[kind]:g}: 0 to {top:g} becomes 0 to 255")
-            for i in range(len(pixels)):
-                if kinds[i] == kind:
-                    pixels[i] = (pixels[i] * (255 / top)).round().clip(0, 255).astype(np.uint8)
-    channels = 1 if gray else 3
-    return [np.repeat(one, channels // len(one), 0) for one in pixels], bad
+            say(f"{len(wide[kind])} images hold {what} up to {peaks[kind]:g}: 0 to {top:g} becomes "
+                "0 to 255")  # fmt: skip
+            for place, values in wide[kind].items():
+                store.pixels[place] = (values * (255 / top)).round().clip(0, 255)
+    return {where: bad[where] for where in sorted(bad)}
 
 
 def decode(content: bytes, size: int, gray: bool) -> tuple[np.ndarray, str, float, int]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dlcourse import data
 from dlcourse.cli import main
+from dlcourse.data import importer
 from dlcourse.data.importer import import_images
 from dlcourse.errors import DataError, UsageError
 
@@ -39,6 +40,50 @@ def png(color, size=(40, 20)):
 
 def files(prefix="", n=10):
     return {f"{prefix}{name}/{i}.png": png(COLORS[name]) for name in COLORS for i in range(n)}
+
+
+def test_an_import_that_was_stopped_continues_and_gives_the_same(tmp_path, monkeypatch, capsys):
+    path = write_folder(tmp_path / "flags", {**files(), "red/zebra.png": b"damaged"})
+    expected, _ = import_images("flags", path, tmp_path / "whole", size=8, skip_bad=True)
+    calls = []
+
+    def decode(*args, real=importer.decode):
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(importer, "KEPT", 4)
+    monkeypatch.setattr(importer, "decode", decode)
+    stop = 11
+    with pytest.raises(KeyboardInterrupt):
+        import_images("flags", path, tmp_path / "data", size=8)
+    stop = None
+    with pytest.raises(DataError, match=r"1 of 21 images .* cannot be decoded: red/zebra.png"):
+        import_images("flags", path, tmp_path / "data", size=8)
+    assert "8 images were decoded by an earlier import that was stopped" in capsys.readouterr().err
+    assert len(calls) == 11 + 21 - 8
+    npz, _ = import_images("flags", path, tmp_path / "data", size=8, skip_bad=True)
+    assert len(calls) == 11 + 21 - 8 + 1
+    with np.load(npz) as found, np.load(expected) as whole:
+        assert all(np.array_equal(found[name], whole[name]) for name in whole.files)
+    assert [one.name for one in (tmp_path / "data").iterdir()] == ["flags.npz"]
+
+
+@pytest.mark.parametrize("change", ["size", "gray", "content"])
+def test_what_was_decoded_in_another_way_is_not_used(tmp_path, monkeypatch, change):
+    path = write_zip(tmp_path / "flags.zip", {**files(), "red/zebra.png": b"damaged"})
+    with pytest.raises(DataError, match="cannot be decoded"):
+        import_images("flags", path, tmp_path / "data", size=8)
+    settings = {"size": 8, "skip_bad": True}
+    if change == "content":
+        write_zip(path, {name: png((0, 250, 0)) for name in files()})
+    else:
+        settings[change] = {"size": 9, "gray": True}[change]
+    npz, _ = import_images("flags", path, tmp_path / "data", **settings)
+    other, _ = import_images("flags", path, tmp_path / "fresh", **settings)
+    with np.load(npz) as found, np.load(other) as fresh:
+        assert np.array_equal(found["train_images"], fresh["train_images"])
 
 
 WRITERS = {"flags": write_folder, "flags.zip": write_zip, "flags.tgz": write_tar}
