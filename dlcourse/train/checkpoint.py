@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import pickle
 import signal
@@ -157,23 +156,27 @@ class Checkpoint(Callback):
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
     """Write `state` atomically; it is on the disk when this returns. Raises OSError."""
-    buffer = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, buffer)
-    with atomic_path(path, sync=True) as part:
-        part.write_bytes(buffer.getbuffer())
+    try:
+        with atomic_path(path, sync=True) as part, part.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+    except RuntimeError as error:
+        # torch closes its archive, and finds it too short, after the error of the disk.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def read(path: Path) -> dict[str, Any]:
     """Read what `write` wrote, onto the CPU. Nothing in the file is executed. Raises DataError."""
     name = f"checkpoint {str(path)!r}"
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except OSError as error:
         raise DataError(f"cannot read {name}: {error.strerror}") from None
     try:
-        with warnings.catch_warnings():
+        with file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd pickles, which end as errors
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise DataError(
             f"{name} holds something other than numbers and names, which is not loaded; "
