@@ -148,6 +148,23 @@ def spread_of_mean(name: str) -> Callable[[Result], str]:
     return figure
 
 
+def cost_of(unit: str, *parts: str) -> Callable[[Result], str]:
+    """The cost of the largest size in a record of common.cost_curve, or in each of its `parts`."""
+
+    def figure(result: Result) -> str:
+        said = []
+        for part in parts or ("",):
+            curve = result[part] if part else result
+            largest = curve["rows"][-1]
+            said.append(
+                f"{part or 'largest'} {largest[unit]:,}: {largest['cpu_s']:.3g} s, "
+                f"{largest['memory_mb']:.0f} MB; power {curve['exponent']}"
+            )
+        return "; ".join(said)
+
+    return figure
+
+
 def seconds_of_an_epoch(result: Result) -> str:
     ends = [0.0, *(row["seconds"] for row in result["example"]["epochs"])]
     took = [after - before for before, after in itertools.pairwise(ends)]
@@ -187,6 +204,30 @@ TABLES: dict[str, list[Row]] = {
             "{500 MB, char/million_tokens_per_s:.1f} million tokens a second of processor time "
             "(load average {load_average}); memory {500 MB, word/memory_over_file:.1f} and "
             "{500 MB, char/memory_over_file:.1f} times the file (the numbers alone: 1.5 and 8)",
+        ),
+    ],
+    "Cost against size": [
+        Row(
+            "import of a folder of images: processor time and memory for the largest number, and "
+            "with which power of the number the time grows",
+            "data_import",
+            cost_of("images"),
+        ),
+        Row(
+            "checkpoints by million parameters, as above: write; read",
+            "checkpoints",
+            cost_of("million_parameters", "write", "read"),
+        ),
+        Row(
+            "`dlcourse compare` by runs, without their training, as above: plan; resume at 90%; "
+            "report",
+            "compare_size",
+            cost_of("runs", "plan", "resume", "report"),
+        ),
+        Row(
+            "`dlcourse similar` by submissions, as above",
+            "grade_similar",
+            cost_of("submissions"),
         ),
     ],
     "Training": [

@@ -117,6 +117,17 @@ def test_records_of_a_gpu_add_rows_that_name_it(table):
     assert "yet" not in said
 
 
+def test_a_curve_of_costs_is_told_by_its_largest_size(table):
+    rows = [
+        {"runs": 10, "cpu_s": 1, "memory_mb": 1},
+        {"runs": 1000, "cpu_s": 2.5, "memory_mb": 30.4},
+    ]
+    curve = {"rows": rows, "exponent": 1.02}
+    assert table.cost_of("runs")(curve) == "largest 1,000: 2.5 s, 30 MB; power 1.02"
+    both = table.cost_of("runs", "plan", "resume")({"plan": curve, "resume": curve})
+    assert both.startswith("plan 1,000: 2.5 s, 30 MB; power 1.02; resume 1,000: ")
+
+
 def test_text_around_the_tables_stays(table):
     text = "Before.\n<!-- generated: x -->\n<!-- end -->\nAfter.\n"
     once = table.filled(text, {"x": ["| a |"]})
