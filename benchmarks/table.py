@@ -229,6 +229,17 @@ TABLES: dict[str, list[Row]] = {
             "grade_similar",
             cost_of("submissions"),
         ),
+        Row(
+            "`dlcourse grade` by submissions, as above: the whole; going on at 90%",
+            "grade_size",
+            cost_of("submissions", "whole", "resume"),
+        ),
+        Row(
+            "two workers against one: the share of twice the speed that a grid reaches with "
+            "`--jobs 2` and with a Dask cluster, and grading with `--jobs 2`",
+            "scale_out",
+            "{grid, jobs/efficiency}; {grid, Dask/efficiency}; {grading, jobs/efficiency}",
+        ),
     ],
     "Training": [
         Row(
