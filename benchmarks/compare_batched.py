@@ -1,6 +1,6 @@
 """Train 16 MLPs (784-128-10), each with its own weights and data: as one model, and one by one.
 
-    python benchmarks/compare_stacked.py
+    python benchmarks/compare_batched.py
 
 The batch size is 64. Each contestant takes the same steps from the same weights on the same
 batches, and the losses of the last step are compared. Compilation happens in the first round, which

@@ -352,6 +352,14 @@ TABLES: dict[str, list[Row]] = {
             "recipe.py cifar10-resnet20",
         ),
         Row(
+            "recipe `char-gpt`, tiny Shakespeare, perplexity: validation; test (nanoGPT on both "
+            "together: 6.55)",
+            "recipe_char-gpt",
+            "{val_perplexity/median:.2f}; {test_perplexity/median:.2f} in {training_s/median:.0f} "
+            "s on {threads} core (n = {test_perplexity/n})",
+            "recipe.py char-gpt",
+        ),
+        Row(
             "recipe `ptb-lstm100`, Penn Treebank, test perplexity (published: 115)",
             "recipe_ptb-lstm100",
             "{test_perplexity/median:.1f} in {training_s/median:.0f} s on {threads} core "

@@ -179,7 +179,7 @@ RECIPES = {
     ),
     "char-gpt": Recipe(
         about="A GPT of 4 layers on the characters of tiny Shakespeare, as nanoGPT's for one CPU.",
-        expected="not run to its end by us; nanoGPT has a validation loss of 1.88",
+        expected="test perplexity 5.76, n = 1, 5 minutes on 1 core; nanoGPT has 6.55 (loss 1.88)",
         model=lambda splits: models.TransformerLM(
             len(splits.whole.vocabulary), embedding_dim=128, context_size=64
         ),
