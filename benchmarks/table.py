@@ -488,7 +488,7 @@ TABLES: dict[str, list[Row]] = {
             "answers of another shape that they refuse",
             "grade_mutants",
             caught_mutants,
-            before=("2026-11-26", "before the tests were last rewritten"),
+            before=("2026-11-26", "eight of the labs before their tests were last rewritten"),
         ),
         Row(
             "generated answers to the labs' tests that stop the grader",
