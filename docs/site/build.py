@@ -19,10 +19,10 @@ ROOT = FOLDER.parents[1]
 sys.path.insert(0, str(FOLDER))
 
 import api_pages  # noqa: E402 (these files are next to this one)
-import experiment_pages  # noqa: E402 (likewise)
-import lab_pages  # noqa: E402 (likewise)
-import links  # noqa: E402 (likewise)
-import model_pages  # noqa: E402 (likewise)
+import experiment_pages  # noqa: E402 (for the same reason)
+import lab_pages  # noqa: E402 (for the same reason)
+import links  # noqa: E402 (for the same reason)
+import model_pages  # noqa: E402 (for the same reason)
 
 
 def main() -> int:
