@@ -36,6 +36,8 @@ __all__ = ["Guard", "NotAllowedError", "Rule", "split_names"]
 
 # A task, and the names that it forbids; see `dlcourse.check.points`.
 Rule = tuple[str, Sequence[str]]
+# By the id of a code: the code, and the path of the function if it is forbidden, or "".
+Verdicts = dict[int, tuple[CodeType, str]]
 
 KEYS = ("CPU", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "MkldnnCPU")
 # Calls that would go around a kernel, or around the profile function.
@@ -76,7 +78,8 @@ def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return [n for n in names if "." not in n], [n for n in names if "." in n]
 
 
-def pattern(names: Sequence[str]) -> re.Pattern[str]:
+@functools.cache
+def pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     """Return a pattern that matches what one of `names` matches; none matches nothing."""
     return re.compile("|".join(map(fnmatch.translate, names)) or r"(?!)")
 
@@ -113,9 +116,11 @@ class Guard:
         self.active = False
         self.watching = 0  # how many blocks of `watch` are open, one inside the other
         self.refusal: NotAllowedError | None = None
-        self.libraries: list[Any] = []
+        self.libraries: dict[tuple[str, str], Any] = {}  # by namespace and key
         self.operators: tuple[str, ...] = ()
-        self.verdicts: dict[int, tuple[CodeType, str]] = {}
+        # For each rule, what is known of the codes that have run; they are kept alive.
+        self.verdicts_by_rule: dict[tuple[str, ...], Verdicts] = {(): {}}
+        self.verdicts = self.verdicts_by_rule[()]
         self.forbids, self.calls = pattern(()).match, SWITCHES
         self.finders = [*sys.meta_path]
         self.strangers: set[int] = set()  # the threads that the file has started while it loaded
@@ -176,19 +181,19 @@ class Guard:
                 self.refuse("sys.setprofile", HIDES)
         finally:
             self.active = False
-            sys.setprofile(before)
+            # cProfile's own is an object that cannot be set again; it sees nothing from here on.
+            sys.setprofile(before if callable(before) else None)
             threading.setprofile(self.profile if was else None)
             self.active = was
 
     def arm(self, rule: Rule) -> None:
         """Replace the kernels that `rule` forbids, and put back those that it allows."""
-        if rule[1] != self.rule[1]:
-            self.verdicts.clear()
-            _, paths = split_names(rule[1])
-            self.forbids = pattern([*paths, *COMPILED]).match
-            self.calls = SWITCHES.union(split_names(rule[1])[0])
         self.rule = rule
-        operators = tuple(split_names(rule[1])[0])
+        names, paths = map(tuple, split_names(rule[1]))
+        self.forbids = pattern((*paths, *COMPILED)).match
+        self.verdicts = self.verdicts_by_rule.setdefault(paths, {})
+        self.calls = SWITCHES.union(names)
+        operators = names
         if operators == self.operators:
             return
         self.libraries.clear()  # this puts the earlier kernels back
@@ -197,10 +202,12 @@ class Guard:
             warnings.simplefilter("ignore")  # torch 2.11 warns of a kernel that is replaced
             for operator, key in kernels_of(operators, len(sys.modules)) if operators else []:
                 namespace, _, name = operator.partition("::")
-                library = torch._C._dispatch_library("IMPL", namespace, key)
+                if (namespace, key) not in self.libraries:
+                    library = torch._C._dispatch_library("IMPL", namespace, key)
+                    self.libraries[namespace, key] = library
                 with contextlib.suppress(RuntimeError):
-                    library.impl(name, key, self.refusing(name.partition(".")[0]))
-                    self.libraries.append(library)
+                    kernel = self.refusing(name.partition(".")[0])
+                    self.libraries[namespace, key].impl(name, key, kernel)
 
     def refusing(self, operator: str) -> Callable:
         def kernel(*args: object, **kwargs: object) -> None:

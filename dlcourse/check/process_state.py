@@ -61,8 +61,12 @@ def set_filters(filters: list) -> None:
 
 
 def set_environment(environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
+    before = dict(os.environ)
+    for name in before.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(
+        {name: value for name, value in environment.items() if before.get(name) != value}
+    )
 
 
 def set_streams(streams: tuple) -> None:
@@ -98,7 +102,7 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         lambda enabled: torch.set_autocast_enabled("cpu", enabled),
     ),
     "print options": (
-        torch._tensor_str.get_printoptions,
+        lambda: vars(torch._tensor_str.PRINT_OPTS).copy(),
         lambda options: torch.set_printoptions(**options),
     ),
     "deterministic": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
@@ -200,6 +204,7 @@ class Separation:
     """
 
     def __init__(self, argv: list[str]) -> None:
+        # What student code has changed, and so keeps from one block to the next.
         self.theirs: Settings = {**FIXED, "streams": (sys.stdin, sys.stderr, argv)}
         self.replaced: list[Settings] = [{} for _ in OWNERS]
 
@@ -207,7 +212,8 @@ class Separation:
         """Give the process the settings of student code."""
         self.ours = read_settings()
         apply_settings(self.theirs, self.ours)
-        self.names = [dict(vars(owner)) for owner in OWNERS]
+        # The copy of a mapping proxy by `dict` is slow, its own is not.
+        self.names = [vars(owner).copy() for owner in OWNERS]
         for owner, replaced in zip(OWNERS, self.replaced, strict=True):
             set_names(owner, replaced)
 
@@ -216,8 +222,11 @@ class Separation:
         self.replaced = [*map(replaced_names, OWNERS, self.names)]
         for owner, replaced, names in zip(OWNERS, self.replaced, self.names, strict=True):
             set_names(owner, {name: names.get(name, MISSING) for name in replaced})
-        self.theirs = read_settings()
-        apply_settings(self.ours, self.theirs)
+        now = read_settings()
+        apply_settings(self.ours, now)
+        given = {**self.ours, **self.theirs}
+        changed = {name: value for name, value in now.items() if value != given[name]}
+        self.theirs = {**self.theirs, **changed}
 
     @contextlib.contextmanager
     def student(self) -> Iterator[None]:

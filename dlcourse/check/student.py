@@ -10,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import math
 import threading
-import time
+
+# Bound here, because the clock runs while student code may have replaced them.
+from builtins import min  # noqa: UP029 (see above)
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 import torch
@@ -77,7 +81,7 @@ class InProcessChannel:
 
     def ask(self, message: dict, buffers: Buffers, call_back: CallBack) -> Answer:
         self.current = call_back
-        start = time.monotonic()
+        start = monotonic()
         outer, self.limit = self.limit, TimeLimit(self.left_s)
         try:
             with self.separation.student(), self.limit:
@@ -86,14 +90,14 @@ class InProcessChannel:
             told = self.host.explain(error)
             if isinstance(error, TimeLimitError):
                 raise StudentError("time", told["text"], told["traceback"]) from None
-            if time.monotonic() - self.interrupted < AGAIN_S:
+            if monotonic() - self.interrupted < AGAIN_S:
                 raise
-            self.interrupted = time.monotonic()
+            self.interrupted = monotonic()
             seconds = self.interrupted - start
             text = f"stopped by Ctrl-C after {seconds:.0f} s; does a loop never end?"
             raise StudentError("time", text, told["traceback"]) from None
         finally:
-            self.left_s -= time.monotonic() - start
+            self.left_s -= monotonic() - start
             self.limit = outer
         told = reply.get("error", {})
         if told.get("kind") == "time":
@@ -124,28 +128,22 @@ class TimeLimit:
         self.thread, self.lock = ctypes.c_ulong(threading.get_ident()), threading.Lock()
 
     def __enter__(self) -> None:
-        self.start(self.seconds)
+        CLOCK.call_at(monotonic() + self.seconds, self)
 
-    def start(self, seconds: float) -> None:
-        self.timer = threading.Timer(seconds, self.stop)
-        self.timer.daemon = True
-        self.timer.start()
-
-    def stop(self) -> None:
+    def stop(self) -> float:
+        """Raise the error if it is time; return after how many seconds to look again."""
         with self.lock:
             if not self.done and not self.paused:
                 error = ctypes.py_object(TimeLimitError)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(self.thread, error)
                 self.raised = True
-        if not self.done:
-            # Student code may have caught it, or the test's function was running.
-            self.start(0.01 if self.paused else 1.0)
+        # Student code may have caught it, or the test's function was running.
+        return 0.01 if self.paused else 1.0
 
     def __exit__(self, *_: object) -> None:
         while not self.done:
             with contextlib.suppress(TimeLimitError), self.lock:
                 self.done = True
-        self.timer.cancel()
         if self.raised:
             # Python raises between two steps what it has not raised yet. To take it back instead
             # makes Python 3.11 repeat its next step without end if a profile function is set.
@@ -154,12 +152,50 @@ class TimeLimit:
                     pass
 
 
+class Clock:
+    """A thread that stops each TimeLimit when it is due.
+
+    One for all of them: starting a thread takes longer than most requests.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.limits: list[tuple[float, TimeLimit]] = []
+        self.wakes_at = math.inf
+        self.thread: threading.Thread | None = None
+
+    def call_at(self, due: float, limit: TimeLimit) -> None:
+        with self.changed:
+            self.limits.append((due, limit))
+            if self.thread is None or not self.thread.is_alive():  # a fork has none
+                self.thread = threading.Thread(target=self.run, daemon=True)
+                self.thread.start()
+            elif due < self.wakes_at:
+                self.changed.notify()
+
+    def run(self) -> None:
+        with self.changed:
+            while True:
+                now = monotonic()
+                open_ones = [(due, limit) for due, limit in self.limits if not limit.done]
+                self.limits = [
+                    (due, limit) if due > now else (now + limit.stop(), limit)
+                    for due, limit in open_ones
+                ]
+                self.wakes_at = min((due for due, _ in self.limits), default=math.inf)
+                self.changed.wait(self.wakes_at - now if self.limits else None)
+
+
+CLOCK = Clock()
+
+
 class Student:
     """A student's module behind a channel: attributes are its functions, classes and constants."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._functions: list[Callable] = []
+        self._kept: dict[str, Handle] = {}  # the functions that were asked for, by name
         self._printed = ""
         self._asked = False
         self._inside = 0  # how many functions of the tests run, each called by student code
@@ -174,7 +210,12 @@ class Student:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return labeled(self._ask("get", args=(name,)), name)
+        if name in self._kept:
+            return labeled(self._kept[name], name)
+        value = labeled(self._ask("get", args=(name,)), name)
+        if isinstance(value, Handle) and value._type == "builtins.function":
+            self._kept[name] = value  # a test that calls it often asks for it once
+        return value
 
     def probe(self, name: str, *args: object, **kwargs: object) -> Any:
         """Run the probe called `name` (see `dlcourse.check.probes`) next to student code."""

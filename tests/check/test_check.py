@@ -1,8 +1,11 @@
 """`dlcourse check`: what it says to a student, and what it gives points for."""
 
+import cProfile
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -307,6 +310,19 @@ def test_time_that_is_shown_is_that_of_the_visible_tests(check):
     assert record.tests[-1].hidden
     assert record.as_dict(hidden_too=False)["execution_time"] == 111
     assert record.as_dict()["execution_time"] == round(record.execution_time, 3)
+
+
+def test_a_check_under_a_profiler_gives_the_same_verdict(check):
+    with cProfile.Profile():
+        assert {test.outcome for test in check().tests} == {"passed"}
+
+
+def test_no_folder_above_the_tests_is_searched(check, lab, monkeypatch):
+    searched = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: searched.append(Path(path)) or scan(path))
+    check()
+    assert set(searched) <= {lab.tests.parent}
 
 
 def test_missing_file_is_misuse(lab):
