@@ -1,28 +1,77 @@
 """Measure how grids and grading gain from several processes, and from a Dask cluster.
 
-    python benchmarks/scale_out.py                         (needs as many idle cores as workers)
+    DLCOURSE_DATA=DIR python benchmarks/scale_out.py   (5 minutes on 2 idle cores, one a worker)
 
-A grid of equal runs, each in one thread, is done in one process, with --jobs, and on a running Dask
-cluster of as many workers; then a class is graded with one job and with several. efficiency: the
-time of one process divided by the number of workers times the time with them. Starting the
-processes is counted in: see seconds_of_run for what it is spread over.
+A grid of equal runs, each in one thread, is done in one process, in local processes as `--jobs`
+starts them, and on a Dask cluster of as many workers; then a class is graded with one job and with
+several. efficiency: the time of one process divided by the number of workers times the time with
+them, all of them started; start_s: what starting them takes, with their data or the lab's tests;
+efficiency_with_start counts that too.
+
+What limits more workers than that is measured as the seconds that each run takes of the parent or
+of each worker. `estimate` computes from these what many workers would give.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
+import pickle
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, wait
 from pathlib import Path
+from typing import Any
 
 import common
+from compare_size import Instant
 from distributed import Client, LocalCluster
 
 from dlcourse import compare, course
+from dlcourse.compare.grid import axes_of, expand
+from dlcourse.compare.process_pool import ProcessPool
+from dlcourse.compare.runner import run_unit
+from dlcourse.compare.settings import Environment, RunSettings
+from dlcourse.compare.train_run import splits
 from dlcourse.grade.batch import grade_folder
+from dlcourse.grade.lanes import Lanes
+
+GRID: dict[str, Any] = {"model": "lenet5", "data": "mnist", "limit": 6000}
+WHERE: dict[str, Any] = {"threads": 1, "offline": True, "device": "cpu"}
+LAB = "lab05"
+MANY = (100, 100_000)  # workers and runs of the estimate
+
+
+def estimate(
+    workers: int, runs: int, run_s: float, start_s: float, plan_s: float, parent_s: float
+) -> dict[str, float]:
+    """What a study of equal runs would take on many workers, computed from measured seconds.
+
+    The model: the parent first plans all runs, plan_s for each. Then all workers start at the same
+    time, each ready after start_s. Each worker does one run after another, run_s for each, and the
+    parent meanwhile hands runs out and records their results, parent_s for each. The slower of the
+    two decides:
+
+        seconds = runs * plan_s + start_s + max(ceil(runs / workers) * run_s, runs * parent_s)
+
+    efficiency: the seconds of one worker that needs no parent, runs * run_s, divided by workers *
+    seconds. workers_kept_busy: with more, the workers wait for the parent, run_s / parent_s. Not
+    in the model: a network and a disk that all workers share, workers that differ in speed or
+    fail, and that one machine shares its memory's bandwidth among its cores.
+    """
+    rounds = -(-runs // workers)
+    seconds = runs * plan_s + start_s + max(rounds * run_s, runs * parent_s)
+    return {
+        "workers": workers,
+        "runs": runs,
+        "hours": round(seconds / 3600, 2),
+        "efficiency": round(runs * run_s / (workers * seconds), 3),
+        "workers_kept_busy": int(run_s / parent_s),
+    }
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -32,68 +81,170 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def grid(place: Path, runs: int, epochs: int, **where: object) -> float:
-    """Train equal runs one by one, each in a single thread."""
+def grid(place: Path, runs: int, epochs: int, executor: Executor | None) -> float:
+    """The seconds of equal runs, each trained by itself."""
     out = tempfile.mkdtemp(dir=place)
-    settings = {"model": "lenet5", "data": "mnist", "limit": 6000, "epochs": epochs}
     return seconds(
-        lambda: compare.grid(out, **settings, seeds=runs, together=False, threads=1,
-                             offline=True, device="cpu", **where)  # type: ignore[arg-type]  # kinds
+        lambda: compare.grid(out, **GRID, epochs=epochs, seeds=runs, together=False,
+                             executor=executor, yes=True, **WHERE)
     )  # fmt: skip
 
 
-def grading(place: Path, submissions: int, jobs: int) -> float:
-    lab = course.find_lab("lab05", common.ROOT)
-    folder = Path(tempfile.mkdtemp(dir=place))
-    for number in range(submissions):
-        path = folder / f"student{number}" / f"{lab.name}.py"
-        path.parent.mkdir()
-        path.write_text(f"# {number}\n{lab.solution.read_text(encoding='utf-8')}", encoding="utf-8")
-    out = Path(tempfile.mkdtemp(dir=place))
-    return seconds(lambda: grade_folder(folder, lab, out, jobs))
+def load_data(run: RunSettings, environment: Environment) -> None:
+    """In a worker: load and split the data, so that its runs find them in memory."""
+    splits(run, environment)
 
 
-def row(one: float, several: float, workers: int) -> dict[str, float]:
-    efficiency = one / (workers * several)
-    return {"seconds": round(several, 1), "efficiency": round(efficiency, 3)}
+def start(executor: Executor, workers: int, run: RunSettings, environment: Environment) -> None:
+    """Start all workers of `executor` and let each of them load its data."""
+    calls = [executor.submit(load_data, run, environment) for _ in range(workers)]
+    for call in calls:
+        call.result()
+
+
+@contextlib.contextmanager
+def dask(workers: int) -> Iterator[Executor]:
+    """The executor of a Dask cluster of this machine."""
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(workers)
+        yield client.get_executor()
+
+
+def grids(place: Path, workers: int, runs: int, epochs: int) -> dict[str, Any]:
+    """The grid in one process, in local processes and on Dask; and each one's constants."""
+    environment = Environment(**WHERE)
+    (run,) = expand(axes_of(GRID | {"epochs": epochs}, 1), environment)
+    load_data(run, environment)
+    one = grid(place, runs, epochs, None)
+    found: dict[str, Any] = {"seconds_of_run": round(one / runs, 2),
+                             "grid, one process": {"seconds": round(one, 1)}}  # fmt: skip
+    hand_out = {}
+    for name, engine in (("jobs", ProcessPool), ("Dask", dask)):
+        begin = time.perf_counter()
+        with engine(workers) as executor:
+            start(executor, workers, run, environment)
+            start_s = time.perf_counter() - begin
+            several = grid(place, runs, epochs, executor)
+            found[f"grid, {name}"] = gain(workers, 0, one, start_s, several)
+            hand_out[name] = seconds_of_an_empty_task(executor, environment)
+    found["constants"] = {
+        **constants_of_a_worker(run, environment),
+        **constants_of_the_parent(place, run, environment),
+        "hand_out_s": {name: round(value, 6) for name, value in hand_out.items()},
+    }
+    return found
+
+
+def gain(
+    workers: int, one_start_s: float, one: float, start_s: float, several: float
+) -> dict[str, float]:
+    """The row of a way to work with several workers, against the seconds of one."""
+    with_start = (one_start_s + one) / (workers * (start_s + several))
+    return {
+        "start_s": round(start_s, 2),
+        "seconds": round(several, 1),
+        "efficiency": round(one / (workers * several), 3),
+        "efficiency_with_start": round(with_start, 3),
+    }
+
+
+def seconds_of_an_empty_task(
+    executor: Executor, environment: Environment, tasks: int = 300
+) -> float:
+    """What the way to a worker and back takes, as a mean of many tasks without a run."""
+    return seconds(
+        lambda: wait([executor.submit(run_unit, [], environment, True) for _ in range(tasks)])
+    ) / tasks  # fmt: skip
+
+
+def constants_of_a_worker(run: RunSettings, environment: Environment) -> dict[str, Any]:
+    """What a new process takes before its first run, and what a task and its result weigh."""
+    with ProcessPool(1) as pool:
+        process_s = seconds(lambda: pool.submit(run_unit, [], environment, True).result())
+        data_s = seconds(lambda: pool.submit(load_data, run, environment).result())
+        results = [pool.submit(run_unit, [run], environment, True).result() for _ in range(2)]
+    took = [result.seconds for (result,) in results]
+    constants: dict[str, Any] = {
+        "start_of_process_s": round(process_s, 2),
+        "loading_data_s": round(data_s, 2),
+        "first_run_longer_by_s": round(took[0] - took[1], 2),
+    }
+    task = (run_unit, ([run], environment, True), {})
+    for name, sent in {"task": task, "result": results[0]}.items():
+        repeats = [seconds(lambda sent=sent: pickle.loads(pickle.dumps(sent))) for _ in range(50)]
+        constants[f"pickling_of_{name}_s"] = round(statistics.median(repeats), 6)
+        constants[f"bytes_of_{name}"] = len(pickle.dumps(sent))
+    return constants
+
+
+def constants_of_the_parent(
+    place: Path, run: RunSettings, environment: Environment, runs: int = 1000
+) -> dict[str, float]:
+    """What planning a run takes, and handing it out and recording its result without training."""
+    settings = GRID | {"epochs": run.fit["epochs"]}
+    plan = seconds(lambda: expand(axes_of(settings, runs), environment))
+    whole = grid(place, runs, settings["epochs"], Instant())
+    return {"plan_s": round(plan / runs, 6), "record_s": round((whole - plan) / runs, 6)}
+
+
+def grading(place: Path, submissions: int, jobs: int) -> tuple[float, float]:
+    """The seconds of the start with a class of one submission for each job, and of the others.
+
+    Both count the proof that comes before a batch. The submissions are right answers that differ
+    in a comment.
+    """
+    lab = course.find_lab(LAB, common.ROOT)
+    solution = lab.solution.read_text(encoding="utf-8")
+    folder, out = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
+
+    def hand_in(numbers: range) -> None:
+        for number in numbers:
+            path = folder / f"student{number}" / f"{lab.name}.py"
+            path.parent.mkdir()
+            path.write_text(f"# {number}\n{solution}", encoding="utf-8")
+
+    with Lanes(jobs) as pool:
+        grade = functools.partial(grade_folder, folder, lab, out, jobs, executor=pool)
+        hand_in(range(jobs))
+        start_s = seconds(grade)
+        hand_in(range(jobs, jobs + submissions))
+        return start_s, seconds(grade)
 
 
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=40)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--submissions", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--submissions", type=int, default=80)
     args = parser.parse_args()
     load, n = round(os.getloadavg()[0], 1), args.workers
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch)
-        one = grid(place, args.runs, args.epochs)
-        jobs = grid(place, args.runs, args.epochs, jobs=n)
-        with (
-            LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster,
-            Client(cluster) as client,
-        ):
-            client.wait_for_workers(n)
-            dask = grid(place, args.runs, args.epochs, executor=client.get_executor())
-        alone = grading(place, args.submissions, 1)
-        together = grading(place, args.submissions, n)
-    common.record(
-        "scale_out",
-        {
-            "load_average": load,
-            "workers": n,
-            "runs": args.runs,
-            "seconds_of_run": round(one / args.runs, 2),
-            "grid, one process": {"seconds": round(one, 1)},
-            "grid, jobs": row(one, jobs, n),
-            "grid, Dask": row(one, dask, n),
-            "submissions": args.submissions,
-            "grading, one job": {"seconds": round(alone, 1)},
-            "grading, jobs": row(alone, together, n),
-        },
-        args.out,
+        found = grids(Path(scratch), n, args.runs, args.epochs)
+        one_start_s, one = grading(Path(scratch), args.submissions, 1)
+        start_s, several = grading(Path(scratch), args.submissions, n)
+    constants = found["constants"]
+    many = estimate(
+        *MANY,
+        run_s=found["seconds_of_run"],
+        start_s=found["grid, Dask"]["start_s"] + constants["first_run_longer_by_s"],
+        plan_s=constants["plan_s"],
+        parent_s=constants["record_s"] + constants["hand_out_s"]["Dask"],
     )
+    result = {
+        "load_average": load,
+        "workers": n,
+        "runs": args.runs,
+        **found,
+        "estimate": many,
+        "submissions": args.submissions,
+        "grading, one job": {"start_s": round(one_start_s, 1), "seconds": round(one, 1)},
+        "grading, jobs": gain(n, one_start_s, one, start_s, several),
+    }
+    common.record("scale_out", result, args.out)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Measure what each speed setting of `fit` adds, and all of them against a DataLoader.
 
     DLCOURSE_DATA=DIR python benchmarks/speed.py     (about 12 minutes on 2 cores)
+    python benchmarks/speed.py --summary             (about 3 minutes; nothing is recorded)
 
 LeNet-5 with batch size 512 on real MNIST, and ResNet-20 with batch size 128 on CIFAR-10 with crops
 and flips, each over a part of its images, each contestant in a process of its own. The rival is a
 bare loop with Adam over torchvision's data set and transforms in a DataLoader with 0, 1 and 2
 workers; the fastest of these counts. Its LeNet-5 applies ReLU before pooling, as most people write
 it.
+
+--summary prints what each setting alone is worth on this machine, in steps over random numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from common import bare_loop, interleave_apart, parser, record, spread
+from common import bare_loop, cpu_name, interleave_apart, parser, record, spread
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
@@ -36,6 +39,22 @@ KNOBS = {
     "compiled": Execution(compile=True),
 }
 BATCH_SIZE = {"lenet5": 512, "resnet20": 128}
+# What --summary measures. "memory": freed memory is kept, which is not a setting but always done.
+ALONE = {
+    "none of them": Execution(channels_last=False, fused=False, bf16=False),
+    "channels_last": Execution(channels_last=True, fused=False, bf16=False),
+    "fused": Execution(channels_last=False, fused=True, bf16=False),
+    "memory": Execution(channels_last=False, fused=False, bf16=False),
+    "bf16": Execution(channels_last=False, fused=False, bf16=True),
+    "compile": Execution(channels_last=False, fused=False, bf16=False, compile=True),
+    "fit by itself": Execution(),
+}
+# Model, batch size, shape of a sample, steps of a measurement.
+SHORT: dict[str, tuple[str, int, tuple[int, ...], int]] = {
+    "MLP, batch 64": ("mlp", 64, (1, 28, 28), 150),
+    "LeNet-5, batch 512": ("lenet5", 512, (1, 28, 28), 6),
+    "ResNet-20, batch 128": ("resnet20", 128, (3, 32, 32), 2),
+}
 COUNT = {"lenet5": 60_000, "resnet20": 1_920}  # enough to make up for the start of the workers
 
 
@@ -106,10 +125,53 @@ def compare(name: str, rounds: int) -> dict:
     }
 
 
+def steps(work: str, setting: str, device: str) -> Callable[[], object]:
+    """A few steps over random numbers, with one setting alone."""
+    name, batch_size, shape, count = SHORT[work]
+    batches = [
+        (torch.randn(batch_size, *shape), torch.randint(10, (batch_size,))) for _ in range(count)
+    ]
+    if setting not in ("memory", "fit by itself"):
+        execution.keep_freed_memory = lambda: None
+    return partial(
+        fit, models.build(name), batches, epochs=1, device=device, execution=ALONE[setting]
+    )
+
+
+def summary(rounds: int, device: str) -> dict[str, dict[str, float]]:
+    """How many times as fast each setting alone makes each model, by the fastest of `rounds`."""
+    on = torch.device(device)
+    here = {"bf16": runtime.has_bf16(on), "compile": execution.has_compiler(on),
+            "memory": on.type == "cpu"}  # fmt: skip
+    worth: dict[str, dict[str, float]] = {setting: {} for setting in ALONE}
+    for work, (name, *_) in SHORT.items():
+        asked = [one for one in ALONE if here.get(one, one != "channels_last" or name != "mlp")]
+        makers = {setting: partial(steps, work, setting, device) for setting in asked}
+        fastest = {one: min(took) for one, took in interleave_apart(makers, rounds).items()}
+        for setting, seconds in fastest.items():
+            worth[setting][work] = fastest["none of them"] / seconds
+    return worth
+
+
+def as_table(worth: dict[str, dict[str, float]]) -> str:
+    """The lines of `summary`; a dash where a setting does nothing or the machine lacks it."""
+    lines = [" " * 14 + "".join(f"{work:>22}" for work in SHORT)]
+    for setting, by_work in worth.items():
+        cells = [f"{by_work[work]:.2f}" if work in by_work else "-" for work in SHORT]
+        lines.append(f"{setting:14}" + "".join(f"{cell:>22}" for cell in cells))
+    return "\n".join(lines)
+
+
 def main() -> None:
     made = parser(__doc__)
+    made.add_argument("--summary", action="store_true", help="only print a short table")
+    made.add_argument("--device", default="cpu", help="of the summary; default: %(default)s")
     made.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     args = made.parse_args()
+    if args.summary:
+        print(f"{cpu_name()}, {torch.get_num_threads()} threads, on {args.device}: times as fast")
+        print(as_table(summary(args.rounds, args.device)))
+        return
     result = {
         "data": "MNIST; CIFAR-10 whose pixels went through JPEG",
         "threads": torch.get_num_threads(),

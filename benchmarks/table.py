@@ -165,6 +165,14 @@ def cost_of(unit: str, *parts: str) -> Callable[[Result], str]:
     return figure
 
 
+def limits_of_scale(result: Result) -> str:
+    constants = result["constants"]
+    pickled = constants["pickling_of_task_s"] + constants["pickling_of_result_s"]
+    parent = constants["plan_s"] + constants["hand_out_s"]["Dask"] + constants["record_s"]
+    start, loading = constants["start_of_process_s"], constants["loading_data_s"]
+    return f"{start:.1f} s; {loading:.1f} s; {1000 * pickled:.2f} ms; {1000 * parent:.1f} ms"
+
+
 def seconds_of_an_epoch(result: Result) -> str:
     ends = [0.0, *(row["seconds"] for row in result["example"]["epochs"])]
     took = [after - before for before, after in itertools.pairwise(ends)]
@@ -236,9 +244,26 @@ TABLES: dict[str, list[Row]] = {
         ),
         Row(
             "two workers against one: the share of twice the speed that a grid reaches with "
-            "`--jobs 2` and with a Dask cluster, and grading with `--jobs 2`",
+            "`--jobs 2` and with a Dask cluster, and grading with `--jobs 2`, once all workers "
+            "have started; with their start",
             "scale_out",
-            "{grid, jobs/efficiency}; {grid, Dask/efficiency}; {grading, jobs/efficiency}",
+            "{grid, jobs/efficiency}; {grid, Dask/efficiency}; {grading, jobs/efficiency}; "
+            "{grid, jobs/efficiency_with_start}; {grid, Dask/efficiency_with_start}; "
+            "{grading, jobs/efficiency_with_start} (runs of {seconds_of_run} s)",
+        ),
+        Row(
+            "what more workers cost: start of a process; its data; pickling a task and its result; "
+            "planning a run, handing it out on Dask and recording it, which one process does for "
+            "all workers",
+            "scale_out",
+            limits_of_scale,
+        ),
+        Row(
+            "estimate from these (a computation, see `estimate` in `scale_out.py`): 100,000 runs "
+            "on 100 workers",
+            "scale_out",
+            "{estimate/hours} hours, efficiency {estimate/efficiency}; one parent keeps at most "
+            "{estimate/workers_kept_busy} workers busy with runs of {seconds_of_run} s",
         ),
     ],
     "Training": [
@@ -271,6 +296,12 @@ TABLES: dict[str, list[Row]] = {
             "(ResNet-20); `compile` in addition",
             "speed",
             speed_of_settings,
+        ),
+        Row(
+            "two processes of `torchrun`, one thread each, against one process of two threads: "
+            "LeNet-5, batch size 512; ResNet-20, batch size 128",
+            "torchrun",
+            "{lenet5/times_as_fast:.2f}; {resnet20/times_as_fast:.2f} times as many steps a second",
         ),
         Row(
             "MLP, batch size 64 and 512, against a bare loop: `fit`; the fastest other framework "

@@ -40,12 +40,22 @@ def table():
     del sys.modules[spec.name]
 
 
-def test_a_recorded_run_of_a_lab_computes_with_one_thread(monkeypatch, tmp_path):
+@pytest.fixture
+def script(monkeypatch):
+    """The benchmark of a name as a module."""
     monkeypatch.syspath_prepend(FOLDER)
-    spec = importlib.util.spec_from_file_location("benchmark_labs", FOLDER / "labs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    started = []
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_a_recorded_run_of_a_lab_computes_with_one_thread(monkeypatch, tmp_path, script):
+    module, started = script("labs"), []
 
     def start(command, **_):
         started.append(command)
@@ -55,6 +65,41 @@ def test_a_recorded_run_of_a_lab_computes_with_one_thread(monkeypatch, tmp_path)
     lines, _ = module.run(course.find_lab("lab03"), ["--seed", "1"], str(tmp_path))
     assert lines == ["a line"]
     assert started[0][-4:] == ["--threads", "1", "--seed", "1"]
+
+
+def test_the_estimate_for_many_workers_is_the_sum_of_its_parts(script):
+    estimate = script("scale_out").estimate
+    # 200 runs in 67 rounds of 3 workers: 200 x 0.05 s to plan, 6 s to start, 67 x 36 s to run
+    found = estimate(3, 200, run_s=36.0, start_s=6.0, plan_s=0.05, parent_s=2.0)
+    assert found["hours"] == round((10 + 6 + 67 * 36) / 3600, 2) == 0.67
+    assert found["efficiency"] == round(200 * 36 / (3 * 2428), 3)
+    assert found["workers_kept_busy"] == 18
+    # With 50 workers the parent decides: 200 x 2 s are more than 4 rounds of 36 s.
+    found = estimate(50, 200, run_s=36.0, start_s=6.0, plan_s=0.05, parent_s=2.0)
+    assert found["hours"] == round((10 + 6 + 400) / 3600, 2)
+    assert found["efficiency"] == round(200 * 36 / (50 * 416), 3)
+
+
+def test_the_summary_of_speed_divides_by_the_time_without_any_setting(script, monkeypatch):
+    speed = script("speed")
+    monkeypatch.setattr(speed.runtime, "has_bf16", lambda device: False)
+    monkeypatch.setattr(speed.execution, "has_compiler", lambda device: True)
+    seconds = {"none of them": [3.0, 2.0], "fused": [1.6, 5.0], "memory": [4.0, 4.0]}
+    monkeypatch.setattr(
+        speed, "interleave_apart",
+        lambda makers, rounds: {one: seconds.get(one, [1.0]) for one in makers},
+    )  # fmt: skip
+    lines = speed.as_table(speed.summary(2, "cpu")).splitlines()
+    cells = {line[:14].strip(): line[14:].split() for line in lines[1:]}
+    assert cells == {
+        "none of them": ["1.00"] * 3,
+        "channels_last": ["-", "2.00", "2.00"],
+        "fused": ["1.25"] * 3,
+        "memory": ["0.50"] * 3,
+        "bf16": ["-"] * 3,
+        "compile": ["2.00"] * 3,
+        "fit by itself": ["2.00"] * 3,
+    }
 
 
 def a_record(cpu="AMD EPYC", device=None, **result):
