@@ -340,9 +340,13 @@ def content_loss(features: Tensor, content: Tensor) -> Tensor:
 def outputs_of(model: nn.Sequential, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
     """Return the output of each named layer of `model`. Layers after the last one do not run.
 
-    Raises UnknownNameError, with the nearest name, for a layer that does not exist.
+    Raises UnknownNameError, with the nearest name, for a layer that does not exist, and UsageError
+    for images with another number of channels than `model` reads.
     """
     layers = dict(model.named_children())
+    channels = [layer.in_channels for layer in layers.values() if isinstance(layer, nn.Conv2d)]
+    if channels and images.shape[1] != channels[0]:
+        raise UsageError(f"images must have {channels[0]} channels, got {images.shape[1]}")
     for name in names:
         if name not in layers:
             raise UnknownNameError("layer", name, layers)

@@ -119,8 +119,9 @@ def filter_pictures(weight: Tensor) -> Tensor:
     # Task 12.1 (1 point). Hint: weight.abs().amax(dim=(1, 2, 3), keepdim=True) is the largest
     # absolute value of each filter. Hint: clamp(min=1e-12) avoids 0 / 0.
     # BEGIN SOLUTION
-    if weight.shape[1] not in (1, 3):
-        raise ValueError(f"weight must have 1 or 3 input channels, got {weight.shape[1]}")
+    channels = weight.shape[1]
+    if channels not in (1, 3):
+        raise ValueError(f"weight must have 1 or 3 input channels, got {channels}")
     largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
     return 0.5 + weight / (2 * largest.clamp(min=1e-12))
     # END SOLUTION
@@ -175,10 +176,10 @@ def strongest_patches(
     # image and its place, row * W' + column. Hint: F.pad(image, (size,) * 4) adds `size` zeros on
     # all four sides; then the pixel (top, left) of the image is at (top + size, left + size).
     # BEGIN SOLUTION
-    best, places = responses.flatten(1).max(dim=1)
+    best, places = (part.tolist() for part in responses.flatten(1).max(dim=1))
     patches = []
-    for n in best.argsort(descending=True, stable=True)[:count].tolist():
-        row, column = divmod(int(places[n]), responses.shape[2])
+    for n in sorted(range(len(best)), key=lambda n: -best[n])[:count]:
+        row, column = divmod(places[n], responses.shape[2])
         (top, size), (left, _) = (receptive_field(layers, place) for place in (row, column))
         padded = F.pad(images[n], (size,) * 4)
         patches.append(padded[:, top + size : top + 2 * size, left + size : left + 2 * size])
@@ -346,7 +347,7 @@ def pgd(
     """
     # Task 12.6 (2 points). Hint: compute a new gradient in each step, at the changed images.
     # BEGIN SOLUTION
-    changed = images
+    changed = project(images, images, epsilon)
     for _ in range(steps):
         inputs = changed.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(F.cross_entropy(model(inputs), labels), inputs)
@@ -388,12 +389,13 @@ def style_loss(features: Tensor, style: Tensor) -> Tensor:
     Raise ValueError if they differ in the number of channels.
     Shape: features (N, C, H, W), style (N, C, H', W') -> a tensor with one number.
     """
-    # Task 12.7, continued. Hint: features[0, 0].numel() is the number of places.
+    # Task 12.7, continued. Hint: features.flatten(2).shape[2] is the number of places.
     # BEGIN SOLUTION
-    C = features.shape[1]
-    if style.shape[1] != C:
-        raise ValueError(f"style must have {C} channels like the features, got {style.shape[1]}")
-    difference = gram(features) / features[0, 0].numel() - gram(style) / style[0, 0].numel()
+    C, channels = features.shape[1], style.shape[1]
+    if channels != C:
+        raise ValueError(f"style must have {C} channels like the features, got {channels}")
+    places, others = features.flatten(2).shape[2], style.flatten(2).shape[2]
+    difference = gram(features) / places - gram(style) / others
     return difference.square().sum() / (4 * C**2)
     # END SOLUTION
 
@@ -421,9 +423,13 @@ def content_loss(features: Tensor, content: Tensor) -> Tensor:
 def outputs_of(model: nn.Sequential, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
     """Return the output of each named layer of `model`. Layers after the last one do not run.
 
-    Raises UnknownNameError, with the nearest name, for a layer that does not exist.
+    Raises UnknownNameError, with the nearest name, for a layer that does not exist, and UsageError
+    for images with another number of channels than `model` reads.
     """
     layers = dict(model.named_children())
+    channels = [layer.in_channels for layer in layers.values() if isinstance(layer, nn.Conv2d)]
+    if channels and images.shape[1] != channels[0]:
+        raise UsageError(f"images must have {channels[0]} channels, got {images.shape[1]}")
     for name in names:
         if name not in layers:
             raise UnknownNameError("layer", name, layers)

@@ -133,10 +133,16 @@ def test_what_lab12_cannot_work_with_is_refused_in_one_line(load):
         lab12.fgsm(model, images, labels, -0.1)
     with pytest.raises(ValueError, match=r"^images must be in \[0, 1\], got 1\.\d+ to 1\.\d+$"):
         lab12.pgd(model, images + 1, labels, 0.1, 1, 0.1)
+    with pytest.raises(ValueError, match=r"^epsilon must be at least 0, got -0\.1$"):
+        lab12.pgd(model, images, labels, -0.1, 0, 0.1)
     with pytest.raises(ValueError, match=r"^style must have 3 channels like the features, got 2$"):
         lab12.style_loss(features, few)
     with pytest.raises(ValueError, match=r"^content must be \(1, 3, 4, 4\), got \(1, 2, 4, 4\)$"):
         lab12.content_loss(features, few)
+    photo, gray = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
+    for content, style in ((photo, gray), (gray, photo)):
+        with pytest.raises(UsageError, match=r"^images must have 3 channels, got 1$"):
+            lab12.stylize(lab12.color_net(), content, style, ("conv2", ["relu1"]), 1, 0.5, 1.0)
 
 
 class SmallVGG(nn.Module):

@@ -9,8 +9,8 @@ PICTURE = "return 0.5 + weight / (2 * largest.clamp(min=1e-12))"
 FIRST = "first = first * stride - padding"
 LAST = "last = last * stride - padding + kernel_size - 1"
 FIELD = "return first, last - first + 1"
-ORDER = "best.argsort(descending=True, stable=True)[:count]"
-PLACE = "row, column = divmod(int(places[n]), responses.shape[2])"
+ORDER = "sorted(range(len(best)), key=lambda n: -best[n])[:count]"
+PLACE = "row, column = divmod(places[n], responses.shape[2])"
 PADDED = "padded = F.pad(images[n], (size,) * 4)"
 TOTAL = "total = model(images).gather(1, labels[:, None]).sum()"
 SALIENT = "return gradient.abs().amax(dim=1)"
@@ -24,7 +24,7 @@ CLIPPED = "return changed.clamp(*bounds).clamp(0, 1)"
 ONE = "return project(images + epsilon * gradient.sign(), images, epsilon)"
 MANY = "changed = project(changed - step if targeted else changed + step, images, epsilon)"
 GRAM = "return flat @ flat.transpose(1, 2)\n"
-STYLE = "difference = gram(features) / features[0, 0].numel() - gram(style) / style[0, 0].numel()"
+STYLE = "difference = gram(features) / places - gram(style) / others"
 CONTENT = "return (features - content).square().mean() / 2"
 LOSS = "return -(content_loss(outputs[where], wanted) + style_weight * unlike)"
 CENTERS = "(2 * torch.arange(size).to(theta) + 1) / size - 1"
@@ -42,15 +42,17 @@ MISTAKES = {
     ),
     "12.1 forgets the gray": Mistake(PICTURE, PICTURE.replace("0.5 + ", "")),
     "12.1 divides 0 by 0": Mistake(PICTURE, PICTURE.replace(".clamp(min=1e-12)", "")),
-    "12.1 draws any number of channels": Mistake("if weight.shape[1] not in (1, 3):", "if False:"),
+    "12.1 draws any number of channels": Mistake("if channels not in (1, 3):", "if False:"),
     "12.2 goes from the image to the unit": Mistake("in reversed(layers):", "in layers:"),
     "12.2 forgets the padding": Mistake(FIRST, FIRST.replace(" - padding", "")),
     "12.2 adds the padding": Mistake(FIRST, FIRST.replace("- padding", "+ padding")),
     "12.2 counts one pixel less": Mistake(FIELD, "return first, last - first"),
     "12.2 returns the last pixel": Mistake(FIELD, "return first, last"),
     "12.2 adds a pixel for each layer": Mistake(LAST, LAST.replace(" - 1", "")),
-    "12.2 takes the weakest": Mistake(ORDER, ORDER.replace("descending=True, ", "")),
-    "12.2 keeps the order of the images": Mistake(ORDER, "best.topk(count).indices.sort().values"),
+    "12.2 takes the weakest": Mistake(ORDER, ORDER.replace("-best", "best")),
+    "12.2 keeps the order of the images": Mistake(
+        ORDER, "sorted(sorted(range(len(best)), key=lambda n: -best[n])[:count])"
+    ),
     "12.2 divides by the number of rows": Mistake(
         PLACE,
         PLACE.replace("shape[2]", "shape[1]") + "\n        column = column % responses.shape[2]",
@@ -161,7 +163,7 @@ MISTAKES = {
     "12.7 adds up the images": Mistake(GRAM, "return (flat @ flat.transpose(1, 2)).sum(0)\n"),
     "12.7 forgets the places": Mistake(STYLE, "difference = gram(features) - gram(style)"),
     "12.7 takes the places of the features twice": Mistake(
-        STYLE, STYLE.replace("style[0, 0].numel()", "features[0, 0].numel()")
+        STYLE, STYLE.replace("others", "places")
     ),
     "12.7 forgets the channels": Mistake(
         "return difference.square().sum() / (4 * C**2)", "return difference.square().sum() / 4"
@@ -170,7 +172,7 @@ MISTAKES = {
         "return difference.square().sum() / (4 * C**2)",
         "return difference.square().mean() / (4 * C**2)",
     ),
-    "12.7 takes a style of any channels": Mistake("if style.shape[1] != C:", "if False:"),
+    "12.7 takes a style of any channels": Mistake("if channels != C:", "if False:"),
     "12.7 takes a content of any shape": Mistake(
         "if features.shape != content.shape:", "if False:"
     ),
