@@ -354,28 +354,27 @@ def check_jitter(student, steps, jitter, size, seeds):
     """The shifts that were drawn for each seed, after a look at the images that came of them."""
     twin, model = classifier(student, size=size, seed=size)
     images = rand(2, 1, size, size, seed=size)
-    right, stays, on = (
-        ways(twin, images, steps, 0.2, 0.1, jitter, back=back) for back in (-1, 0, 1)
-    )
-    found = []
+
+    def drawn(got, back):
+        """The shifts that lead to `got`, or None."""
+        way = ways(twin, images, steps, 0.2, 0.1, jitter, back) if back + 1 else right
+        return next((d for d, one in way.items() if torch.allclose(got, one, atol=1e-9)), None)
+
+    right, found = ways(twin, images, steps, 0.2, 0.1, jitter), []
     for seed in seeds:
         got = student.maximize(model, images, steps, 0.2, 0.1, jitter, generator(seed))
         expect((got.dtype, tuple(got.shape)), (images.dtype, tuple(images.shape)))
-        near = {
-            name: next((d for d, one in way.items() if torch.allclose(got, one, atol=1e-9)), None)
-            for name, way in (("right", right), ("stays", stays), ("on", on))
-        }
-        if near["right"] is None:
+        found.append(drawn(got, back=-1))
+        if found[-1] is None:
             back = "shift the gradient back by the negative numbers: the gradient is "
             said = (
                 f"{back}not shifted back"
-                if near["stays"]
+                if drawn(got, back=0)
                 else f"{back}shifted on"
-                if near["on"]
+                if drawn(got, back=1)
                 else f"no shifts from -{jitter} to {jitter} along rows and columns lead to this"
             )
             raise AssertionError(f"images after {steps} step(s) with jitter {jitter}: {said}")
-        found.append(near["right"])
     return found
 
 
@@ -391,8 +390,9 @@ def test_jitter_shifts_the_images_and_the_gradient_back(student):
 
 @points(1, task="12.4", hint="both shifts go from -jitter to jitter", hidden=True)
 def test_the_climb_of_other_networks(student):
-    drawn = check_jitter(student, 1, 1, 4, range(110))
-    assert len(set(drawn)) == 9, "expected all shifts from -1 to 1 along rows and columns"
+    drawn = [shift for (shift,) in check_jitter(student, 1, 1, 4, range(30))]
+    for along in zip(*drawn, strict=True):  # a right answer misses one in 1 of 32,000 cases
+        assert set(along) == {-1, 0, 1}, "expected all shifts from -1 to 1 along rows and columns"
     twin, model = classifier(student, channels=3, size=5, seed=5)
     images = rand(3, 3, 5, 5, seed=6)
     expect(student.maximize(model, images, 7, 0.4), climb(twin, images, [(0, 0)] * 7, 0.4, 0.0))
