@@ -172,9 +172,12 @@ def constants_of_a_worker(run: RunSettings, environment: Environment) -> dict[st
         "loading_data_s": round(data_s, 2),
         "first_run_longer_by_s": round(took[0] - took[1], 2),
     }
-    task = (run_unit, ([run], environment, True), {})
-    for name, sent in {"task": task, "result": results[0]}.items():
-        repeats = [seconds(lambda sent=sent: pickle.loads(pickle.dumps(sent))) for _ in range(50)]
+    sent_by_name: dict[str, Any] = {
+        "task": (run_unit, ([run], environment, True), {}), "result": results[0]
+    }  # fmt: skip
+    for name, sent in sent_by_name.items():
+        copy = functools.partial(lambda sent: pickle.loads(pickle.dumps(sent)), sent)
+        repeats = [seconds(copy) for _ in range(50)]
         constants[f"pickling_of_{name}_s"] = round(statistics.median(repeats), 6)
         constants[f"bytes_of_{name}"] = len(pickle.dumps(sent))
     return constants

@@ -238,7 +238,8 @@ TABLES: dict[str, list[Row]] = {
             cost_of("submissions"),
         ),
         Row(
-            "`dlcourse grade` by submissions, as above: the whole; going on at 90%",
+            "`dlcourse grade` by submissions of one task with one test, as above: the whole; going "
+            "on at 90%",
             "grade_size",
             cost_of("submissions", "whole", "resume"),
         ),

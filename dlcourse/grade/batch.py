@@ -182,8 +182,10 @@ def records_of(
             hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
             settings = worker.BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
             with contextlib.ExitStack() as stack:
-                pool = executor or stack.enter_context(Lanes(min(jobs, len(todo))))
-                fill(journal, pool, settings, todo, keys, environment)
+                lanes = min(jobs, len(todo))
+                pool = executor or stack.enter_context(Lanes(lanes))
+                others = 0 if executor else lanes - 1
+                fill(journal, pool, settings, todo, keys, environment, others)
     finally:
         journal.close()
     return [journal.records[keys[submission]] for submission in submissions]
@@ -196,11 +198,18 @@ def fill(
     todo: list[Submission],
     keys: dict[Submission, str],
     environment: dict[str, Any],
+    others: int,
 ) -> None:
-    """Let the grader prove itself, then grade `todo`. Each record goes to the journal at once."""
+    """Let the grader prove itself, then grade `todo`. Each record goes to the journal at once.
+
+    others: how many more processes of `pool` start while one of them proves the grader.
+    """
     from dlcourse.grade import worker
 
-    proof = pool.submit(worker.prove, settings).result()
+    proving = pool.submit(worker.prove, settings)
+    for _ in range(others):
+        pool.submit(worker.warm_up, settings)  # what goes wrong there, a submission will show
+    proof = proving.result()
     extra = {**environment, "layers": proof.layers}
     blank = pool.submit(worker.grade_one, settings, proof.job(b"")).result()[0]
     tasks = {}

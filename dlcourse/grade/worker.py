@@ -30,7 +30,7 @@ from dlcourse.grade.lanes import memory
 from dlcourse.grade.sandbox.confinement import Limits, missing
 from dlcourse.grade.sandbox.process import Budget, ForkServer, SandboxProcess, budget_used_up
 
-__all__ = ["BatchSettings", "Job", "Proof", "grade_one", "prove"]
+__all__ = ["BatchSettings", "Job", "Proof", "grade_one", "prove", "warm_up"]
 
 # Times what the reference takes, and at least: for one test, for loading, for the whole file.
 FACTOR, LEAST_S = 10.0, 2.0
@@ -389,6 +389,11 @@ def prove(settings: BatchSettings) -> Proof:
     limits[""] = max(LOAD_LEAST_S, LOAD_FACTOR * load_s)
     budget_s = max(BUDGET_S, BUDGET_FACTOR * total_s)
     return Proof(limits, [report.as_dict() for report in mine.reports], budget_s)
+
+
+def warm_up(settings: BatchSettings) -> None:
+    """Start this process's worker, so that its first submission does not wait for that."""
+    worker(settings)
 
 
 def grade_one(settings: BatchSettings, job: Job) -> tuple[list[TestRecord], float]:

@@ -1,7 +1,7 @@
 """How a step is computed: memory layout, fused kernels, bfloat16, compilation, determinism.
 
-The defaults are what gains in `benchmarks/speed.py`. bfloat16 is on where it also leaves the scores
-as they are: `benchmarks/bf16_parity.py`.
+By itself `fit` does what gained on one processor and was not measured to lose on another; the
+figures are in docs/training.md. bfloat16 is on where it also leaves the scores as they are.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ class Execution:
     and perplexities differ less than those of two seeds.
 
     channels_last: keep the channels of filters and images innermost in memory. None: for models
-        with 2D convolutions.
-    fused: update all weights in one kernel. None: for Adam, AdamW and SGD.
+        with 2D convolutions, unless they flatten with `view`, which needs torch's usual layout.
+    fused: update all weights in one kernel. None: for Adam, AdamW and SGD, unless a layer has
+        sparse gradients.
     bf16: compute in bfloat16 where autocast allows it. None: for a cross-entropy over classes, on a
         device that has instructions for it, unless the environment variable DLCOURSE_BF16 is 0.
         Weights and their updates stay in float32.
     compile: use `torch.compile`, on a GPU with CUDA graphs. It costs 4 to 30 s, and gains where
-        there is much to fuse, such as batch norm and ReLU in a ResNet. None: where there is a
-        compiler, and the run has at least 1,000 steps.
+        there is much to fuse, such as batch norm and ReLU in a ResNet. None: on a GPU, where there
+        is a compiler and the run has at least 1,000 steps.
     deterministic: use torch's deterministic algorithms, and switch off everything above that is
         None: the same numbers to the last bit on the same machine, on a GPU too.
 
@@ -125,15 +126,18 @@ class Placement:
             )
         on = not execution.deterministic
         convolves = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+        sparse = any(getattr(layer, "sparse", False) is True for layer in model.modules())
 
         def decide(asked: bool | None, default: bool) -> bool:
             return on and default if asked is None else asked
 
         self.device = device
         self.channels_last = decide(execution.channels_last, convolves)
-        self.fused = decide(execution.fused, True)
+        self.layout = torch.channels_last if self.channels_last else torch.preserve_format
+        self.may_change_layout = execution.channels_last is None and self.channels_last
+        self.fused = decide(execution.fused, not sparse)
         self.bf16 = decide(execution.bf16, classifies and bf16_wanted() and has_bf16(device))
-        worth = steps >= WORTH_COMPILING and has_compiler(device)
+        worth = device.type == "cuda" and steps >= WORTH_COMPILING and has_compiler(device)
         self.compile = decide(execution.compile, worth)
         self.deterministic = execution.deterministic
 
@@ -144,6 +148,14 @@ class Placement:
             model.to(memory_format=torch.channels_last)
         if self.device.type == "cpu":
             keep_freed_memory()
+
+    def leave_layout(self, model: nn.Module, error: RuntimeError) -> None:
+        """Go back to torch's usual memory layout if `error` asks for it; else raise `error`."""
+        if not (self.may_change_layout and "view size is not compatible" in str(error)):
+            raise error
+        self.channels_last = self.may_change_layout = False
+        self.layout = torch.contiguous_format
+        model.to(memory_format=self.layout)
 
     def optimizer_settings(self, name: str) -> dict[str, bool]:
         """Arguments for torch's optimizer class."""
@@ -158,8 +170,8 @@ class Placement:
         if not isinstance(inputs, Tensor):
             return tuple(self.inputs(one) for one in inputs)
         inputs = inputs.to(self.device, non_blocking=True)
-        if self.channels_last and inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if inputs.dim() == 4:
+            inputs = inputs.to(memory_format=self.layout)
         return inputs
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:

@@ -124,7 +124,7 @@ def train_epoch(run: Run, batches: Any) -> float:
     with run.explained():
         for inputs, targets in run.remaining(batches):
             with run.placement.autocast():
-                outputs = call(run.net, inputs)
+                outputs = run.forward(inputs)
                 loss = run.loss(outputs, targets)
             run.backward(loss)
             step = run.step_is_due

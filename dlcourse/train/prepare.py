@@ -95,7 +95,11 @@ def prepare(
     chosen: dict[str, Any] = {}
     if val is not None:
         with placement.autocast():
-            chosen = choose_metrics(model, val, objective, metrics)
+            try:
+                chosen = choose_metrics(model, val, objective, metrics)
+            except RuntimeError as error:
+                placement.leave_layout(model, error)
+                chosen = choose_metrics(model, val, objective, metrics)
     name, mode = choose_monitor(monitor, chosen, stopping)
     weights = objective.class_weights
     config = {

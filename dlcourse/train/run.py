@@ -181,6 +181,22 @@ class Run:
             self.batch = self.placement.inputs(inputs), targets
             yield self.batch
 
+    def forward(self, inputs: Any) -> Any:
+        """The outputs of a batch; the first one shows whether the model takes the memory layout."""
+        if self.checked or not self.placement.may_change_layout:
+            return call(self.net, inputs)
+        # What the attempt draws, and adds to the statistics of batch norm, is taken back.
+        drawn = generator_states([])
+        buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        try:
+            return call(self.net, inputs)
+        except RuntimeError as error:
+            self.placement.leave_layout(self.model, error)
+        set_generator_states(drawn, [])
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        return call(self.net, self.placement.inputs(inputs))
+
     def loss(self, outputs: Any, targets: Tensor) -> Tensor:
         """The loss of a batch; losses of auxiliary classifiers (GoogLeNet) count as it says."""
         auxiliary = getattr(self.model, "auxiliary_weight", None)
