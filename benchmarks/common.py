@@ -25,6 +25,7 @@ from dlcourse.runtime import versions
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 LINEAR = 1.1  # a power of the size up to this counts as linear
+TICK_S = 0.01  # the resolution of processor time
 
 
 def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -103,7 +104,8 @@ def cost_curve(
         print(row, flush=True)
     last = rows[-3:]
     slope, _ = statistics.linear_regression(
-        [math.log(row[unit]) for row in last], [math.log(row["cpu_s"]) for row in last]
+        [math.log(row[unit]) for row in last],
+        [math.log(max(row["cpu_s"], TICK_S)) for row in last],
     )
     grows = "linear" if slope <= LINEAR else "more than linear"
     return {

@@ -3,9 +3,9 @@
     DLCOURSE_DATA=DIR python benchmarks/data_text.py                  (10 to 500 MB; some minutes)
     DLCOURSE_DATA=DIR python benchmarks/data_text.py --megabytes 10 100 1000 2000
 
-The texts are Penn Treebank's training text, repeated to each size, read word by word, character by
-character, and once more from the numbers that the first time kept. Memory is the growth of the
-process's peak, divided by the size of the file.
+The texts are Penn Treebank's training text, repeated and cut to each size, read word by word,
+character by character, and once more from the numbers that the first time kept. Memory is the
+growth of the process's peak, divided by the size of the file.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ def make(place: str, level: str, megabytes: int) -> Callable[[], dict]:
     if not path.exists():
         folder = data_folder() / "ptb"
         text = next(one for one in folder.iterdir() if "train" in one.name).read_bytes()
+        size = round(megabytes * 1e6)
         with path.open("wb") as file:
-            for _ in range(max(1, round(megabytes * 1e6 / len(text)))):
+            for _ in range(size // len(text)):
                 file.write(text)
+            file.write(text[: size % len(text)])
     size = path.stat().st_size
     torch.zeros(2).count_nonzero()  # the first call of torch takes memory of its own
 
@@ -66,7 +68,7 @@ def main() -> None:
         ):  # fmt: skip
             prepare = functools.partial(make, place, level)
             found[name] = common.cost_curve(prepare, args.megabytes, "megabytes")
-    common.record("data_text", found, args.out)
+    common.record("data_text_size", found, args.out)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,18 @@ def limits_of_scale(result: Result) -> str:
     return f"{start:.1f} s; {loading:.1f} s; {1000 * pickled:.2f} ms; {1000 * parent:.1f} ms"
 
 
+def cost_of_texts(result: Result) -> str:
+    said = []
+    for how, curve in result.items():
+        largest = curve["rows"][-1]
+        said.append(
+            f"{how} {largest['megabytes']:,} MB: {largest['million_tokens_per_s']:.1f} million "
+            f"tokens a second, memory {largest['memory_over_file']:.1f} times the file; power "
+            f"{curve['exponent']}"
+        )
+    return "; ".join(said)
+
+
 def seconds_of_an_epoch(result: Result) -> str:
     ends = [0.0, *(row["seconds"] for row in result["example"]["epochs"])]
     took = [after - before for before, after in itertools.pairwise(ends)]
@@ -220,6 +232,13 @@ TABLES: dict[str, list[Row]] = {
             "with which power of the number the time grows",
             "data_import",
             cost_of("images"),
+        ),
+        Row(
+            "`load_text` by the size of the file, as above: words; characters; words from the kept "
+            "numbers",
+            "data_text_size",
+            cost_of_texts,
+            "data_text.py",
         ),
         Row(
             "checkpoints by million parameters, as above: write; read",

@@ -173,6 +173,14 @@ def test_a_curve_of_costs_is_told_by_its_largest_size(table):
     assert both.startswith("plan 1,000: 2.5 s, 30 MB; power 1.02; resume 1,000: ")
 
 
+def test_texts_are_told_by_their_largest_size(table):
+    row = {"megabytes": 2000, "million_tokens_per_s": 5.26, "memory_over_file": 2.04}
+    curve = {"rows": [row | {"megabytes": 10}, row], "exponent": 1.0}
+    assert table.cost_of_texts({"words": curve}) == (
+        "words 2,000 MB: 5.3 million tokens a second, memory 2.0 times the file; power 1.0"
+    )
+
+
 def test_text_around_the_tables_stays(table):
     text = "Before.\n<!-- generated: x -->\n<!-- end -->\nAfter.\n"
     once = table.filled(text, {"x": ["| a |"]})
