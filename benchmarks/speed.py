@@ -169,7 +169,8 @@ def main() -> None:
     made.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     args = made.parse_args()
     if args.summary:
-        print(f"{cpu_name()}, {torch.get_num_threads()} threads, on {args.device}: times as fast")
+        machine = f"{cpu_name()}, {torch.get_num_threads()} threads, on {args.device}"
+        print(f"{machine}, load average {os.getloadavg()[0]:.1f}: times as fast as without")
         print(as_table(summary(args.rounds, args.device)))
         return
     result = {

@@ -247,6 +247,28 @@ def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
     assert sorted(pool.seen) == ["engine"] * 2 + ["fine"] + ["lost"] * 2 + ["odd"] * 2
 
 
+@linux
+@pytest.mark.parametrize(("jobs", "others"), [(1, 0), (3, 2), (9, 3)])
+def test_the_other_processes_start_while_one_proves_the_grader(
+    lab, folder, tmp_path, monkeypatch, jobs, others
+):
+    asked = []
+
+    class Recorded(StandIn):
+        def __init__(self, processes):
+            super().__init__()
+
+        def submit(self, function, setting, job=None):
+            asked.append(function.__name__)
+            return Future() if job is None and asked[1:] else super().submit(function, setting, job)
+
+    monkeypatch.setattr("dlcourse.grade.lanes.Lanes", Recorded)
+    for name in ("ada", "bob", "cleo", "dan"):
+        (folder / f"{name}.py").write_text(name)
+    grade_folder(folder, lab, tmp_path / "out", jobs)
+    assert asked == ["prove", *["warm_up"] * others, *["grade_one"] * 5]
+
+
 def test_grade_in_the_journal_counts_only_where_nothing_has_changed(lab, tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
