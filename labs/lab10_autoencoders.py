@@ -11,7 +11,7 @@ Lecture sections: Autoencoder: data encoding; Autoencoder (AE); Self-supervision
 
     dlcourse check lab10               check your answers (takes seconds)
     dlcourse check lab10 --task 10.3   check one task
-    dlcourse run lab10 --tiny          run the whole experiment on 1,800 images (takes seconds)
+    dlcourse run lab10 --tiny          run the whole experiment on 540 images (takes seconds)
     dlcourse run lab10                 use 7,200 images (a few minutes on a laptop)
     dlcourse run lab10 --full          use all images: the error falls below a quarter of PCA's
 
@@ -488,7 +488,7 @@ def draw(
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab10", __doc__, argv, epochs=6, full_epochs=15)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
-    limit = args.limit or (None if args.full else 8_000)
+    limit = 600 if args.tiny else None if args.full else 8_000
     batches, _, _ = mnist.batches(
         batch_size=100, seed=args.seed, device=args.device, limit=limit, normalize="none"
     )

@@ -611,12 +611,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(f"data: {mnist.source}; {size:,} training images")
     findings, seeds = args.findings, range(3 * args.seed, 3 * args.seed + (1 if args.tiny else 3))
-    epochs = 40 if args.tiny else args.epochs
+    epochs = 15 if args.tiny else args.epochs
     curves = learn_by_heart(train, test, epochs, 256, seeds, findings)
     bound = 256 / math.sqrt(size)
     print(f"lecture A's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: {bound:.1f}")
     findings.claim("bound on the gap of lecture A", bound, ">", 1, ".1f", exact=True)
-    sizes, draws = ((50, 100, 200), 1) if args.tiny else ((50, 200, 1000), 4)
+    sizes, draws = ((10, 20, 50), 1) if args.tiny else ((50, 200, 1000), 4)
     measure_capacity(train[0], sizes, draws, epochs)
 
     few = 100 if args.tiny else 400

@@ -200,7 +200,7 @@ def stand_in(entry: catalog.DataSet, folder: Path, why: str) -> ImageData:
     return ImageData(entry.name, source, True, class_names, *tensors)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def draw(
     kind: str, num_classes: int
 ) -> tuple[tuple[str, ...], tuple[Tensor, Tensor, Tensor, Tensor]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import fnmatch
+import functools
 import re
 import zipfile
 from pathlib import Path
@@ -161,6 +162,11 @@ def hides(node: ast.AST) -> bool:
     )
 
 
+@functools.cache
+def hides_a_test(source: str) -> bool:
+    return any(map(hides, ast.walk(ast.parse(source))))
+
+
 def hidden_tests(tree: ast.Module) -> list[ast.FunctionDef]:
     """The test functions whose decorators hide them."""
     return [
@@ -174,9 +180,10 @@ def visible_tests(lab: Lab) -> str:
     """The tests of `lab` without the hidden ones and without what only those use."""
     source = lab.tests.read_text(encoding="utf-8")
     tree = ast.parse(source)
+    used = {node: used_in(node) for node in tree.body}
     gone: list[ast.stmt] = [*hidden_tests(tree)]
     while more := [
-        node for node in tree.body if node not in gone and serves_only(node, gone, tree)
+        node for node in tree.body if node not in gone and serves_only(node, gone, used)
     ]:
         gone += more
     lines = source.splitlines(keepends=True)
@@ -192,16 +199,17 @@ def visible_tests(lab: Lab) -> str:
     )
 
 
-def serves_only(node: ast.stmt, gone: list[ast.stmt], tree: ast.Module) -> bool:
-    """Whether what `node` defines is used in `gone`, and nowhere else in `tree`."""
+def serves_only(node: ast.stmt, gone: list[ast.stmt], used: dict[ast.stmt, set[str]]) -> bool:
+    """Whether what `node` defines is used in `gone`, and by no other statement.
+
+    used: for each statement of the file, the names that it uses.
+    """
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         names = {node.name}
     else:
         names = bound_in(node) if isinstance(node, ast.Assign | ast.AnnAssign) else set()
-    kept = [other for other in tree.body if other not in gone and other is not node]
-    return any(names & used_in(other) for other in gone) and not any(
-        names & used_in(other) for other in kept
-    )
+    users = [other for other in used if other is not node and names & used[other]]
+    return bool(users) and all(other in gone for other in users)
 
 
 def bound_in(node: ast.stmt) -> set[str]:
@@ -247,6 +255,7 @@ def answers(source: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+@functools.cache  # each file of the bundle is compared with the answers of each lab
 def code_lines(text: str) -> list[str]:
     """The lines of `text` without indentation, blank lines, and comments (`#` after a space)."""
     lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
@@ -283,6 +292,7 @@ def refuse_leaks(lab: Lab, bundle: Files) -> None:
     tests = lab.tests.read_text(encoding="utf-8") if lab.tests.is_file() else ""
     hidden = [node.name for node in hidden_tests(ast.parse(tests))]
     forbidden = forbidden_in(tests)
+    answer_lines = answers(solution)
     own = f"labs/{lab.name}.py"
     texts = {name: text for name, text in bundle.items() if isinstance(text, str)}
     for name in (own, lab.handed_out.relative_to(lab.root).as_posix()):
@@ -292,11 +302,11 @@ def refuse_leaks(lab: Lab, bundle: Files) -> None:
         for test in hidden:
             if test in text:
                 raise UsageError(f"{name} would hand out the hidden {test}; nothing was written")
-        if name.startswith("tests/") and any(map(hides, ast.walk(ast.parse(text)))):
+        if name.startswith("tests/") and hides_a_test(text):
             raise UsageError(f"{name} would hand out a hidden test; nothing was written")
         there = "\n".join(["", *code_lines(text), ""])
         module = name.removesuffix(".py").replace("/", ".")
-        for task, code in answers(solution):
+        for task, code in answer_lines:
             if any(fnmatch.fnmatchcase(module, name) for name in forbidden.get(task, [])):
                 continue
             if "\n".join(["", *code, ""]) in there:
