@@ -279,7 +279,7 @@ TABLES: dict[str, list[Row]] = {
             limits_of_scale,
         ),
         Row(
-            "estimate from these (a computation, see `estimate` in `scale_out.py`): 100,000 runs "
+            "estimate from these (a computation, see `estimate` in `benchmarks/scale_out.py`): 100,000 runs "
             "on 100 workers",
             "scale_out",
             "{estimate/hours} hours, efficiency {estimate/efficiency}; one parent keeps at most "
