@@ -279,8 +279,8 @@ TABLES: dict[str, list[Row]] = {
             limits_of_scale,
         ),
         Row(
-            "estimate from these (a computation, see `estimate` in `benchmarks/scale_out.py`): 100,000 runs "
-            "on 100 workers",
+            "estimate from these (a computation, see `estimate` in `benchmarks/scale_out.py`): "
+            "100,000 runs on 100 workers",
             "scale_out",
             "{estimate/hours} hours, efficiency {estimate/efficiency}; one parent keeps at most "
             "{estimate/workers_kept_busy} workers busy with runs of {seconds_of_run} s",

@@ -188,7 +188,8 @@ def enclosing_names(source: str) -> dict[int, str]:
                 inner = f"{prefix}.{child.name}" if prefix else child.name
                 end = child.end_lineno or child.lineno
                 names.update(dict.fromkeys(range(child.lineno, end + 1), inner))
-            visit(child, inner)
+            if not isinstance(child, ast.expr):  # no expression holds a definition
+                visit(child, inner)
 
     visit(ast.parse(source), "")
     return names

@@ -40,9 +40,10 @@ def watch(
     def work(session: TestSession) -> None:
         items, before = session.items, ""
         tasks = {worth(item).task for item in items}
+        functions = lab.functions  # reads the lab as it was handed out
         for data in saved or saves(path):
             after = text_of(data, path)
-            changed = tasks & changed_tasks(before, after, lab.functions) if before else tasks
+            changed = tasks & changed_tasks(before, after, functions) if before else tasks
             before = after
             few = bool(changed) and changed != tasks
             if few:
