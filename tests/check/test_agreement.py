@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcourse.check.process_state import Separation, read_settings
+from dlcourse.check.process_state import Separation, read_settings, seed_everything
 from dlcourse.check.run import check as check_lab
 
 from support import tiny
@@ -156,3 +156,15 @@ def test_settings_of_a_file_hold_for_the_file_alone():
             assert (torch.zeros(1).dtype, callable(torch.add)) == (torch.float32, True)
             torch.rand(9)
         assert torch.rand(3).dtype == drawn.dtype == torch.float64
+
+
+def test_what_the_tests_draw_changes_no_number_of_a_file():
+    sides = Separation(["lab.py"])
+    seed_everything()
+    first = torch.rand(1), np.random.rand(), random.random()
+    seed_everything()
+    with sides.student():
+        seed_everything()  # the same state as that of the tests
+    torch.rand(3), np.random.rand(3), random.random()
+    with sides.student():
+        assert (torch.rand(1), np.random.rand(), random.random()) == first
