@@ -13,7 +13,7 @@ layers; ResNets: skip connections.
 
     dlcourse check lab06              check your answers (takes seconds)
     dlcourse check lab06 --task 6.2   check one task
-    dlcourse run lab06 --tiny         run the whole experiment on 180 images (takes seconds)
+    dlcourse run lab06 --tiny         run the whole experiment on 90 images (takes seconds)
     dlcourse run lab06                use 1,350 images, small networks (minutes on a laptop)
     dlcourse run lab06 --full         use all images, the paper's networks (for a GPU)
 
@@ -463,7 +463,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "batch_size": 128 if args.full else 64,
         "seed": args.seed,
         "device": args.device,
-        "limit": 200 if args.tiny else None if args.full else 1_500,
+        "limit": 100 if args.tiny else None if args.full else 1_500,
     }
     bare, _, test = cifar.batches(**settings)
     batches, _, _ = cifar.batches(augment=augment, **settings)

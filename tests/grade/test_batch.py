@@ -151,24 +151,24 @@ def test_unknown_executor_is_named():
 @linux
 def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, folder, tmp_path):
     out = tmp_path / "out"
-    for number in range(8):
+    for number in range(4):
         body = tiny.SOLUTION if number % 2 else tiny.SOLUTION.replace("return a + b", "pass")
         slow = "import time\ntime.sleep(0.2)\n"
         (folder / f"s{number}.py").write_text(f"# {number}\n{slow}{body}")
     process = subprocess.Popen(command(folder, out), cwd=lab.root, stderr=subprocess.DEVNULL)
     journal = out / "journal.jsonl"
-    while not journal.is_file() or journal.read_bytes().count(b"\n") < 2:
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < 1:
         assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     with journal.open("ab") as file:
         file.write(b'{"key": "torn')
-    assert len(grade_folder(folder, lab, out)) == 8
+    assert len(grade_folder(folder, lab, out)) == 4
     keys = [json.loads(line)["key"] for line in journal.read_text().splitlines()]
-    assert len(keys) == len(set(keys)) == 8
+    assert len(keys) == len(set(keys)) == 4
     scores = [float(row["raw score"]) for row in read(out / "details.csv")]
-    assert scores == [1.0, 6.0] * 4
+    assert scores == [1.0, 6.0] * 2
 
 
 @linux
