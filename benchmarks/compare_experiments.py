@@ -20,6 +20,7 @@ from common import RESULTS, ROOT, parser, record
 from PIL import Image, PngImagePlugin
 
 from dlcourse.compare.lectures.catalog import EXPERIMENTS
+from dlcourse.data.folder import data_folder
 
 MOST_FIGURES, FIGURE_WIDTH = 3, 900
 
@@ -57,7 +58,10 @@ def run(name: str, size: str) -> dict[str, Any]:
             "date": about["date"][:10],
             "synthetic": about["synthetic"],
             "verdict": next(line for line in lines if line.startswith("Expected outcome")),
-            "table": [line.replace(str(Path.cwd()), ".") for line in table],
+            "table": [
+                line.replace(str(data_folder()), "datasets").replace(str(Path.cwd()), ".")
+                for line in table
+            ],
             "figures": keep_figures(study, f"{name}_{size}"),
         }
 

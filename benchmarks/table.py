@@ -217,14 +217,6 @@ TABLES: dict[str, list[Row]] = {
             "data_ready",
             "{mnist/seconds/median:.2f} s; {cifar10/seconds/median:.2f} s",
         ),
-        Row(
-            "reading a text of 500 MB: words; characters",
-            "data_text",
-            "{500 MB, word/million_tokens_per_s:.1f} and "
-            "{500 MB, char/million_tokens_per_s:.1f} million tokens a second of processor time "
-            "(load average {load_average}); memory {500 MB, word/memory_over_file:.1f} and "
-            "{500 MB, char/memory_over_file:.1f} times the file (the numbers alone: 1.5 and 8)",
-        ),
     ],
     "Cost against size": [
         Row(
