@@ -267,12 +267,18 @@ def data(parser: Parser) -> Call:
     importing.add_argument(
         "--size", type=int, default=32, help="height and width in pixels (default: 32)"
     )
+    importing.add_argument(
+        "--captions", type=Path, metavar="FILE",
+        help="a CSV or .tsv file with the columns image and caption, in place of classes",
+    )  # fmt: skip
     importing.add_argument("--gray", action="store_true", help="one channel instead of three")
     importing.add_argument(
         "--seed", type=int, default=0, help="seed that draws the test split (default: 0)"
     )
     importing.add_argument(
-        "--skip-bad", action="store_true", help="leave out images that cannot be decoded"
+        "--skip-bad",
+        action="store_true",
+        help="leave out images that cannot be decoded or, with --captions, have no caption",
     )
     importing.add_argument("--force", action="store_true", help="replace an earlier NAME.npz")
 
@@ -288,6 +294,19 @@ def data(parser: Parser) -> Call:
             statuses = store.verify(args.data_dir, args.names)
             print(shown_data(statuses, args.json))
             return 0 if all(status.ok for status in statuses) else 1
+        elif args.captions is not None:
+            from dlcourse.data.caption_importer import import_captioned
+
+            if args.gray:
+                raise UsageError("--gray does not work with --captions; leave out one of the two")
+            path, counts = import_captioned(
+                args.name, args.path, args.captions, args.data_dir, size=args.size,
+                skip_bad=args.skip_bad, force=args.force, seed=args.seed,
+            )  # fmt: skip
+            print(
+                f"{path}: {counts['captions']} captions of {counts['train']} images to train on, "
+                f"{counts['val']} to validate and {counts['test']} to test on"
+            )
         else:
             from dlcourse.data import importer
 

@@ -31,6 +31,7 @@ def parse_flags(
     tiny_epochs: int = 2,
     long: bool = False,
     backbones: Sequence[str] = (),
+    captions: bool = False,
 ) -> argparse.Namespace:
     """Parse the flags common to all labs, seed everything, and make the output folder.
 
@@ -38,6 +39,7 @@ def parse_flags(
         --full and --tiny.
     long: whether the run also takes --resume and --deterministic.
     backbones: the choices of --backbone, its default first; the namespace has `backbone` then.
+    captions: whether the run also takes --captions; the namespace has `captions` then.
 
     Returns a namespace with `data_dir`, `offline`, `device` (torch.device), `seed`, `threads`,
     `epochs`, `tiny`, `full`, `limit` (the number of training images: 2000 with --tiny, else
@@ -68,6 +70,8 @@ def parse_flags(
         add("--deterministic", action="store_true", help="bitwise the same numbers, slower")
     if backbones:
         add("--backbone", choices=backbones, default=backbones[0], help="default: %(default)s")
+    if captions:
+        add("--captions", metavar="NAME", help="only caption your own images, imported as NAME")
     args = parser.parse_args(argv)
     args.out = args.out or (folder / "tiny" if args.tiny else folder)
     if int(os.environ.get("RANK", "0")) > 0:

@@ -591,19 +591,66 @@ def minimize(
     model.eval()
 
 
-def encoder(num_words: int) -> nn.Sequential:
-    """Return a CNN that tells which words the caption of a 3x32x32 image holds.
+def encoder(num_words: int, side: int = 32) -> nn.Sequential:
+    """Return a CNN that tells which words the caption of an image holds, 3 x side x side.
 
-    All but its last layer are the features of an image, 512 numbers.
+    All but its last layer are the features of an image, 512 numbers if the side is 32.
     """
     layers: list[nn.Module] = [nn.BatchNorm2d(3, affine=False)]
     for inputs, outputs, kernel, stride in ((3, 24, 5, 2), (24, 32, 3, 2), (32, 32, 3, 1)):
         layers += [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)]
         layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
-    return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(512, num_words))
+    features = 32 * (-(-side // 4) // 2) ** 2
+    return nn.Sequential(*layers, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(features, num_words))
 
 
-class Captions:
+class Training:
+    """Training images uint8 (N, 3, S, S) and captions, whose images are at `places`."""
+
+    def __init__(
+        self, images: Tensor, captions: list[list[str]], places: Sequence[int], device: Any
+    ) -> None:
+        self.captions, self.places = captions, torch.tensor(places, device=device)
+        self.vocabulary = data.Vocabulary.build(
+            word for caption in self.captions for word in [*caption, "<eos>"]
+        )
+        rows = [torch.tensor(numbers_of(caption, self.vocabulary)) for caption in self.captions]
+        self.targets = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1).to(
+            device
+        )
+        self.images = images.to(device) / 255
+
+    def features(self, net: nn.Sequential, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([net[:-1](part) for part in images.split(500)])
+
+    def train_encoder(self, epochs: int) -> nn.Sequential:
+        """Train a CNN to tell which words are in the caption."""
+        net = encoder(len(self.vocabulary), self.images.shape[-1]).to(self.images.device)
+
+        def loss(rows: Tensor) -> Tensor:
+            words = torch.zeros(len(rows), len(self.vocabulary), device=self.images.device)
+            words.scatter_(1, self.targets[rows].clamp(min=0), 1.0)
+            outputs = net(self.images[self.places[rows]])
+            return F.binary_cross_entropy_with_logits(outputs, words)
+
+        minimize(net, loss, len(self.targets), epochs, 3e-3, 64)
+        return net
+
+    def train_decoder(self, features: Tensor, at_each_word: bool, epochs: int) -> CaptionDecoder:
+        sizes = features.shape[1], len(self.vocabulary), self.vocabulary["<eos>"]
+        decoder = CaptionDecoder(*sizes, at_each_word).to(features.device)
+
+        def loss(rows: Tensor) -> Tensor:
+            targets = self.targets[rows]
+            logits = decoder(features[self.places[rows]], targets.clamp(min=0))
+            return F.cross_entropy(logits[targets >= 0], targets[targets >= 0])
+
+        minimize(decoder, loss, len(self.targets), epochs, 5e-3, 64)
+        return decoder
+
+
+class Captions(Training):
     """The training images of one seed, with one caption each, and the images of the tests.
 
     scenes: how many there are in training; copies: how many images of each.
@@ -617,47 +664,12 @@ class Captions:
             "new things": data.choose_scenes(count, held_out=True, seed=seed),
         }
         train, random = chosen[:scenes] * copies, Random(seed)
-        self.captions = [random.choice(data.captions_of(scene)) for scene in train]
-        self.vocabulary = data.Vocabulary.build(
-            word for caption in self.captions for word in [*caption, "<eos>"]
-        )
-        rows = [torch.tensor(numbers_of(caption, self.vocabulary)) for caption in self.captions]
-        self.targets = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1).to(
-            device
-        )
-        self.images = data.draw_scenes(train, seed).to(device) / 255
+        captions = [random.choice(data.captions_of(scene)) for scene in train]
+        super().__init__(data.draw_scenes(train, seed), captions, range(len(train)), device)
         self.pictures = {
             name: data.draw_scenes(found, TEST_SEED + 10 * seed + number).to(device) / 255
             for number, (name, found) in enumerate(self.tests.items())
         }
-
-    def features(self, net: nn.Sequential, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([net[:-1](part) for part in images.split(500)])
-
-    def train_encoder(self, epochs: int) -> nn.Sequential:
-        """Train a CNN to tell which words are in the caption."""
-        net = encoder(len(self.vocabulary)).to(self.images.device)
-        words = torch.zeros(len(self.images), len(self.vocabulary), device=self.images.device)
-        words.scatter_(1, self.targets.clamp(min=0), 1.0)
-
-        def loss(places: Tensor) -> Tensor:
-            return F.binary_cross_entropy_with_logits(net(self.images[places]), words[places])
-
-        minimize(net, loss, len(words), epochs, 3e-3, 64)
-        return net
-
-    def train_decoder(self, features: Tensor, at_each_word: bool, epochs: int) -> CaptionDecoder:
-        sizes = features.shape[1], len(self.vocabulary), self.vocabulary["<eos>"]
-        decoder = CaptionDecoder(*sizes, at_each_word).to(features.device)
-
-        def loss(places: Tensor) -> Tensor:
-            targets = self.targets[places]
-            logits = decoder(features[places], targets.clamp(min=0))
-            return F.cross_entropy(logits[targets >= 0], targets[targets >= 0])
-
-        minimize(decoder, loss, len(features), epochs, 5e-3, 64)
-        return decoder
 
 
 TEST_SEED = 1000  # no setting of this lab was chosen with images drawn from these seeds
@@ -732,6 +744,34 @@ def caption_images(sizes: tuple[int, int, int], epochs: int, seeds: Seeds, args:
     claim_captions(right, scores, single, args)
     if args.plot:
         draw_captions(task, written, args)
+
+
+def caption_own(name: str, args: Any) -> None:
+    """Print how good the captions of your own images are; `dlcourse data import` reads them.
+
+    Raises UsageError for images that are too small for the CNN.
+    """
+    own = data.load_captioned(name, args.data_dir)
+    side = own.train.images.shape[-1]
+    if side < 8:
+        raise UsageError(
+            f"--captions {name}: images must be at least 8 pixels wide, got {side}; import them "
+            "again with --size 32 --force"
+        )
+    images, known = own.train.images[: args.limit], own.train.captions[: args.limit]
+    pairs = [(place, caption) for place, some in enumerate(known) for caption in some]
+    task = Training(images, [c for _, c in pairs], [place for place, _ in pairs], args.device)
+    net = task.train_encoder(args.epochs)
+    features = task.features(net, task.images)
+    seen = task.features(net, own.test.images.to(args.device) / 255)
+    decoder = task.train_decoder(features, True, args.epochs)
+    with torch.no_grad():
+        mine = [task.vocabulary.decode(row) for row in write(decoder, seen)]
+    near = [known[place][0] for (place,) in nearest(seen, features).tolist()]
+    print(f"data: {own.source}; {len(images):,} images with {len(pairs):,} captions")
+    print(f"\nBLEU of the captions of {len(seen):,} test images")
+    for who, captions in (("nearest neighbor", near), ("decoder, at each word", mine)):
+        print(f"{who:<26}{bleu(captions, own.test.captions):>15.1f}")
 
 
 def claim_captions(
@@ -845,7 +885,10 @@ def draw_films(films: Tensor, predicted: Tensor, copied: Tensor, args: Any) -> N
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab15", __doc__, argv, epochs=6, full_epochs=20, tiny_epochs=1)
+    args = lab.parse_flags("lab15", __doc__, argv, epochs=6, full_epochs=20, tiny_epochs=1,
+                           captions=True)  # fmt: skip
+    if args.captions is not None:
+        return caption_own(args.captions, args)
     seeds = range(3 * args.seed, 3 * args.seed + (1 if args.tiny else 3))
     digits = data.load("mnist", args.data_dir, offline=args.offline)
     sizes = (40, 2, 20) if args.tiny else (1000, 8, 400)

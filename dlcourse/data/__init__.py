@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlcourse.data.augment import Compose, Crop, Cutout, Flip, Noise, Shift
     from dlcourse.data.batches import Batches
+    from dlcourse.data.caption_importer import import_captioned
+    from dlcourse.data.captions import Captioned, CaptionedImages, load_captioned
     from dlcourse.data.catalog import CATALOG, register
     from dlcourse.data.images import ImageData, load
     from dlcourse.data.importer import import_images
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 HOME = {
     "CATALOG": "catalog",
     "Batches": "batches",
+    "Captioned": "captions",
+    "CaptionedImages": "captions",
     "Compose": "augment",
     "Crop": "augment",
     "Cutout": "augment",
@@ -50,8 +54,10 @@ HOME = {
     "draw_scenes": "synthetic.scenes",
     "draw_shapes": "synthetic.shapes",
     "get": "store",
+    "import_captioned": "caption_importer",
     "import_images": "importer",
     "load": "images",
+    "load_captioned": "captions",
     "load_labeled": "sentences",
     "load_pairs": "sentences",
     "load_state_dict": "weights",
@@ -65,6 +71,8 @@ HOME = {
 __all__ = [
     "CATALOG",
     "Batches",
+    "Captioned",
+    "CaptionedImages",
     "Compose",
     "Crop",
     "Cutout",
@@ -88,8 +96,10 @@ __all__ = [
     "draw_scenes",
     "draw_shapes",
     "get",
+    "import_captioned",
     "import_images",
     "load",
+    "load_captioned",
     "load_labeled",
     "load_pairs",
     "load_state_dict",

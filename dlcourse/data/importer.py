@@ -37,7 +37,20 @@ from dlcourse.data.npz import write_npz
 from dlcourse.errors import DataError, UsageError
 from dlcourse.values import check_whole
 
-__all__ = ["as_text", "import_images"]
+__all__ = [
+    "FORMATS",
+    "LEAST_TO_TRAIN",
+    "NAMED",
+    "TEST_FRACTION",
+    "Store",
+    "as_text",
+    "checked_npz",
+    "decode_all",
+    "import_images",
+    "opened",
+    "refuse_bad",
+    "say",
+]
 
 FORMATS = {
     "AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "TGA", "TIFF",
@@ -106,31 +119,13 @@ def import_images(
     """
     check_whole(size=size)
     check_whole(0, seed=seed)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or name.lower().endswith(".npz"):
-        raise UsageError(
-            f"NAME must consist of letters, digits, '_' and '-', without .npz, got {name!r}"
-        )
-    if name.lower() in CATALOG:
-        raise UsageError(f"{name!r} is a data set of the course; choose another NAME")
-    npz = data_folder(data_dir) / f"{name}.npz"
-    if npz.exists() and not force:
-        raise UsageError(
-            f"data set {name!r} already exists ({str(npz)!r}); choose another NAME, or replace it "
-            "with --force"
-        )
+    npz = checked_npz(name, data_folder(data_dir), force)
     path = Path(path)
     with opened(path) as members:
         samples = arrange(members, path)
         store = Store(npz, [sample.member for sample in samples], size, gray)
         bad = decode_all(store, size, gray)
-    if bad and not skip_bad:
-        first = "; ".join(f"{where} ({why})" for where, why in list(bad.items())[:NAMED])
-        raise DataError(
-            f"{len(bad)} of {len(samples)} images in {str(path)!r} cannot be decoded: {first}"
-            f"{'; ...' if len(bad) > NAMED else ''}; fix them, or leave them out with --skip-bad"
-        )
-    for where, why in bad.items():
-        say(f"left out {where}: {why}")
+    refuse_bad(bad, len(samples), path, skip_bad)
     names = sorted({sample.label for sample in samples})
     numbers = {name: number for number, name in enumerate(names)}
     whole = np.array([str(sample.member.where) not in bad for sample in samples])
@@ -145,6 +140,37 @@ def import_images(
     store.remove()
     say(f"{(splits == 'train').sum()} images to train on, {(splits == 'test').sum()} to test on")
     return npz, dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
+
+
+def checked_npz(name: str, folder: Path, force: bool) -> Path:
+    """The file to write. Raises UsageError for a bad or reserved name, and for one that is there,
+    unless `force`.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or name.lower().endswith(".npz"):
+        raise UsageError(
+            f"NAME must consist of letters, digits, '_' and '-', without .npz, got {name!r}"
+        )
+    if name.lower() in CATALOG:
+        raise UsageError(f"{name!r} is a data set of the course; choose another NAME")
+    npz = folder / f"{name}.npz"
+    if npz.exists() and not force:
+        raise UsageError(
+            f"data set {name!r} already exists ({str(npz)!r}); choose another NAME, or replace it "
+            "with --force"
+        )
+    return npz
+
+
+def refuse_bad(bad: dict[str, str], total: int, path: Path, skip_bad: bool) -> None:
+    """Raise DataError for images that cannot be decoded; say them on stderr if `skip_bad`."""
+    if bad and not skip_bad:
+        first = "; ".join(f"{where} ({why})" for where, why in list(bad.items())[:NAMED])
+        raise DataError(
+            f"{len(bad)} of {total} images in {str(path)!r} cannot be decoded: {first}"
+            f"{'; ...' if len(bad) > NAMED else ''}; fix them, or leave them out with --skip-bad"
+        )
+    for where, why in bad.items():
+        say(f"left out {where}: {why}")
 
 
 def as_text(path: Path, counts: dict[str, int]) -> str:

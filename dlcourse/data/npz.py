@@ -2,6 +2,9 @@
 
 Arrays: train_images, test_images uint8 (N, C, H, W); train_labels, test_labels int64 (N,);
 optional class_names, strings (num_classes,).
+
+With captions, of each split (train, val, test): `<split>_images` uint8 (N, 3, S, S);
+`<split>_captions`, strings (M,); `<split>_places` int64 (M,), the place of each caption's image.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 from dlcourse.data.folder import whole_file
 from dlcourse.errors import DataError
 
-__all__ = ["check_arrays", "read_npz", "write_npz"]
+__all__ = ["check_arrays", "is_captioned", "read_captioned", "read_npz", "write_npz"]
 
 REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
 CHANNELS = (1, 3, 4)
@@ -41,6 +44,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     ) as error:
         why = "it holds pickled objects" if "allow_pickle" in str(error) else str(error)
         raise DataError(f"cannot read {str(path)!r}: {why}; delete it or fetch it again") from None
+    if "train_captions" in found:
+        raise DataError(
+            f"{str(path)!r} holds images with captions, not with classes; load them with "
+            "dlcourse.data.load_captioned"
+        )
     unused = sorted(set(found) - set(arrays))
     check_arrays(arrays, str(path), unused)
     if unused:
@@ -49,6 +57,38 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             file=sys.stderr,
         )
     return arrays
+
+
+def is_captioned(path: Path) -> bool:
+    """Whether `path` is an npz that holds captions; only its list of contents is read."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return "train_captions.npy" in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def read_captioned(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images, captions and places of each split. Raises DataError unless they fit together."""
+    splits = {}
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            for split in ("train", "val", "test"):
+                names = [f"{split}_{what}" for what in ("images", "captions", "places")]
+                images, texts, places = (file[name] for name in names)
+                if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
+                    raise ValueError(f"{names[0]} must be uint8 (N, 3, S, S), got {kind(images)}")
+                if texts.dtype.kind != "U" or places.dtype != np.int64 or places.ndim != 1:
+                    raise ValueError(f"{names[1]} must be strings, and {names[2]} int64 (M,)")
+                whole = set(places.tolist()) == set(range(len(images))) and images.size
+                if not whole or texts.shape != places.shape or (texts == "").any():
+                    raise ValueError(f"{names[1]} do not fit the {len(images)} {names[0]}")
+                splits[split] = images, texts, places
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{str(path)!r} is damaged: {error}; import it again with --force"
+        ) from None
+    return splits
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

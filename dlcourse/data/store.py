@@ -95,11 +95,14 @@ def verify(data_dir: str | PathLike[str] | None = None, names: Sequence[str] = (
 def check(name: str, folder: Path) -> None:
     """Raise DataError unless the data set called `name` in `folder` is undamaged."""
     from dlcourse.data.fetch import hash_ok
-    from dlcourse.data.npz import check_arrays, read_npz
+    from dlcourse.data.npz import check_arrays, is_captioned, read_captioned, read_npz
 
     npz = folder / f"{name}.npz"
     if npz.is_file():
-        read_npz(npz)
+        if is_captioned(npz):
+            read_captioned(npz)
+        else:
+            read_npz(npz)
         return
     entry = catalog.CATALOG[name]
     files = files_of(entry, folder)

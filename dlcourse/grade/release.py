@@ -47,6 +47,7 @@ UNUSED_MODELS = (
 NOT_IN_BUNDLE = (
     "dlcourse/compare/*",
     "dlcourse/data/augment.py",
+    "dlcourse/data/caption_importer.py",
     "dlcourse/data/importer.py",
     "dlcourse/executors.py",
     "dlcourse/extensions.py",
