@@ -379,6 +379,7 @@ def run_session(lab: Lab, work: Callable[[TestSession], None], task: str | None 
         # collects garbage to find it, which takes 0.2 s each time where torch is loaded.
         *("-p", "no:unraisableexception", "-p", "no:threadexception"),
     ]
+    forget(tests)  # pytest would take a module of the same name, from another course too
     try:
         with (
             contextlib.redirect_stdout(said),

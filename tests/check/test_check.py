@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -323,6 +324,12 @@ def test_no_folder_above_the_tests_is_searched(check, lab, monkeypatch):
     monkeypatch.setattr(os, "scandir", lambda path: searched.append(Path(path)) or scan(path))
     check()
     assert set(searched) <= {lab.tests.parent}
+
+
+def test_loaded_tests_of_another_course_are_not_taken_for_those_of_the_lab(check, monkeypatch):
+    other = types.ModuleType("tests.labs.test_lab90_sums")
+    monkeypatch.setitem(sys.modules, other.__name__, other)
+    assert len(check().tests) == 4
 
 
 def test_missing_file_is_misuse(lab):
