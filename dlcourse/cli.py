@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dlcourse import __version__
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
+from dlcourse.startup import lasting_imports
 
 if TYPE_CHECKING:
     from dlcourse.check.record import Record
@@ -99,6 +100,8 @@ def run(parser: Parser) -> Call:
         if args.lab is None:
             return show_help(parser, "LAB", args.rest)
         lab = course.find_lab(args.lab)
+        with lasting_imports():
+            import torch  # noqa: F401
         if args.solution:
             return course.load_script(lab.solution).main(args.rest) or 0
         with course.task_named(lab):
@@ -114,7 +117,8 @@ def train(parser: Parser) -> Call:
     def call(args: argparse.Namespace) -> int:
         if args.recipe is None and args.rest:
             return show_help(parser, "RECIPE", args.rest)
-        from dlcourse import recipes
+        with lasting_imports():
+            from dlcourse import recipes
 
         if args.recipe is None:
             print(recipes.as_text())
@@ -146,8 +150,9 @@ def check(parser: Parser) -> Call:
         from dlcourse import course
 
         lab = course.find_lab(args.lab)
-        from dlcourse.check import hints, table
-        from dlcourse.check.run import check
+        with lasting_imports():
+            from dlcourse.check import hints, table
+            from dlcourse.check.run import check
 
         if args.watch:
             from dlcourse.check.watch import watch
@@ -334,8 +339,9 @@ def models(parser: Parser) -> Call:
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
 
     def call(args: argparse.Namespace) -> int:
-        from dlcourse import models
-        from dlcourse.models import registry
+        with lasting_imports():
+            from dlcourse import models
+            from dlcourse.models import registry
 
         if args.name is None:
             if args.draw:

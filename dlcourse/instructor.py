@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from dlcourse.startup import lasting_imports
+
 __all__ = ["COMMANDS"]
 
 Call = Callable[[argparse.Namespace], int]
@@ -91,7 +93,8 @@ def compare(parser: argparse.ArgumentParser) -> Call:
     parser.add_argument("--threads", type=int, metavar="N", help="threads for each process")
 
     def call(args: argparse.Namespace) -> int:
-        from dlcourse.compare import command
+        with lasting_imports():
+            from dlcourse.compare import command
 
         return command.compare(args)
 
@@ -157,7 +160,9 @@ def grade(parser: argparse.ArgumentParser) -> Call:
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import course, executors
-        from dlcourse.grade import batch
+
+        with lasting_imports():
+            from dlcourse.grade import batch
 
         lab = course.find_lab(args.lab)
         graded = batch.grade_folder(

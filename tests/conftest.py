@@ -3,11 +3,15 @@
 import os
 from pathlib import Path
 
-import matplotlib
 import pytest
-import torch
+
+from dlcourse.startup import lasting_imports
 
 from support.offline import sitecustomize
+
+with lasting_imports():
+    import matplotlib
+    import torch
 
 matplotlib.use("Agg")
 

@@ -15,6 +15,7 @@ LEARNING = {"data", "figure_style", "init", "models", "optim", "plots", "train"}
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "startup": set(),
     "work_folder": {"errors", "files"},
     "values": {"errors"},
     "runtime": {"errors"},
@@ -35,9 +36,9 @@ MAY_IMPORT = {
     "figure_style": set(),
     "plots": {*BASE, "figure_style", "models", "train"},  # the types that it draws
     "recipes": {*BASE, *LEARNING, "lab"},
-    "compare": {*BASE, *LEARNING, "executors", "extensions", "page"},
+    "compare": {*BASE, *LEARNING, "executors", "extensions", "page", "startup"},
     "check": {*BASE, "course", "notebook"},  # a submission may be a notebook
-    "grade": {*BASE, "course", "executors", "check", "page", "quiz"},
+    "grade": {*BASE, "course", "executors", "check", "page", "quiz", "startup"},
 }
 # The command line may import everything, and the package itself names its parts for type checkers.
 FREE = {"", "__main__", "cli", "instructor"}

@@ -14,6 +14,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from multiprocessing.connection import Connection
 from typing import Any
 
+from dlcourse.startup import lasting_imports
+
 __all__ = ["ProcessPool"]
 
 
@@ -88,10 +90,12 @@ def serve(pipe: Connection) -> None:
     # Ctrl-C reaches the whole process group; the parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(EOFError, OSError):
-        while True:
+        with lasting_imports():  # the first call names a function, whose module imports torch
             call, args, kwargs = pipe.recv()
+        while True:
             try:
                 answer = (True, call(*args, **kwargs))
             except Exception as error:  # noqa: BLE001 (raised again in the parent)
                 answer = (False, error)
             pipe.send(answer)
+            call, args, kwargs = pipe.recv()

@@ -16,6 +16,7 @@ from typing import Any
 
 from dlcourse.errors import GradingError
 from dlcourse.grade.sandbox import linux
+from dlcourse.startup import lasting_imports
 
 __all__ = ["Lanes", "memory"]
 
@@ -75,6 +76,8 @@ def join_batch() -> None:
     parent = multiprocessing.parent_process()
     if parent is None or os.getppid() != parent.pid:
         os._exit(1)
+    with lasting_imports():
+        import torch  # noqa: F401
 
 
 def memory(field: int = 1) -> int:

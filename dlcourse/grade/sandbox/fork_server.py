@@ -19,6 +19,7 @@ import time
 from collections import deque
 
 from dlcourse.grade.sandbox import confinement, linux
+from dlcourse.startup import lasting_imports
 
 __all__ = ["COULD_NOT_LOCK_IN", "SIZE", "main"]
 
@@ -36,7 +37,8 @@ def main(descriptor: int) -> None:
 
 def set_up(control: socket.socket) -> None:
     setup = json.loads(control.recv(2**16))
-    warm_up(setup["modules"])
+    with lasting_imports():  # a fork would copy all that it walks through
+        warm_up(setup["modules"])
     confinement.note_baseline()
     confinement.READABLE[:] = setup["folders"]
     confinement.note_private(
