@@ -25,7 +25,8 @@ import common
 
 from dlcourse import course
 from dlcourse.check.run import check
-from dlcourse.grade import student_version, worker
+from dlcourse.grade import student_version, work
+from dlcourse.grade.job import BatchSettings, Job
 
 ASKED = {"gradescope-utils": 25, "otter run": 100}
 SOLUTION = '''"""Lab 91: three sums."""
@@ -132,10 +133,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         make_rivals(place)
-        settings = worker.BatchSettings(make_lab(place / "course"), (place / "course",))
-        proof = worker.prove(settings)
+        settings = BatchSettings(make_lab(place / "course"), (place / "course",))
+        proof = work.prove(settings)
         assert all(layer["in_force"] for layer in proof.layers), proof.layers
-        job = worker.Job(SOLUTION.encode(), proof.limits_s)
+        job = Job(SOLUTION.encode(), proof.limits_s)
         python = args.rivals.absolute()
         env = {
             **os.environ,
@@ -149,7 +150,7 @@ def main() -> None:
 
         def ours() -> None:
             for _ in range(20):
-                tests, _ = worker.grade_one(settings, job)
+                tests, _ = work.grade_one(settings, job)
                 assert all(test.passed for test in tests)
 
         seconds = common.interleave(

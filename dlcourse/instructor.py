@@ -160,9 +160,7 @@ def grade(parser: argparse.ArgumentParser) -> Call:
 
     def call(args: argparse.Namespace) -> int:
         from dlcourse import course, executors
-
-        with lasting_imports():
-            from dlcourse.grade import batch
+        from dlcourse.grade import batch
 
         lab = course.find_lab(args.lab)
         graded = batch.grade_folder(

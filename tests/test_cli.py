@@ -32,6 +32,13 @@ def test_help_imports_no_torch():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_batch_and_similar_leave_torch_to_the_processes_that_grade():
+    code = (
+        "import sys, dlcourse.grade.batch, dlcourse.grade.similar; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_openmp_is_told_not_to_spin_before_any_lab_imports_torch():
     code = (
         "import dlcourse.cli, os, sys\n"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from dlcourse.check.protocol import clean_text
+from dlcourse.check.text import clean_text
 
 if TYPE_CHECKING:
     from torch import Tensor

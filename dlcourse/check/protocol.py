@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from dlcourse.check.text import clean_text
+
 __all__ = [
     "MAX_FRAME",
     "Buffers",
     "ProtocolError",
-    "clean_text",
     "decode",
     "encode",
     "pack",
@@ -57,13 +58,6 @@ DTYPES = {
 
 class ProtocolError(Exception):
     """A message breaks the rules of this format."""
-
-
-def clean_text(text: object, limit: int = 2000) -> str:
-    """Return `text` without control characters and surrogates, cut to `limit` characters."""
-    text = str(text)[: limit + 1].encode("utf-8", "replace").decode("utf-8")
-    text = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
-    return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
 def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> object:

@@ -24,9 +24,9 @@ from dlcourse.check.expect import WrongAnswerError
 from dlcourse.check.explain import explain_assertion
 from dlcourse.check.points import ALWAYS, PartialCredit, Points
 from dlcourse.check.process_state import fixed_settings, seed_everything
-from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, NOT_COUNTED, TestRecord
 from dlcourse.check.student import Student, StudentError
+from dlcourse.check.text import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
 

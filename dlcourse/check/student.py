@@ -25,9 +25,10 @@ import torch
 from dlcourse.check import student_host
 from dlcourse.check.explain import shown_call
 from dlcourse.check.process_state import Separation
-from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
+from dlcourse.check.protocol import Buffers, ProtocolError, decode, encode
 from dlcourse.check.source import read_source
 from dlcourse.check.student_host import StudentHost, TimeLimitError
+from dlcourse.check.text import clean_text
 
 __all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
 

@@ -25,7 +25,8 @@ from dlcourse.check.guard import Guard, NotAllowedError
 from dlcourse.check.no_processes import ProcessRefusedError, refuse_processes
 from dlcourse.check.probes import PROBES
 from dlcourse.check.process_state import seed_everything
-from dlcourse.check.protocol import Buffers, ProtocolError, clean_text, decode, encode
+from dlcourse.check.protocol import Buffers, ProtocolError, decode, encode
+from dlcourse.check.text import clean_text
 
 __all__ = ["LIMIT_S", "StudentHost", "TimeLimitError"]
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import platform
 import re
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor, as_completed
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from dlcourse import files, runtime, work_folder
-from dlcourse.check.protocol import clean_text
+from dlcourse import files, work_folder
 from dlcourse.check.record import COULD_NOT, Record, TestRecord
+from dlcourse.check.text import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UsageError
 from dlcourse.grade import returns, school_zip
@@ -29,7 +31,7 @@ from dlcourse.grade.roster import join, read_roster
 from dlcourse.grade.submissions import Graded, Intake, Submission, find_submissions
 
 if TYPE_CHECKING:
-    from dlcourse.grade import worker
+    from dlcourse.grade.job import BatchSettings
 
 __all__ = ["Journal", "as_text", "grade_folder"]
 
@@ -170,7 +172,7 @@ def records_of(
     executor: Executor | None,
 ) -> list[Record]:
     """The record of each submission, from the journal if it is there, else by grading it."""
-    from dlcourse.grade import worker
+    from dlcourse.grade.job import BatchSettings
     from dlcourse.grade.lanes import Lanes
 
     environment = environment_of(lab, allow_unsandboxed=allow_unsandboxed)
@@ -180,7 +182,7 @@ def records_of(
         todo = [one for one in submissions if not is_graded(journal, keys[one])]
         if todo:
             hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
-            settings = worker.BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
+            settings = BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
             with contextlib.ExitStack() as stack:
                 lanes = min(jobs, len(todo))
                 pool = executor or stack.enter_context(Lanes(lanes))
@@ -194,7 +196,7 @@ def records_of(
 def fill(
     journal: Journal,
     pool: Executor,
-    settings: worker.BatchSettings,
+    settings: BatchSettings,
     todo: list[Submission],
     keys: dict[Submission, str],
     environment: dict[str, Any],
@@ -204,14 +206,14 @@ def fill(
 
     others: how many more processes of `pool` start while one of them proves the grader.
     """
-    from dlcourse.grade import worker
+    from dlcourse.grade import work
 
-    proving = pool.submit(worker.prove, settings)
+    proving = pool.submit(work.prove, settings)
     for _ in range(others):
-        pool.submit(worker.warm_up, settings)  # what goes wrong there, a submission will show
+        pool.submit(work.warm_up, settings)  # what goes wrong there, a submission will show
     proof = proving.result()
     extra = {**environment, "layers": proof.layers}
-    blank = pool.submit(worker.grade_one, settings, proof.job(b"")).result()[0]
+    blank = pool.submit(work.grade_one, settings, proof.job(b"")).result()[0]
     tasks = {}
     for submission in todo:
         if submission.problem:
@@ -220,7 +222,7 @@ def fill(
             journal.add(keys[submission], Record(settings.lab.short, tests, 0.0, about))
         else:
             job = proof.job(submission.source)
-            tasks[pool.submit(worker.grade_one, settings, job)] = submission
+            tasks[pool.submit(work.grade_one, settings, job)] = submission
     progress = tqdm(as_completed(tasks), total=len(tasks), unit="submission", disable=None)
     for done in progress:
         submission = tasks.pop(done)
@@ -268,7 +270,9 @@ def environment_of(lab: Lab, *, allow_unsandboxed: bool) -> dict[str, Any]:
         "allow_unsandboxed": allow_unsandboxed,
         "device": "cpu",
         "data": "none",
-        "versions": runtime.versions(),
+        # Not `runtime.versions`, for which this process would have to import torch.
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "torchvision", "numpy")},
     }
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.check.protocol import clean_text
+from dlcourse.check.text import clean_text
 from dlcourse.errors import UsageError
 
 __all__ = [

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dlcourse.check.protocol import clean_text
+from dlcourse.check.text import clean_text
 from dlcourse.errors import UsageError
 
 __all__ = ["opened"]

@@ -31,7 +31,7 @@ from markupsafe import Markup
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dlcourse import page
-from dlcourse.check.protocol import clean_text
+from dlcourse.check.text import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 from dlcourse.files import write_text

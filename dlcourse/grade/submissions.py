@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from dlcourse.check.protocol import clean_text
 from dlcourse.check.record import COULD_NOT, Record, TestRecord
 from dlcourse.check.source import read_source
+from dlcourse.check.text import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
 from dlcourse.grade import layouts

@@ -1,7 +1,6 @@
 """A grading worker: it collects a lab's tests once and runs them on one submission after another.
 
-Each submission runs in a fork of a warm process, the fork server. An Executor runs the functions at
-the end of this file, in processes that serve many calls.
+Each submission runs in a fork of a warm process, the fork server.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -26,18 +23,14 @@ from dlcourse.check.run import stubs
 from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError
+from dlcourse.grade.job import PROOF_S, BatchSettings, Job
 from dlcourse.grade.lanes import memory
-from dlcourse.grade.sandbox.confinement import Limits, missing
+from dlcourse.grade.sandbox.confinement import missing
 from dlcourse.grade.sandbox.process import Budget, ForkServer, SandboxProcess, budget_used_up
 
-__all__ = ["BatchSettings", "Job", "Proof", "grade_one", "prove", "warm_up"]
+__all__ = ["SubmissionRun", "Worker", "needs", "worker"]
 
-# Times what the reference takes, and at least: for one test, for loading, for the whole file.
-FACTOR, LEAST_S = 10.0, 2.0
-LOAD_FACTOR, LOAD_LEAST_S = 10.0, 5.0
-BUDGET_FACTOR, BUDGET_S = 5.0, 20.0
 RELOADS = 2  # in the visible tests, and again in the hidden ones
-PROOF_S = 120.0
 # When the process of the tests ends itself: by the clock, times the budget and more.
 PATIENCE, PATIENCE_S = 6.0, 120.0
 MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
@@ -58,41 +51,6 @@ for module in [value for value in vars().copy().values() if type(value) is type(
     if module.__name__.startswith("dlcourse."):
         [getattr(module, name) for name in getattr(module, "__all__", [])]
 """
-
-
-@dataclass(frozen=True)
-class BatchSettings:
-    """What all submissions of a batch share. hidden: folders that no submission may see."""
-
-    lab: Lab
-    hidden: tuple[Path, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    allow_unsandboxed: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to grade.
-
-    limits_s: seconds for each test by name; "" is the limit for loading. budget_s: for everything.
-    """
-
-    source: bytes
-    limits_s: dict[str, float] = field(default_factory=dict)
-    default_s: float = LEAST_S
-    budget_s: float = BUDGET_S
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What the grader has proved: time limits from the reference, and the layers in force."""
-
-    limits_s: dict[str, float]
-    layers: list[dict]
-    budget_s: float = BUDGET_S
-
-    def job(self, source: bytes) -> Job:
-        return Job(source, self.limits_s, budget_s=self.budget_s)
 
 
 class Worker:
@@ -344,60 +302,8 @@ def bounded_memory() -> Iterator[None]:
 
 
 def worker(settings: BatchSettings) -> Worker:
+    """This process's worker for a batch, which is started when it is first asked for."""
     with STARTING:
         if settings not in WORKERS:
             WORKERS[settings] = Worker(settings)
         return WORKERS[settings]
-
-
-def proof_of(source: bytes) -> Job:
-    return Job(source, default_s=PROOF_S, budget_s=10 * PROOF_S)
-
-
-def prove(settings: BatchSettings) -> Proof:
-    """Prove the grader: the reference scores full, the stub 0, and late imports work.
-
-    Raises GradingError where one of them fails.
-    """
-    from dlcourse.grade.student_version import generate
-
-    lab = settings.lab
-    if not lab.solution.is_file():
-        raise GradingError(f"no solution {lab.solution}; the grader needs it to prove itself")
-    source = lab.solution.read_bytes()
-    mine = worker(settings)
-    start = time.perf_counter()
-    tests = mine.grade(proof_of(source))
-    total_s, load_s = time.perf_counter() - start, mine.load_s
-    for test in tests:
-        if not test.passed:
-            raise GradingError(
-                f"the reference fails {test.name}: {test.outcome}: {test.reason}; no batch was run"
-            )
-    for test in mine.grade(proof_of(needs(lab).encode())):
-        if test.outcome in ("import failure", "killed", "output", "time"):
-            raise GradingError(
-                f"a right answer could not run in the sandbox: {test.reason}; no batch was run"
-            )
-    stub = generate(source.decode("utf-8"), lab.solution.name).encode()
-    for test in mine.grade(proof_of(stub)):
-        if test.score:
-            raise GradingError(
-                f"an unwritten lab gets {test.score:g} points from {test.name}; no batch was run"
-            )
-    limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
-    limits[""] = max(LOAD_LEAST_S, LOAD_FACTOR * load_s)
-    budget_s = max(BUDGET_S, BUDGET_FACTOR * total_s)
-    return Proof(limits, [report.as_dict() for report in mine.reports], budget_s)
-
-
-def warm_up(settings: BatchSettings) -> None:
-    """Start this process's worker, so that its first submission does not wait for that."""
-    worker(settings)
-
-
-def grade_one(settings: BatchSettings, job: Job) -> tuple[list[TestRecord], float]:
-    """Grade one file. Returns the records of its tests, and how many seconds that took."""
-    mine = worker(settings)
-    start = time.perf_counter()
-    return mine.grade(job), time.perf_counter() - start

@@ -17,7 +17,8 @@ from support import tiny
 if not sys.platform.startswith("linux"):
     pytest.skip("the sandbox needs Linux", allow_module_level=True)
 
-from dlcourse.grade.worker import BatchSettings, Job, Worker
+from dlcourse.grade.job import BatchSettings, Job
+from dlcourse.grade.worker import Worker
 
 # What a file does at its top, and then answers rightly.
 RIGHT = {

@@ -210,7 +210,7 @@ DEEP = "x = " + "-" * 5000 + "1\n"
     ],
 )  # fmt: skip
 def test_banned_name_is_found_in_the_sandbox_whatever_stands_before_it(warm, prelude, outcome):
-    from dlcourse.grade.worker import Job
+    from dlcourse.grade.job import Job
 
     codec = "latin-1" if "latin-1" in prelude else "utf-8"
     tests = warm.grade(Job((prelude + CHEAT).encode(codec, "surrogatepass")))
@@ -220,7 +220,8 @@ def test_banned_name_is_found_in_the_sandbox_whatever_stands_before_it(warm, pre
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
-    from dlcourse.grade.worker import BatchSettings, Worker
+    from dlcourse.grade.job import BatchSettings
+    from dlcourse.grade.worker import Worker
 
     root = tmp_path_factory.mktemp("forbidden")
     made = Worker(BatchSettings(tiny.make_course(root, tests=TESTS), (root,)))

@@ -185,12 +185,13 @@ def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, fold
 def test_grader_that_cannot_prove_itself_grades_nobody(
     lab, fork_server, monkeypatch, old, new, message
 ):
-    from dlcourse.grade import worker
+    from dlcourse.grade import work
+    from dlcourse.grade.job import BatchSettings
 
-    monkeypatch.setattr(worker.Worker, "start_fork_server", lambda self: fork_server)
+    monkeypatch.setattr("dlcourse.grade.worker.Worker.start_fork_server", lambda self: fork_server)
     lab.tests.write_text(tiny.TESTS.replace(old, new, 1))
     with pytest.raises(GradingError, match=f"^{message}$"):
-        worker.prove(worker.BatchSettings(lab))
+        work.prove(BatchSettings(lab))
 
 
 @pytest.fixture(scope="module")
@@ -209,11 +210,12 @@ class StandIn(Executor):
         self.seen = []
 
     def submit(self, function, setting, job=None):
-        from dlcourse.grade import worker
+        from dlcourse.grade import work
+        from dlcourse.grade.job import Proof
 
         done = Future()
-        if function is worker.prove:
-            done.set_result(worker.Proof({}, []))
+        if function is work.prove:
+            done.set_result(Proof({}, []))
             return done
         name = job.source.decode()
         first = name not in self.seen

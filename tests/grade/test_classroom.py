@@ -26,15 +26,16 @@ class Here(Executor):
         self.settings, self.done = None, {}
 
     def submit(self, function, settings, job=None):
-        from dlcourse.grade import worker
+        from dlcourse.grade import work
+        from dlcourse.grade.job import Proof
 
         self.settings = self.settings or settings
         future = Future()
-        if function is worker.prove:
-            future.set_result(worker.Proof({}, []))
+        if function is work.prove:
+            future.set_result(Proof({}, []))
         else:
             if job.source not in self.done:
-                self.done[job.source] = worker.grade_one(self.settings, job)
+                self.done[job.source] = work.grade_one(self.settings, job)
             future.set_result(self.done[job.source])
         return future
 

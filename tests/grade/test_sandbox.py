@@ -28,11 +28,12 @@ if not sys.platform.startswith("linux"):
 from dlcourse.check.record import NOT_COUNTED, Record
 from dlcourse.check.student import KINDS, StudentError
 from dlcourse.errors import GradingError
+from dlcourse.grade.job import BatchSettings, Job
 from dlcourse.grade.reports import feedback, gradescope
 from dlcourse.grade.sandbox.confinement import Limits, missing
 from dlcourse.grade.sandbox.process import SIZE, Budget, SandboxProcess
 from dlcourse.grade.submissions import Graded, Submission
-from dlcourse.grade.worker import BatchSettings, Job, SubmissionRun, Worker
+from dlcourse.grade.worker import SubmissionRun, Worker
 
 SECRET = "a hidden input"
 UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
@@ -74,7 +75,8 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 from dlcourse.course import Lab
-from dlcourse.grade.worker import Job, BatchSettings, Worker
+from dlcourse.grade.job import BatchSettings, Job
+from dlcourse.grade.worker import Worker
 lab = Lab("lab90_sums", Path(sys.argv[1]))
 worker = Worker(BatchSettings(lab, (lab.root, Path(sys.argv[2]))))
 print([r.layer for r in worker.reports if not r.in_force])
@@ -135,14 +137,15 @@ import sys
 from pathlib import Path
 import dlcourse
 from dlcourse.course import Lab
-from dlcourse.grade import worker
+from dlcourse.grade import work
+from dlcourse.grade.job import BatchSettings, Job
 lab = Lab("lab90_sums", Path(sys.argv[1]))
-settings = worker.BatchSettings(lab, (lab.tests.parent, lab.solution.parent))
-limits = worker.prove(settings).limits_s
+settings = BatchSettings(lab, (lab.tests.parent, lab.solution.parent))
+limits = work.prove(settings).limits_s
 print(dlcourse.__file__, sys.prefix)
 for act in sys.argv[2:]:
     source = lab.solution.read_text().replace("return a + b", act + "; return a + b")
-    tests, _ = worker.grade_one(settings, worker.Job(source.encode(), limits))
+    tests, _ = work.grade_one(settings, Job(source.encode(), limits))
     print(sum(test.score for test in tests), *{test.reason for test in tests if test.reason})
 """
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from dlcourse import course
 from dlcourse.check.pytest_plugin import worth
+from dlcourse.grade.job import LEAST_S, BatchSettings, Job
 from dlcourse.grade.sandbox.process import ForkServer
-from dlcourse.grade.worker import FACTOR, LEAST_S, BatchSettings, Job, Worker, imported
+from dlcourse.grade.work import FACTOR
+from dlcourse.grade.worker import Worker, imported
 
 from support.mutants import mutants
 
