@@ -9,14 +9,18 @@ The syntax tree of a file cannot tell what runs, so two observers watch it:
   it is, for example, `torch.optim.adam.adam`, under whatever name it was saved.
 
 What would run out of their sight is refused as a whole: functions that were traced, scripted or
-compiled before the call, and ctypes, which can change the process itself.
+compiled before the call, threads, trace functions, audit hooks, code that bears the name of a
+library's file, and ctypes, which can change the process itself.
 
-A refusal counts even if student code catches the exception.
+A refusal counts even if student code catches the exception. Student code may also replace what this
+module uses; so that it sees no difference, functions are bound here by name, the module has
+`builtins` of its own, and no `with` statement of contextlib's stands around student code.
 """
 
 from __future__ import annotations
 
-import contextlib
+import _thread
+import builtins
 import ctypes
 import fnmatch
 import functools
@@ -25,15 +29,26 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from sys import _current_frames, _getframe, getprofile, setprofile
+from threading import setprofile as set_profile_of_threads
 from types import CodeType, FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
+from torch._C import (
+    _dispatch_get_all_op_names,
+    _dispatch_has_kernel_for_dispatch_key,
+    _dispatch_library,
+)
 
 __all__ = ["Guard", "NotAllowedError", "Rule", "split_names"]
 
+# Every function below looks its builtins up in this copy.
+globals()["__builtins__"] = vars(builtins).copy()
+
+Result = TypeVar("Result")
 # A task, and the names that it forbids; see `dlcourse.check.points`.
 Rule = tuple[str, Sequence[str]]
 # By the id of a code: the code, and the path of the function if it is forbidden, or "".
@@ -43,13 +58,35 @@ KEYS = ("CPU", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "Mkldnn
 # Calls that would go around a kernel, or around the profile function.
 SWITCHES = {
     "call_boxed", "redispatch_boxed", "_dispatch_library", "_jit_script_compile",
-    "setprofile", "_setprofileallthreads", "start_new_thread", "start_joinable_thread",
+    "_setprofileallthreads",
 }  # fmt: skip
+# What Python reports of code that could run unseen, however it is called.
+UNSEEN = {
+    "sys.addaudithook", "sys.monitoring.register_callback", "sys.settrace",
+}  # fmt: skip
+# The argument with the name of the file.
+NAMES_CODE = {"compile": 1, "code.__new__": 1}
 # Code that torch.compile and torch.fx have made of other functions.
 GENERATED = "torch.fx.generated"
 COMPILED = (
     "torch._dynamo.convert_frame*", "torch._dynamo.eval_frame*compile_wrapper", f"{GENERATED}*",
+    "torch.fx.interpreter*",
 )  # fmt: skip
+
+
+@functools.cache
+def pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return a pattern that matches what one of `names` matches; none matches nothing."""
+    return re.compile("|".join(map(fnmatch.translate, names)) or r"(?!)")
+
+
+# What makes or loads a program that runs without Python, and what starts a thread.
+MAKES_SCRIPT = pattern((
+    "_create_function_*", "_create_graph_*", "_create_method*", "_define",
+    "_dispatch_get_computed*", "_import_ir*", "_jit_interpret*", "_jit_script*", "_jit_to_static*",
+    "_load_*", "create_function", "define", "import_ir*", "parse_ir",
+)).match  # fmt: skip
+STARTS_THREAD = pattern(("_start_*thread", "start_*thread", "start_new")).match
 HIDES = "it hides what runs"
 WRITE_IT = "this task asks you to write that yourself"
 PACKAGES = {
@@ -63,10 +100,12 @@ IMPORTING = {importlib._bootstrap._find_and_load.__code__}  # type: ignore[attr-
 # torch's operators in Python, and what wraps them.
 WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
 INIT = "torch.nn.init"
-# What runs while a library is imported; the methods of a dataclass are in "<string>".
-LIBRARY = (*PACKAGES, str(Path(functools.__file__).parent), "<frozen ", "<string>")
+STDLIB = (str(Path(functools.__file__).parent), "<frozen ")
+# What runs while a library is imported.
+LIBRARY = (*PACKAGES, *STDLIB)
 CTYPES = str(Path(ctypes.__file__).parent)
 SITE_PACKAGES = str(Path(torch.__file__).parents[1])
+SEPARATORS = re.compile(r"[\\/]+")
 
 
 class NotAllowedError(BaseException):
@@ -79,12 +118,6 @@ def split_names(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 @functools.cache
-def pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    """Return a pattern that matches what one of `names` matches; none matches nothing."""
-    return re.compile("|".join(map(fnmatch.translate, names)) or r"(?!)")
-
-
-@functools.cache
 def kernels_of(names: tuple[str, ...], modules: int) -> list[tuple[str, str]]:
     """Return (operator, key) for every kernel of an operator that one of `names` matches.
 
@@ -93,10 +126,10 @@ def kernels_of(names: tuple[str, ...], modules: int) -> list[tuple[str, str]]:
     matches = pattern(names).match
     return [
         (operator, key)
-        for operator in torch._C._dispatch_get_all_op_names()
+        for operator in _dispatch_get_all_op_names()
         if matches(operator.partition("::")[2].partition(".")[0])
         for key in KEYS
-        if torch._C._dispatch_has_kernel_for_dispatch_key(operator, key)
+        if _dispatch_has_kernel_for_dispatch_key(operator, key)
     ]
 
 
@@ -109,7 +142,7 @@ class Guard:
     current: ClassVar[Guard | None] = None
 
     def __init__(self, *, shared: bool) -> None:
-        observe_scripts_and_ctypes()
+        observe()
         Guard.current = self
         self.shared = shared
         self.rule: Rule = ("", ())
@@ -123,67 +156,91 @@ class Guard:
         self.verdicts = self.verdicts_by_rule[()]
         self.forbids, self.calls = pattern(()).match, SWITCHES
         self.finders = [*sys.meta_path]
-        self.strangers: set[int] = set()  # the threads that the file has started while it loaded
+        self.strangers: set[int] = set()  # the threads that nobody watched when they started
+        self.known = set(_current_frames())
+        self.unseen = ""  # what the file has installed while it loaded, such as a trace function
+        self.forged = False  # whether code bears the name of a library's file
 
-    @contextlib.contextmanager
-    def watch(self, rule: Rule | None) -> Iterator[None]:
-        """Within this block student code runs under `rule`; raises NotAllowedError at its end.
+    def prepare(self, rules: Iterable[Rule]) -> None:
+        """Make what `rules` need, before student code could replace what makes it."""
+        for rule in rules:
+            self.arm(rule)
+        self.arm(("", ()))
 
-        A function of the tests that student code calls may open a block inside the block.
+    def watch(self, rule: Rule | None, act: Callable[[], Result]) -> Result:
+        """Return act(), student code that runs under `rule`; raises NotAllowedError at its end.
+
+        A function of the tests that student code calls may watch another act meanwhile.
         """
-        threads = set(sys._current_frames())
+        threads = set(_current_frames())
+        if not self.shared:
+            self.strangers |= threads - self.known
         outer, self.refusal = self.refusal, None
         before = self.rule
         self.watching += 1
         self.arm(rule or ("", ()))
+        state = self.state()
         try:
             if rule and self.strangers & threads:
                 self.refuse("a thread beside the function", "it started while the file loaded")
-            with self.profiled(on=bool(rule)):
-                yield
+            if rule and self.unseen:
+                self.refuse(self.unseen, HIDES)
+            result = self.profiled(act, on=bool(rule))
+            if rule and self.state() != state:
+                self.unseen = "a change to what watches it"
+                self.refuse(self.unseen, HIDES)
+            return result
         finally:
             self.watching -= 1
             if self.watching:
                 self.arm(before)
             elif self.shared:
                 self.arm(("", ()))
-            if not rule:
-                self.strangers |= set(sys._current_frames()) - threads
+            now = set(_current_frames())
+            if not rule or self.strangers & threads:
+                self.strangers |= now - threads
+            self.known = now - self.strangers
             refusal, self.refusal = self.refusal, outer
             if refusal is not None:
                 raise refusal
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Within this block inside `watch`, a function of the tests runs."""
+    def state(self) -> tuple:
+        """Return what student code would change to get rid of this guard."""
+        return (Guard.current, self.forbids, self.calls, id(self.verdicts), self.operators,
+                set(self.libraries))  # fmt: skip
+
+    def paused(self, act: Callable[[], Result]) -> Result:
+        """Return act(), a function of the tests, called inside `watch`."""
         rule = self.rule
         if not self.shared or not self.active:
-            yield
-            return
-        with self.profiled(on=False):
+            return act()
+
+        def unarmed() -> Result:
             self.arm(("", ()))
             try:
-                yield
+                return act()
             finally:
                 self.arm(rule)
 
-    @contextlib.contextmanager
-    def profiled(self, *, on: bool) -> Iterator[None]:
-        """Switch the profile function on or off, and back at the end."""
-        before, was = sys.getprofile(), self.active
+        return self.profiled(unarmed, on=False)
+
+    def profiled(self, act: Callable[[], Result], *, on: bool) -> Result:
+        """Return act(), while the profile function is on or off."""
+        before, was = getprofile(), self.active
         self.active = False
-        sys.setprofile(self.profile if on else None)
-        threading.setprofile(self.profile if on else None)  # for threads that start from now on
+        setprofile(self.profile if on else None)
+        set_profile_of_threads(self.profile if on else None)  # for threads that start from now on
         self.active = on
         try:
-            yield
-            if on and sys.getprofile() != self.profile:
+            result = act()
+            if on and getprofile() != self.profile:
                 self.refuse("sys.setprofile", HIDES)
+            return result
         finally:
             self.active = False
             # cProfile's own is an object that cannot be set again; it sees nothing from here on.
-            sys.setprofile(before if callable(before) else None)
-            threading.setprofile(self.profile if was else None)
+            setprofile(before if callable(before) else None)
+            set_profile_of_threads(self.profile if was else None)
             self.active = was
 
     def arm(self, rule: Rule) -> None:
@@ -196,6 +253,7 @@ class Guard:
         operators = names
         if operators == self.operators:
             return
+        was, self.active = self.active, False  # what follows is not a student's
         self.libraries.clear()  # this puts the earlier kernels back
         self.operators = operators
         with warnings.catch_warnings():
@@ -203,17 +261,25 @@ class Guard:
             for operator, key in kernels_of(operators, len(sys.modules)) if operators else []:
                 namespace, _, name = operator.partition("::")
                 if (namespace, key) not in self.libraries:
-                    library = torch._C._dispatch_library("IMPL", namespace, key)
-                    self.libraries[namespace, key] = library
-                with contextlib.suppress(RuntimeError):
+                    self.libraries[namespace, key] = _dispatch_library("IMPL", namespace, key)
+                try:
                     kernel = self.refusing(name.partition(".")[0])
                     self.libraries[namespace, key].impl(name, key, kernel)
+                except RuntimeError:
+                    pass  # another library has replaced this kernel
+        self.active = was
 
     def refusing(self, operator: str) -> Callable:
         def kernel(*args: object, **kwargs: object) -> None:
             self.refuse(f"torch's {operator}")
 
         return kernel
+
+    def note(self, what: str) -> None:
+        """Refuse `what`, which could run code unseen; if the file loads, refuse what follows."""
+        if self.active:
+            self.refuse(what, HIDES)
+        self.unseen = self.unseen or what
 
     def refuse(self, what: str, why: str = WRITE_IT) -> None:
         task = f"task {self.rule[0]}: " if self.rule[0] else ""
@@ -222,21 +288,17 @@ class Guard:
         raise self.refusal
 
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if not self.active:
+            return
         if event == "call":
             code = frame.f_code
             known = self.verdicts.get(id(code))
             path = known[1] if known else self.look_up(code)
-            if path and not internal(path, frame) and not self.imports(frame):
+            if path and not self.internal(path, frame) and not self.imports(frame):
                 self.refuse(path, HIDES if is_compiled(path) else WRITE_IT)
-        elif event == "c_call" and argument.__name__ in self.calls:
-            self.call(frame, argument.__name__)
-
-    def call(self, frame: FrameType, name: str) -> None:
-        # A thread that `threading` starts has the profile function, too. torchvision registers its
-        # own operators while it is imported.
-        known = frame.f_code in (threading.Thread.start.__code__, PROFILED)
-        if not known and not self.imports(frame):
-            self.refuse(name)
+        elif event == "c_call" and argument.__name__ in self.calls and not self.imports(frame):
+            # torchvision registers its own operators while it is imported.
+            self.refuse(argument.__name__)
 
     def imports(self, frame: FrameType | None) -> bool:
         """Return whether a library runs in `frame` because it is imported.
@@ -244,12 +306,31 @@ class Guard:
         A student who adds an importer could name its code as that of a library; then nothing
         counts as imported.
         """
-        if not all(finder in self.finders or is_installed(finder) for finder in sys.meta_path):
+        own = not all(finder in self.finders or is_installed(finder) for finder in sys.meta_path)
+        if own or self.forged:
             return False
         while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
             if frame.f_code in IMPORTING:
                 return True
             frame = frame.f_back
+        return False
+
+    def internal(self, path: str, frame: FrameType | None) -> bool:
+        """Return whether a library calls `path` for its own ends.
+
+        PyTorch itself runs `torch._decomp` for tensors on the meta device, for example.
+        """
+        if self.forged:
+            return False
+        caller = frame
+        while caller is not None and path_of(caller.f_code).startswith((*WRAPPERS, INIT)):
+            caller = caller.f_back
+        if path.startswith(WRAPPERS) and caller is not None and path_of(caller.f_code):
+            return True
+        if path.startswith(INIT) and caller is not None:
+            layer = path_of(caller.f_code).startswith("torch.nn.modules.")
+            if layer and caller.f_code.co_name == "reset_parameters":
+                return True  # a new layer gets its first weights
         return False
 
     def look_up(self, code: CodeType) -> str:
@@ -258,23 +339,6 @@ class Guard:
         path = path if path and self.forbids(path) else ""
         self.verdicts[id(code)] = code, path
         return path
-
-
-def internal(path: str, frame: FrameType | None) -> bool:
-    """Return whether a library calls `path` for its own ends.
-
-    PyTorch itself runs `torch._decomp` for tensors on the meta device, for example.
-    """
-    caller = frame
-    while caller is not None and path_of(caller.f_code).startswith((*WRAPPERS, INIT)):
-        caller = caller.f_back
-    if path.startswith(WRAPPERS) and caller is not None and path_of(caller.f_code):
-        return True
-    if path.startswith(INIT) and caller is not None:
-        layer = path_of(caller.f_code).startswith("torch.nn.modules.")
-        if layer and caller.f_code.co_name == "reset_parameters":
-            return True  # a new layer gets its first weights
-    return False
 
 
 def is_installed(finder: object) -> bool:
@@ -288,33 +352,88 @@ is_compiled = pattern(COMPILED).match
 
 
 @functools.cache
-def observe_scripts_and_ctypes() -> None:
-    """Have every call of a TorchScript function, and every use of ctypes, tell the guard."""
+def observe() -> None:
+    """Have TorchScript, new threads, and what Python itself reports tell the guard."""
+    for owner in (torch._C, torch._C.ScriptModule, torch._C.CompilationUnit):
+        for name in filter(MAKES_SCRIPT, dir(owner)):
+            observe_one(owner, name, note_script)
     for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod):
-        kind.__call__ = observed(kind.__call__)  # type: ignore[method-assign]  # on purpose
+        observe_one(kind, "__call__", refuse_script)
+    for module in (_thread, threading):
+        for name in filter(STARTS_THREAD, dir(module)):
+            observe_one(module, name, refuse_thread)
     sys.addaudithook(audit)
 
 
-def observed(call: Callable) -> Callable:
+def observe_one(owner: Any, name: str, told: Callable[[Guard], None]) -> None:
+    """Put a function in the place of `owner.name` that calls `told` first."""
+    call = getattr(owner, name)
+
+    @functools.wraps(call)
     def observing(*args: object, **kwargs: object) -> object:
-        if Guard.current is not None and Guard.current.active:
-            Guard.current.refuse("a function in TorchScript", HIDES)
+        if Guard.current is not None and Guard.current.watching:
+            told(Guard.current)
         return call(*args, **kwargs)
 
-    return observing
+    setattr(owner, name, observing)
+
+
+def note_script(guard: Guard) -> None:
+    if not guard.imports(_getframe(2)):
+        guard.note("TorchScript")
+
+
+def refuse_script(guard: Guard) -> None:
+    if guard.active:
+        guard.refuse("a function in TorchScript", HIDES)
+
+
+def refuse_thread(guard: Guard) -> None:
+    if guard.active and not by_library(guard):
+        guard.refuse("a thread", HIDES)
 
 
 def audit(event: str, arguments: tuple) -> None:
     guard = Guard.current
-    if guard is None or not event.startswith("ctypes.") or (guard.shared and not guard.active):
+    if guard is None:
         return
-    frame: FrameType | None = sys._getframe(1)
+    if event.startswith("ctypes."):
+        if guard.active or not guard.shared:
+            refuse_ctypes(guard)
+    elif not guard.watching:
+        return
+    elif event in NAMES_CODE:
+        file = arguments[NAMES_CODE[event]]
+        if isinstance(file, str) and file.startswith((*PACKAGES, *STDLIB)):
+            guard.forged |= not by_library(guard)
+    elif event in UNSEEN:
+        guard.note(event)
+    elif event == "sys.setprofile" and guard.active and guard.refusal is None:
+        # After a refusal Python itself takes the profile function away.
+        guard.refuse(event, HIDES)
+
+
+def refuse_ctypes(guard: Guard) -> None:
+    frame: FrameType | None = _getframe(2)
     if guard.imports(frame):
         return
     while frame is not None and frame.f_code.co_filename.startswith(CTYPES):
         frame = frame.f_back
-    if frame is None or not path_of(frame.f_code):  # PyTorch and the package may use it
+    if guard.forged or frame is None or not path_of(frame.f_code):
+        # PyTorch and the package may use it.
         guard.refuse("ctypes", "it can change the process that checks it")
+
+
+def by_library(guard: Guard) -> bool:
+    """Return whether an installed package caused the audit event, not student code."""
+    frame: FrameType | None = _getframe(2)
+    if guard.imports(frame):
+        return True
+    while frame is not None and frame.f_code.co_filename.startswith(STDLIB):
+        if frame.f_code.co_filename.startswith(SITE_PACKAGES):
+            break
+        frame = frame.f_back
+    return frame is None or frame.f_code.co_filename.startswith(SITE_PACKAGES)
 
 
 def path_of(code: CodeType) -> str:
@@ -324,10 +443,7 @@ def path_of(code: CodeType) -> str:
     for folder, package in PACKAGES.items():
         if code.co_filename.startswith((f"{folder}/", f"{folder}\\")):
             inside = code.co_filename[len(folder) :].removesuffix(".py").removesuffix("__init__")
-            module = re.sub(r"[\\/]+", ".", inside).strip(".")
+            module = SEPARATORS.sub(".", inside).strip(".")
             name = getattr(code, "co_qualname", code.co_name)  # Python 3.10 has no co_qualname
             return ".".join(part for part in (package, module, name) if part)
     return ""
-
-
-PROFILED = Guard.profiled.__wrapped__.__code__  # type: ignore[attr-defined]  # of contextmanager

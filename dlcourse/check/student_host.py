@@ -109,6 +109,7 @@ class StudentHost:
         self.source, self.filename, self.name = source, filename, name
         self.call_back = call_back
         self.guard = Guard(shared=shared)
+        self.watch = self.guard.watch  # bound before student code could replace it
         self.module: types.ModuleType | None = None
         self.objects: list[object] = []
         self.numbers: dict[int, int] = {}
@@ -123,9 +124,7 @@ class StudentHost:
         try:
             rule = message.get("rule")
             with contextlib.redirect_stdout(printed), refuse_processes():
-                with self.guard.watch(rule):
-                    value = self.do(message, buffers)
-                reply = {"value": encode(value, replies, self.hold)}
+                reply = self.watch(rule, lambda: self.done(message, buffers, replies))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 (whatever student code raises is data here)
@@ -140,11 +139,17 @@ class StudentHost:
             reply["printed"] = clean_text(printed.text)
         return reply, replies
 
+    def done(self, message: dict, buffers: Buffers, replies: Buffers) -> dict:
+        # An object of the student's may compute its value only when it is encoded.
+        return {"value": encode(self.do(message, buffers), replies, self.hold)}
+
     def do(self, message: dict, buffers: Buffers) -> object:
         what = message["do"]
         if what == "read":
             # Tests ask this first, before student code could change the answer.
-            return violations(self.source, self.arguments(message, buffers)[0][0])
+            rules = self.arguments(message, buffers)[0][0]
+            self.guard.prepare((task, names) for task, (_, names) in rules.items())
+            return violations(self.source, rules)
         if self.module is None:
             self.load()
         if what == "load":
@@ -215,8 +220,7 @@ class StudentHost:
                 "args": encode(list(args), buffers, self.hold),
                 "kwargs": encode(kwargs, buffers, self.hold),
             }
-            with self.guard.paused():
-                reply, replies = self.call_back(number, message, buffers)
+            reply, replies = self.guard.paused(lambda: self.call_back(number, message, buffers))
             if "error" in reply:
                 raise RuntimeError(reply["error"])
             return decode(reply["value"], replies, self.find, strided=True)

@@ -35,7 +35,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # These numbers are the same on every architecture.
 SYS_LANDLOCK, SYS_MOUNT_SETATTR, SYS_OPEN_TREE, SYS_MOVE_MOUNT = 444, 442, 428, 429
@@ -83,9 +83,9 @@ def attach(tree: int, target: str) -> None:
 
 
 def mount_tmpfs(target: str, size_mb: int) -> None:
-    mount(
-        "tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size_mb}m,nr_inodes=4096,mode=1777"
-    )
+    # Nothing in it can run: a submission may bring a compiled library as a text.
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    mount("tmpfs", target, "tmpfs", flags, f"size={size_mb}m,nr_inodes=4096,mode=1777")
 
 
 def make_private() -> None:
