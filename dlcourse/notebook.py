@@ -51,16 +51,19 @@ if RUN:
 """
 QUIZ = '# lab.quiz("{short}")  # remove the first "#", and run this cell'
 ANSWERS = "**Your answers** (double-click here to write)\n\n1. \n2. "
-# The cells that `as_notebook` adds, also with other arguments; `as_script` leaves them out.
+# The cells that `as_notebook` adds, also with other arguments; `as_script` leaves them out. No two
+# parts that repeat can match the same text: a file made for it would take years.
 ADDED = re.compile(
     r"lab\.(?:check|quiz)\(.*\)\s*(?:#.*)?"
-    r"|RUN = \w+.*\s+if RUN:\n(?:[ \t].*|\s)*"
+    r"|RUN = \w.*\n\s*if RUN:\n(?:[ \t].*\n|\n)*(?:[ \t].*)?"
     r"|main\([^\n]*\)\s*(?:#.*)?"
-    r"|from pathlib import Path\s+from IPython\.display import Image, display\s+(?:folder = .*\s+)?"
-    r"for figure in sorted\(.*\):\s+display\(Image\(figure\)\)"
+    r"|from pathlib import Path\s+from IPython\.display import Image, display\s+"
+    r"(?:folder = .*\n\s*)?for figure in sorted\(.*\):\s+display\(Image\(figure\)\)"
 )
 # Lines that only IPython understands: `%magic`, `!shell`, `x = !shell`, `?help`, `help?`.
-MAGIC = re.compile(r"^\s*(?:[%!?]|[\w.,\s\[\]]+=\s*(?:!|%\w)|[\w.]+\?{1,2}\s*$)")
+MAGIC = re.compile(r"[%!?]|[\w.,\s\[\]]+=\s*(?:!|%\w)|[\w.]+\?{1,2}$")  # of a stripped line
+MAX_CODE = 2**18  # characters; reading a program takes 500 times its size in memory
+MAX_TOKENIZED = 2**20  # characters, which takes 4 s
 FUTURE = re.compile(r"^from __future__ import [\w, ]+", re.MULTILINE)
 # Cell magics whose cell is Python all the same.
 CELL_MAGICS_OVER_PYTHON = {"%%time", "%%timeit", "%%capture", "%%prun"}
@@ -147,6 +150,7 @@ def as_script(text: str, name: str = "the notebook") -> str:
     if str(language).lower() != "python":
         raise UsageError(f"{name} is a notebook of the language {language}; expected Python")
     parts = []
+    code_size = tokenized = 0
     for number, cell in enumerate(cells, start=1):
         try:
             if cell["cell_type"] != "code":
@@ -157,11 +161,19 @@ def as_script(text: str, name: str = "the notebook") -> str:
             raise UsageError(f"{name}: cell {number} is damaged: no source") from None
         if code.strip() == SETUP.strip() or ADDED.fullmatch(code.strip()):
             continue
+        code_size += len(code)
+        if code_size > MAX_CODE:
+            raise UsageError(f"{name} holds more than {MAX_CODE:,} characters of code")
+        tokenized += sum(map(is_magic, code.splitlines())) * len(code)
+        if tokenized > MAX_TOKENIZED:
+            raise UsageError(f"{name}: too many lines begin with %, ! or ?, up to cell {number}")
         code = without_magics(code)
         try:
             ast.parse(code)
-        except (SyntaxError, ValueError) as error:
-            at = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            at = str(error) or "it is nested too deep"
+            if isinstance(error, SyntaxError):
+                at = f"line {error.lineno}: {error.msg}"
             raise UsageError(f"{name}: cell {number} does not parse, {at}") from None
         if code.strip():
             parts.append(f"# %% cell {number}\n{code.rstrip()}\n")
@@ -183,10 +195,15 @@ def without_magics(code: str) -> str:
         lines[lines.index(next(line for line in lines if line.strip()))] = ""
     kept: list[str] = []
     for line in lines:
-        if MAGIC.match(line) and not is_continued("\n".join(kept)):
+        if is_magic(line) and not is_continued("\n".join(kept)):
             line = line[: len(line) - len(line.lstrip())] + "pass"
         kept.append(line)
     return "\n".join(kept)
+
+
+def is_magic(line: str) -> bool:
+    """Whether `line` looks like one that only IPython understands."""
+    return bool(MAGIC.match(line.strip()))
 
 
 def is_continued(code: str) -> bool:

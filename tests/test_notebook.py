@@ -3,6 +3,7 @@
 import pytest
 
 from dlcourse import course
+from dlcourse.errors import UsageError
 from dlcourse.notebook import SETUP, as_notebook, as_script
 
 from support import exports
@@ -63,3 +64,25 @@ def test_a_notebook_of_version_3_is_read():
 def test_cells_that_check_or_run_are_left_out_but_not_what_a_student_adds_to_them(cell):
     assert as_script(exports.notebook("x = 1", cell)) == "# %% cell 2\nx = 1\n"
     assert "y = 2" in as_script(exports.notebook(f"{cell}\ny = 2"))
+
+
+# Each would keep the process that reads it busy for hours, or fill its memory.
+ENDLESS = [
+    " " * 200_000 + "x y",
+    "RUN = 1\nif RUN:\n" + " \n" * 60 + "x",
+    "RUN = a" + " " * 200_000 + "\n(",
+    "x = (\n" + "% 1\n" * 20_000 + ")",
+    "x = [" + "0," * 8_000_000 + "]",
+    "x = " + "-" * 100_000 + "1",
+    "x = a" + ".a" * 100_000,
+]
+REFUSED = (
+    r"^the notebook(?:: cell 1 does not parse, .+|: too many lines begin with %, ! or \?, .+"
+    "| holds more than 262,144 characters of code)$"
+)
+
+
+@pytest.mark.parametrize("cell", ENDLESS, ids=[cell[:20].strip() for cell in ENDLESS])
+def test_a_cell_that_would_take_hours_to_read_is_refused_at_once(cell):
+    with pytest.raises(UsageError, match=REFUSED):
+        as_script(exports.notebook(cell))

@@ -9,7 +9,7 @@ from dlcourse.check.forbidden import violations
 from dlcourse.check.run import check as check_lab
 from dlcourse.errors import UsageError
 
-from support import tiny
+from support import detours, tiny
 
 HEAD = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
 BY_TORCH = "torch.nn.functional.conv2d"
@@ -128,9 +128,9 @@ def test_name_with_a_dot_is_a_path_in_any_package():
     assert use("import numpy\ndef net(): return numpy.models", "net", forbidden) is None
 
 
-TESTS = tiny.TESTS.replace('hint="start from 0"', 'forbidden=("*sum",)').replace(
-    'needs=("90.1",)', "needs=()"
-)
+TESTS = tiny.TESTS.replace(
+    'hint="start from 0"', 'forbidden=("*sum", "torch.functional*")'
+).replace('needs=("90.1",)', "needs=()")
 
 
 @pytest.fixture
@@ -216,6 +216,24 @@ def test_banned_name_is_found_in_the_sandbox_whatever_stands_before_it(warm, pre
     tests = warm.grade(Job((prelude + CHEAT).encode(codec, "surrogatepass")))
     assert {test.name: test.outcome for test in tests}["test_total"] == outcome
     assert sum(test.score for test in tests) == (3 if outcome == "not allowed" else 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
+@pytest.mark.parametrize("name", detours.PATCHES)
+def test_nothing_that_a_file_replaces_lets_torch_answer(warm, name):
+    from dlcourse.grade.worker import Job
+
+    tests = warm.grade(Job(detours.patched(name, tiny.SOLUTION).encode()))
+    said = {test.name: (test.score, test.outcome) for test in tests}["test_total"]
+    expected = ("not allowed", "exception") if "guard" in name else ("not allowed",)
+    assert said[0] == 0
+    assert said[1] in expected, tests
+
+
+def test_patches_do_no_harm_where_nothing_is_forbidden():
+    space = {}
+    exec(detours.patched("nothing, for a function", tiny.SOLUTION), space)
+    assert space["total"]([1, 2, 3]) == 6
 
 
 @pytest.fixture(scope="module")

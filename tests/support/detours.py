@@ -55,6 +55,16 @@ CONV2D = {
 STEP = "from torch.optim.adam import _single_tensor_adam as step_\nKEYS = dict(amsgrad=False, beta1=0.9, beta2=0.999, lr=0.1, weight_decay=0, eps=1e-8, maximize=False, grad_scale=None, found_inf=None, capturable=False, differentiable=False, has_complex=False, decoupled_weight_decay=False)\ndef f(w, g, m, v):\n    w = w.clone()\n    step_([w], [g], [m], [v], [], [torch.tensor(0.0)], **KEYS)\n    return w\none = torch.ones(3)\n"
 ADAM = "    p = torch.nn.Parameter(w.clone())\n    p.grad = g\n    o = make([p], lr=lr)\n    o.step()\n    return p.detach(), state"
 SIGNATURE = "def adam(w, g, state, lr=0.1):\n"
+BY_TORCH = """
+SEEN = []
+def by_torch(w, g, lr):
+    p = torch.nn.Parameter(w.clone())
+    p.grad = g
+    getattr(torch, 'op' + 'tim').Adam([p], lr=lr).step()
+    return p.detach()
+def keep(*args): SEEN.append(by_torch(*args))
+"""
+MODULE = f"{STEP}class M(nn.Module):\n    def forward(self, w, g): return f(w, g, w * 0, w * 0)\nm = torch.jit.trace(M(), (one, one), check_trace=False)\n"
 PYTHON = {
     "an optimizer by name": ("torch.optim*", f"{SIGNATURE}    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
     "an optimizer saved": ("torch.optim*", f"keep = [getattr(torch, 'op' + 'tim').Adam]\n{SIGNATURE}    make = keep[0]\n{ADAM}"),
@@ -83,5 +93,58 @@ PYTHON = {
     "a graph of its operators": ("torch.optim*", f"{STEP}from torch.fx.experimental.proxy_tensor import make_fx\nt = make_fx(f)(one, one, one * 0, one * 0)\n{SIGNATURE}    return t(w, g, w * 0, w * 0), state"),
     "compiled before": ("torch.optim*", f"{STEP}t = torch.compile(f, backend='eager')\nt(one, one, one * 0, one * 0)\n{SIGNATURE}    return t(w, g, w * 0, w * 0), state"),
     "compiled in the call": ("torch.optim*", f"{STEP}{SIGNATURE}    return torch.compile(f, backend='eager')(w, g, w * 0, w * 0), state"),
+    "the profile function off, by map": ("torch.optim*", f"import sys\n{SIGNATURE}    was = sys.getprofile()\n    list(map(sys.setprofile, [None]))\n    try: return by_torch(w, g, lr), state\n    finally: list(map(sys.setprofile, [was]))\n{BY_TORCH}"),
+    "a thread without the profile function": ("torch.optim*", f"import threading\n{SIGNATURE}    threading.setprofile(None)\n    t = threading.Thread(target=keep, args=(w, g, lr))\n    t.start()\n    t.join()\n    return SEEN[-1], state\n{BY_TORCH}"),
+    "a thread that starts itself": ("torch.optim*", f"import threading\nclass T(threading.Thread):\n    def _bootstrap(self):\n        self._started.set()\n        keep(*self._args)\n{SIGNATURE}    T(args=(w, g, lr)).start()\n    while not SEEN: pass\n    return SEEN[-1], state\n{BY_TORCH}"),
+    "a bare thread, by map": ("torch.optim*", f"import _thread\n{SIGNATURE}    list(map(_thread.start_new_thread, [keep], [(w, g, lr)]))\n    while not SEEN: pass\n    return SEEN[-1], state\n{BY_TORCH}"),
+    "a value made while it is encoded": ("torch.optim*", f"class L(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, f, types, args=(), kwargs=None):\n        if getattr(f, '__name__', '') == 'detach': return by_torch(*args[0].late)\n        return super().__torch_function__(f, types, args, kwargs or {{}})\n{SIGNATURE}    t = w.clone().as_subclass(L)\n    t.late = w, g, lr\n    return t\n{BY_TORCH}"),
+    "a trace function, which runs untraced": ("torch.optim*", f"import sys\n{SIGNATURE}    sys.settrace(lambda *_: keep(w, g, lr))\n    (lambda: 0)()\n    sys.settrace(None)\n    return SEEN[-1], state\n{BY_TORCH}"),
+    "an audit hook, which runs untraced": ("torch.optim*", f"import sys\n{SIGNATURE}    sys.addaudithook(lambda e, _: e == 'mine' and keep(w, g, lr))\n    sys.audit('mine')\n    return SEEN[-1], state\n{BY_TORCH}"),
+    "a path hook under the name of a library": ("torch.optim*", f"import sys\nspace = {{}}\nexec(compile('def hook(path): return run(path)', torch.__file__, 'exec'), space)\ndef run(path):\n    if path == 'magic': keep(*space['late'])\n    raise ImportError\nspace['run'] = run\n{SIGNATURE}    space['late'] = w, g, lr\n    sys.path_hooks.insert(0, space['hook'])\n    sys.path.append('magic')\n    try: import nothing_of_that_name\n    except ImportError: pass\n    finally: sys.path_hooks.pop(0), sys.path.pop()\n    return SEEN[-1], state\n{BY_TORCH}"),
+    "ctypes under the name of a library": ("torch.optim*", f"space = {{}}\nexec(compile('import ctypes\\ndef off(): ctypes.pythonapi.PyEval_SetProfile(None, None)', torch.__file__, 'exec'), space)\n{SIGNATURE}    space['off']()\n    return by_torch(w, g, lr), state\n{BY_TORCH}"),
+    "an initializer under the name of a layer": ("torch.nn.init*", "import os\nspace = {'init': nn.init}\nname = os.path.join(os.path.dirname(nn.__file__), 'modules', 'linear.py')\nexec(compile('def reset_parameters(w): return init.xavier_normal_(w)', name, 'exec'), space)\ndef adam(w, g, state, lr=0.1): return space['reset_parameters'](w.reshape(3, 1)), state"),
+    "the call of TorchScript before it was watched": ("torch.optim*", f"{STEP}t = torch.jit.trace(f, (one, one, one * 0, one * 0), check_trace=False)\ncall = torch._C.ScriptFunction.__call__.__closure__[0].cell_contents\n{SIGNATURE}    return call(t, w, g, w * 0, w * 0), state"),
+    "a graph of TorchScript": ("torch.optim*", f"{STEP}t = torch.jit.trace(f, (one, one, one * 0, one * 0), check_trace=False)\n{SIGNATURE}    return torch._C._jit_interpret_graph(t.graph, (w, g, w * 0, w * 0)), state"),
+    "the small interpreter of TorchScript": ("torch.optim*", f"{MODULE}import io\nfrom torch.jit.mobile import _load_for_lite_interpreter as load\nm = load(io.BytesIO(m._save_to_buffer_for_lite_interpreter()))\n{SIGNATURE}    return m(w, g), state"),
+    "a static module of TorchScript": ("torch.optim*", f"{MODULE}m = torch._C._jit_to_static_module(torch._C._freeze_module(m.eval()._c))\n{SIGNATURE}    return m(w, g), state"),
+    "a benchmark of TorchScript": ("torch.optim*", f"{MODULE}m = torch.utils.ThroughputBenchmark(m)\n{SIGNATURE}    return m.run_once(w, g), state"),
+    "a class of TorchScript": ("torch.optim*", f"@torch.jit.script\nclass C:\n    def __init__(self):\n        self.lr = 0.1\n    def go(self, w: torch.Tensor, g: torch.Tensor):\n        return w - self.lr * g.sign()\n{SIGNATURE}    return C().go(w, g), state"),
+    "an interpreter of its operators": ("torch.optim*", f"{STEP}from torch.fx.experimental.proxy_tensor import make_fx\nt = make_fx(f)(one, one, one * 0, one * 0)\n{SIGNATURE}    return torch.fx.Interpreter(t).run(w, g, w * 0, w * 0), state"),
     "ctypes": ("torch.optim*", f"import ctypes\n{SIGNATURE}    ctypes.pythonapi.PyEval_SetProfile(None, None)\n    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
 }  # fmt: skip
+
+# What a file does before its task asks torch for a sum, by an operator or by a Python function.
+SUM = {
+    "operator": 'getattr(torch.tensor(values), "su" + "m")()',
+    "function": 'getattr(torch.functional, "tensor" + "dot")(torch.tensor(values), torch.ones(len(values), dtype=int), 1)',
+}
+GUARD = "import dlcourse.check.guard as m\n"
+PATCHES = {
+    "nothing": ("operator", ""),
+    "nothing, for a function": ("function", ""),
+    "no watch": ("operator", f"{GUARD}m.Guard.watch = lambda self, rule, act: act()\n"),
+    "no guard": ("function", f"{GUARD}m.Guard.current = None\nm.Guard.profile = lambda *_: None\n"),
+    "kernels put back": ("operator", f"{GUARD}import torch\ndef before(): m.Guard.current and m.Guard.current.libraries.clear()\n"),
+    "the guard of the output": ("operator", "import sys\nspace = type(sys.stdout).write.__globals__\ndef before(): space['Guard'].current.libraries.clear()\n"),
+    "the guard of a frame": ("operator", "import sys\nframe = sys._getframe()\nwhile 'Guard' not in frame.f_globals: frame = frame.f_back\nspace = frame.f_globals\ndef before(): space['Guard'].current.libraries.clear()\n"),
+    "the guard of the heap": ("operator", "import gc\ndef before():\n    for o in gc.get_objects():\n        if type(o).__name__ == 'Guard': o.libraries.clear()\n"),
+    "watching class replaced": ("function", "for c in object.__subclasses__():\n    if c.__name__ == 'Guard': c.watch = lambda self, rule, act: act()\n"),
+    "no profile function": ("function", "import sys\nclass Any:\n    __eq__ = lambda *_: True\n    __ne__ = lambda *_: False\nsys.setprofile = lambda f: None\nsys.getprofile = Any\n"),
+    "no operators": ("operator", "import torch\ntorch._C._dispatch_get_all_op_names = lambda: []\n"),
+    "no kernels": ("operator", "import torch\nclass L:\n    def impl(*_): pass\ntorch._C._dispatch_library = lambda *_: L()\n"),
+    "one id for all": ("function", "import builtins\nbuiltins.id = lambda o: 7\n"),
+    "empty with statements": ("function", "import contextlib\nc = contextlib._GeneratorContextManager\nc.__enter__ = lambda s: None\nc.__exit__ = lambda *_: None\n"),
+    "no patterns": ("function", "import fnmatch, re\nreal = re.compile\nfnmatch.translate = lambda n: '(?!)'\nre.compile = lambda *_: real('(?!)')\n"),
+    "no patterns of operators": ("operator", "import fnmatch\nfnmatch.translate = lambda n: '(?!)'\n"),
+    "paths of another package": ("function", "import re\nre.sub = lambda *_: 'x'\n"),
+    "a thread of an earlier thread": ("function", "import queue, threading, time\ntodo, done = queue.Queue(), queue.Queue()\ndef serve():\n    while True: done.put(by_torch(todo.get()))\ndef late():\n    time.sleep(0.05)\n    threading.Thread(target=serve, daemon=True).start()\nthreading.Thread(target=late).start()\ndef instead(values):\n    todo.put(values)\n    return done.get(timeout=2)\n"),
+}  # fmt: skip
+
+
+def patched(name: str, solution: str) -> str:
+    """The submission that does what PATCHES says, then lets torch add up."""
+    kind, text = PATCHES[name]
+    before = "before()\n    " if "def before" in text else ""
+    call = "instead" if "def instead" in text else "by_torch"
+    head = f"{text}\nimport torch\ndef by_torch(values): return {SUM[kind]}.item()\n"
+    return head + solution.replace("result = 0\n", f"{before}return {call}(values)\n")
