@@ -73,11 +73,9 @@ ENDLESS = [
     "RUN = a" + " " * 200_000 + "\n(",
     "x = (\n" + "% 1\n" * 20_000 + ")",
     "x = [" + "0," * 8_000_000 + "]",
-    "x = " + "-" * 100_000 + "1",
-    "x = a" + ".a" * 100_000,
 ]
 REFUSED = (
-    r"^the notebook(?:: cell 1 does not parse, .+|: too many lines begin with %, ! or \?, .+"
+    r"^the notebook(?:: cell \d does not parse, .+|: too many lines begin with %, ! or \?, .+"
     "| holds more than 262,144 characters of code)$"
 )
 
