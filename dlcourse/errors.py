@@ -61,7 +61,9 @@ class TrainingError(DlcourseError):
 
 
 class NonFiniteLossError(TrainingError):
-    """The loss became NaN or infinite. The model holds its best weights so far.
+    """The loss became NaN or infinite, or the monitor was NaN in every epoch.
+
+    The model holds its best weights so far; without a best epoch the last ones.
 
     history: the History of the epochs before, if training has one.
     """

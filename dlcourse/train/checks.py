@@ -117,6 +117,7 @@ def check_outputs(name: str, objective: Objective, outputs: Any, targets: Tensor
             f"the model returns {shape_of(outputs)}, and loss {loss} takes one tensor; "
             "return the logits alone, or give a loss function that takes what the model returns"
         )
+    check_scale(objective, outputs)
     if objective.kind == "classes":
         check_classes(name, objective, outputs, targets)
         return
@@ -129,6 +130,35 @@ def check_outputs(name: str, objective: Objective, outputs: Any, targets: Tensor
             f"{name} has targets from {targets.min():g} to {targets.max():g}, and {loss} takes "
             "targets from 0 to 1"
         )
+
+
+def check_scale(objective: Objective, outputs: Tensor) -> None:
+    """Refuse probabilities where the loss takes logits, and the reverse: it would not complain.
+
+    Raises UsageError.
+    """
+    loss, scores, dim = objective.name, outputs.detach().float(), objective.class_dim
+    fix = ""
+    if objective.takes == "probabilities" and not ((scores >= 0) & (scores <= 1)).all():
+        fix = "end the model with nn.Sigmoid(), or use loss=nn.BCEWithLogitsLoss()"
+    elif objective.takes == "log-probabilities" and (scores.logsumexp(dim).abs() > 0.05).any():
+        fix = "end the model with nn.LogSoftmax(dim), or use loss=nn.CrossEntropyLoss()"
+    elif objective.takes == "logits" and objective.kind == "binary":
+        if last_operation(outputs) == "Sigmoid":
+            fix = "leave the last sigmoid of the model out"
+    elif objective.takes == "logits" and scores.dim() > 1 and scores.shape[dim] > 1:
+        sums_to_1 = ((scores.sum(dim) - 1).abs() < 0.01).all()
+        fix = "leave the last softmax of the model out" if sums_to_1 and (scores >= 0).all() else ""
+    if fix:
+        raise UsageError(f"the model does not return {objective.takes}, which {loss} takes; {fix}")
+
+
+def last_operation(outputs: Tensor) -> str:
+    """The last operation that changed numbers, such as "Sigmoid"; "" where no graph tells it."""
+    node = outputs.grad_fn
+    while node is not None and node.name().startswith(("Squeeze", "Unsqueeze", "View", "ToCopy")):
+        node = node.next_functions[0][0]
+    return node.name().removesuffix("0").removesuffix("Backward") if node is not None else ""
 
 
 def check_classes(name: str, objective: Objective, outputs: Tensor, targets: Tensor) -> None:
@@ -163,6 +193,11 @@ def check_labels(name: str, objective: Objective, targets: Tensor, num_classes: 
     if weights is not None and len(weights) != num_classes:
         raise UsageError(
             f"class_weights has {len(weights)} numbers for {num_classes} classes; give one each"
+        )
+    if weights is not None and not (weights > 0).all():
+        raise UsageError(
+            f"class_weights must be above 0, got {weights.tolist()}; to leave targets out, set "
+            f"them to {objective.ignore_index}"
         )
     used = targets[targets != objective.ignore_index]
     if used.numel() and (used.min() < 0 or used.max() >= num_classes):
@@ -205,6 +240,11 @@ def first_loss(
     if objective.kind == "classes":
         labels = labels_in_memory(batches)
         if labels is not None and not labels.is_floating_point():
+            if labels.numel() and (labels == objective.ignore_index).all():
+                raise UsageError(
+                    f"{name} has no target that counts: all are {objective.ignore_index}, which "
+                    f"{objective.name} ignores"
+                )
             check_labels(name, objective, labels, outputs.shape[objective.class_dim])
     with watched("loss", None, objective, outputs, targets):
         return check_scalar(f"loss {objective.name}", objective(outputs, targets))
@@ -316,6 +356,18 @@ def explained(name: str) -> Iterator[None]:
     """Turn torch's errors for known mistakes in the data into one line that says the fix."""
     try:
         yield
+    except RuntimeError as error:
+        if "does not require grad" in str(error):
+            raise UsageError(
+                "the loss does not depend on the model's parameters; look in the model and the "
+                "loss for detach(), item(), numpy(), torch.tensor(...) or torch.no_grad()"
+            ) from None
+        if not any(words in str(error) for words in ("same dtype", "should be the same")):
+            raise
+        raise UsageError(
+            f"the model cannot compute with the inputs of {name} ({error}); convert whole numbers: "
+            "inputs.float()"
+        ) from None
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

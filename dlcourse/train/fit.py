@@ -113,6 +113,13 @@ def fit(
         raise
     history.stopped = run.stop
     if not history.best_epoch:
+        if val is not None and all(math.isnan(row[f"val_{run.monitor}"]) for row in history.epochs):
+            undefined = NonFiniteLossError(
+                f"{run.monitor} is NaN after every epoch, so that no epoch is the best; look at "
+                "the metric, or give another monitor; the model keeps its last weights"
+            )
+            undefined.history = history
+            raise undefined
         run.keep_weights()
     run.restore_best()
     return history

@@ -145,10 +145,10 @@ class CrossEntropy:
         weights = None
         if class_weights is not None:
             weights = torch.as_tensor(class_weights, dtype=torch.float32)
-            if weights.dim() != 1 or not ((weights >= 0) & weights.isfinite()).all():
+            if weights.dim() != 1 or not ((weights > 0) & weights.isfinite()).all():
                 raise UsageError(
-                    "class_weights must be one finite number of at least 0 for each class, got "
-                    f"{class_weights}"
+                    "class_weights must be one finite number above 0 for each class (targets of "
+                    f"-100 are left out), got {class_weights}"
                 )
         self.label_smoothing, self.class_weights = label_smoothing, weights
 
@@ -253,6 +253,7 @@ class Objective:
     evaluate: the loss for validation, without label smoothing if `loss` is a CrossEntropy.
     class_dim: where the classes are in the outputs: last (-1), or 1 as in `torch.nn`.
     threshold: outputs above it mean 1, for the kind "binary".
+    takes: what outputs must be, "logits", "probabilities" or "log-probabilities"; "" for anything.
     ignore_index, class_weights: of a cross-entropy.
     """
 
@@ -262,6 +263,7 @@ class Objective:
     kind: str = "custom"
     class_dim: int = -1
     threshold: float = 0.0
+    takes: str = ""
     ignore_index: int = IGNORED
     class_weights: Tensor | None = None
     label_smoothing: float = 0.0
@@ -295,14 +297,27 @@ class Objective:
 
 # Functions and classes of losses, and what each group says to an Objective.
 KNOWN: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
-    ((cross_entropy, cross_entropy_in_place, CrossEntropy), {"kind": "classes"}),
     (
-        (F.cross_entropy, F.nll_loss, F.multi_margin_loss,
-         nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss),
-        {"kind": "classes", "class_dim": 1},
+        (cross_entropy, cross_entropy_in_place, CrossEntropy),
+        {"kind": "classes", "takes": "logits"},
     ),
-    ((F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss), {"kind": "binary"}),
-    ((F.binary_cross_entropy, nn.BCELoss), {"kind": "binary", "threshold": 0.5}),
+    (
+        (F.cross_entropy, nn.CrossEntropyLoss),
+        {"kind": "classes", "class_dim": 1, "takes": "logits"},
+    ),
+    (
+        (F.nll_loss, nn.NLLLoss),
+        {"kind": "classes", "class_dim": 1, "takes": "log-probabilities"},
+    ),
+    ((F.multi_margin_loss, nn.MultiMarginLoss), {"kind": "classes", "class_dim": 1}),
+    (
+        (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss),
+        {"kind": "binary", "takes": "logits"},
+    ),
+    (
+        (F.binary_cross_entropy, nn.BCELoss),
+        {"kind": "binary", "takes": "probabilities", "threshold": 0.5},
+    ),
     (
         (mean_squared_error, squared_error, F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss,
          F.poisson_nll_loss, nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss,

@@ -164,6 +164,11 @@ def check_model(model: Any) -> None:
         raise UsageError(f"model is the class {model.__name__}; give an instance")
     if not isinstance(model, nn.Module):
         raise UsageError(f"model must be a torch.nn.Module, got {model!r}")
+    if any(isinstance(p, nn.UninitializedParameter) for p in model.parameters()):
+        raise UsageError(
+            f"{type(model).__name__} has lazy layers, which get their shapes from the first batch; "
+            "before fit: model(next(iter(train))[0])"
+        )
     if not any(p.requires_grad for p in model.parameters()):
         fix = "set requires_grad=True for those to train"
         for other in ("fit", "learn"):
@@ -233,6 +238,11 @@ def build_optimizer(
             f"{optimizer.__name__}(model.parameters(), lr=...)"
         )
     check_kind("optimizer", optimizer, torch.optim.Optimizer)
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise UsageError(
+            "LBFGS computes the loss several times in each step, and fit computes it once for each "
+            f"batch; use one of {', '.join(optim.OPTIMIZERS)}"
+        )
     for name in given:
         raise UsageError(
             f"{name} is ignored if optimizer is an object; give it to "

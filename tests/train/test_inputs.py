@@ -363,3 +363,129 @@ def test_a_batch_of_one_sample_and_batch_norm_are_told_apart_from_other_errors()
 
 def test_numpy_targets_are_named_with_their_kind():
     assert "a ndarray" in refusal(net(), [(X, np.zeros(40))])
+
+
+# Probabilities are no logits: the loss would be computed, and be wrong.
+
+
+@pytest.mark.parametrize(
+    ("outputs", "last", "targets", "loss", "fix"),
+    [
+        (3, [nn.Softmax(1)], CLASSES, cross_entropy, "leave the last softmax of the model out"),
+        (3, [nn.Softmax(1)], CLASSES, nn.CrossEntropyLoss(), "leave the last softmax of the model out"),
+        (3, [nn.Softmax(1)], F.one_hot(CLASSES).float(), F.cross_entropy, "leave the last softmax of the model out"),
+        (3, [], CLASSES, F.nll_loss, "end the model with nn.LogSoftmax(dim), or use loss=nn.CrossEntropyLoss()"),
+        (3, [nn.Softmax(1)], CLASSES, nn.NLLLoss(), "end the model with nn.LogSoftmax(dim), or use loss=nn.CrossEntropyLoss()"),
+        (1, [nn.Sigmoid()], BINARY, nn.BCEWithLogitsLoss(), "leave the last sigmoid of the model out"),
+        (1, [nn.Sigmoid(), nn.Flatten(0)], BINARY[:, 0], F.binary_cross_entropy_with_logits, "leave the last sigmoid of the model out"),
+        (1, [], BINARY, nn.BCELoss(), "end the model with nn.Sigmoid(), or use loss=nn.BCEWithLogitsLoss()"),
+    ],
+)  # fmt: skip
+def test_outputs_on_another_scale_than_the_loss_takes_are_refused(
+    outputs, last, targets, loss, fix
+):
+    model = nn.Sequential(net(outputs), *last)
+    message = refusal(model, batches(targets=targets), loss=loss)
+    assert message.startswith("the model does not return ")
+    assert message.endswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("last", "targets", "loss"),
+    [
+        ([nn.LogSoftmax(1)], CLASSES, F.nll_loss),
+        ([nn.LogSoftmax(1)], CLASSES, nn.CrossEntropyLoss()),
+        ([nn.ReLU()], CLASSES, nn.CrossEntropyLoss()),
+        ([nn.Softmax(1)], CLASSES, lambda outputs, targets: F.nll_loss(outputs.log(), targets)),
+        ([nn.Softmax(1)], F.one_hot(CLASSES).float(), F.mse_loss),
+    ],
+)  # fmt: skip
+def test_outputs_on_the_scale_that_the_loss_takes_are_accepted(last, targets, loss):
+    history = fit(
+        nn.Sequential(net(), *last), batches(targets=targets), device="cpu", epochs=1, loss=loss
+    )
+    assert math.isfinite(history.epochs[0]["train_loss"])
+
+
+def test_a_sigmoid_behind_several_outputs_is_seen_in_training():
+    model = nn.Sequential(net(1), nn.Sigmoid(), nn.Flatten(0), nn.Unflatten(0, (-1, 1)))
+    assert "sigmoid" in refusal(model, batches(targets=BINARY), loss=nn.BCEWithLogitsLoss())
+
+
+# torch's own words for these do not say where to look.
+
+
+def test_a_loss_that_no_parameter_changes_is_refused():
+    class Detached(nn.Linear):
+        def forward(self, inputs):
+            return super().forward(inputs).detach()
+
+    def from_numpy(outputs, targets):
+        return torch.tensor(F.cross_entropy(outputs, targets).item())
+
+    for message in (
+        refusal(Detached(3, 3), batches()),
+        refusal(net(), batches(), loss=from_numpy),
+    ):
+        assert message.startswith("the loss does not depend on the model's parameters; look")
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+def test_whole_numbers_that_the_model_cannot_take_are_named(dtype):
+    inputs = torch.arange(40 * 3 * 16).reshape(40, 3, 4, 4).remainder(200).to(dtype)
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    convolution = nn.Sequential(nn.Conv2d(3, 3, 4), nn.Flatten())
+    for model in (linear, convolution):
+        for val in (None, batches(inputs)):
+            message = refusal(model, batches(inputs), val)
+            assert message.startswith("the model cannot compute with the inputs of ")
+            assert message.endswith("convert whole numbers: inputs.float()")
+
+
+def test_targets_that_are_all_ignored_are_refused():
+    nothing = batches(targets=torch.full_like(CLASSES, -100))
+    assert refusal(net(), batches(), nothing) == (
+        "val has no target that counts: all are -100, which cross_entropy ignores"
+    )
+    assert refusal(net(), nothing).startswith("train has no target that counts")
+
+
+def test_a_class_without_weight_is_refused():
+    # A batch of that class alone would divide by 0.
+    with pytest.raises(UsageError, match=r"one finite number above 0 for each class .*-100"):
+        CrossEntropy(class_weights=[0.0, 1.0, 1.0])
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([0.0, 1.0, 1.0]))
+    assert refusal(net(), batches(), loss=loss) == (
+        "class_weights must be above 0, got [0.0, 1.0, 1.0]; to leave targets out, set them to -100"
+    )
+
+
+def test_lazy_layers_are_refused_until_they_have_shapes():
+    model = nn.Sequential(nn.LazyLinear(3))
+    assert refusal(model, batches()) == (
+        "Sequential has lazy layers, which get their shapes from the first batch; before fit: "
+        "model(next(iter(train))[0])"
+    )
+    model(X)
+    fit(model, batches(), device="cpu", epochs=1)
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    model = net()
+    message = refusal(model, batches(), optimizer=torch.optim.LBFGS(model.parameters()))
+    assert message.startswith("LBFGS computes the loss several times in each step")
+
+
+def test_a_monitor_that_is_never_a_number_is_an_error():
+    metrics = {"odd": lambda outputs, targets: torch.tensor(math.nan)}
+    stopping = EarlyStopping(mode="max")
+    with pytest.raises(TrainingError, match=r"^odd is NaN after every epoch, .* last weights$"):
+        fit(
+            net(),
+            batches(),
+            batches(),
+            device="cpu",
+            epochs=2,
+            metrics=metrics,
+            early_stopping=stopping,
+        )

@@ -556,7 +556,7 @@ def test_compile_without_a_compiler_is_refused(linear, monkeypatch):
         (lambda: CrossEntropy(1.0), "label_smoothing must be at least 0 and below 1, got 1.0"),
         (
             lambda: CrossEntropy(class_weights=[1.0, -1.0]),
-            "class_weights must be one finite number of at least 0 for each class",
+            "class_weights must be one finite number above 0 for each class",
         ),
         (lambda: Execution(fused="yes"), "Execution(fused=...) must be True or False, got 'yes'"),
         (
