@@ -137,7 +137,7 @@ def sobel(images: Tensor) -> Tensor:
     """Return the strength of the edge at each pixel, sqrt(gy^2 + gx^2), from Sobel's responses.
 
     The filter for gy is [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]; the filter for gx is its transpose.
-    Call your conv2d with padding 1, so that the size stays the same.
+    Call your conv2d (not torch's) with padding 1, so that the size stays the same.
     Shape: images (N, 1, H, W) -> (N, 1, H, W).
 
     >>> sobel(torch.tensor([[[[0.0, 0.0, 1.0, 1.0]] * 3]]))[0, 0, 1]

@@ -89,7 +89,8 @@ def pad(sentences: Sequence[Sequence[int]], padding: int = 0) -> tuple[Tensor, T
     """Return the sentences as the rows of one tensor, and a mask that is True where a word is.
 
     Short rows are filled up with `padding` on the right. A sentence can also contain this number
-    as a word. Raise ValueError if there is no sentence, or if one has no words.
+    as a word. Raise ValueError if there is no sentence, or if one has no words. Do not call torch's
+    pad_sequence or nested tensors.
     Shape: N sentences, the longest with T words -> int64 (N, T), bool (N, T).
 
     >>> pad([[5, 0, 7], [4]], padding=9)
@@ -115,7 +116,8 @@ def read(lstm: nn.LSTM, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, T
     lstm: with batch_first=True and one layer; it starts with a state of zeros.
     outputs: h after each word, and 0 at the padding. h, c: the state after the last word of a row.
     mask: as from `pad`. Raise ValueError if a row has no word.
-    Shape: inputs (N, T, D), mask bool (N, T) -> (N, T, H), (N, H), (N, H).
+    Shape: inputs (N, T, D), mask bool (N, T) -> (N, T, H), (N, H), (N, H), with the dtype
+    of the inputs.
 
     >>> lstm = nn.LSTM(2, 1, batch_first=True)
     >>> mask = torch.tensor([[True, True, True], [True, False, False]])

@@ -73,7 +73,7 @@ def run_examples(student: Any, block: Examples) -> None:
         tree = ast.parse(example.source)
         for name in foreign_names(tree) - set(namespace):
             namespace[name] = getattr(student, name)
-        since.append(ast.unparse(tree))
+        since.append(shown(tree))
         last = tree.body[-1]
         if not example.want or not isinstance(last, ast.Expr):
             exec(compile(tree, "<example>", "exec"), namespace)
@@ -83,6 +83,14 @@ def run_examples(student: Any, block: Examples) -> None:
         expected = eval(example.want, {"tensor": torch.tensor, "torch": torch, "inf": math.inf})
         expect(got, expected, rtol=1e-4, atol=ATOL, call="; ".join(since))
         since = []
+
+
+def shown(tree: ast.Module) -> str:
+    """The source of `tree`, without the parentheses that Python puts around `a, b`."""
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Tuple) and len(tree.body) == 1:
+        return ", ".join(map(ast.unparse, last.value.elts))
+    return ast.unparse(tree)
 
 
 def foreign_names(tree: ast.AST) -> set[str]:

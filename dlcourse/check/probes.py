@@ -54,6 +54,14 @@ def in_place(module: ModuleType, name: str, *args: object, **kwargs: object) -> 
     return returned, list(args)
 
 
+def held_gradients(module: ModuleType, network: torch.nn.Module) -> list[str]:
+    """Return the names of the parameters of `network` that hold a gradient.
+
+    To a test a parameter crosses as a copy, which never holds one.
+    """
+    return [name for name, one in network.named_parameters() if one.grad is not None]
+
+
 class GradientDescent:
     """An optimizer: gradient descent. One of torch's would load torch's compiler, for seconds."""
 
@@ -97,5 +105,7 @@ def group_step(
     return [(lr, len(parameters)) for lr, parameters in groups]
 
 
-functions: tuple[Callable[..., Any], ...] = (gradients, gradient_descent, group_step, in_place)
+functions: tuple[Callable[..., Any], ...] = (
+    gradients, gradient_descent, group_step, held_gradients, in_place,
+)  # fmt: skip
 PROBES = {function.__name__: function for function in functions}

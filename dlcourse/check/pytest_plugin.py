@@ -214,10 +214,11 @@ class TestSession:
             test.outcome = "wrong answer"
             test.reason = explain_assertion(error, failure.tb, self.compared)
             if isinstance(error, WrongAnswerError):
-                call = error.call or call
+                call, test.mistake = error.call or call, error.mistake
                 # A hint for the task could contradict what is known about this answer.
                 test.hint = "" if error.mistake and not test.hidden else test.hint
-            if call and call.partition("(")[0] + "(" not in test.reason:
+            name = call.partition("(")[0]
+            if call and not (name and f"{name}(" in test.reason):
                 test.reason = f"{call}: {test.reason}"
 
     def judge_stub(self, test: TestRecord, task: str | None) -> None:
@@ -319,6 +320,11 @@ def settle(
         ):  # fmt: skip
             test.score, test.outcome, test.traceback = 0.0, "not allowed", ""
             test.reason, test.where = reason, line
+    # Examples come first and are shown first, but only the other tests can tell mistakes apart.
+    mistakes = {t.task: t.mistake for t in reversed(tests) if t.mistake and not t.hidden}
+    for test in tests:
+        if test.max_score == 0 and test.outcome == "wrong answer" and test.task in mistakes:
+            test.reason += f"; this is the result of {mistakes[test.task]}"
     stubs = {test.task: test.reason for test in tests if test.outcome == "not written"}
     passed = {test.task: True for test in tests}
     for test in tests:

@@ -39,6 +39,7 @@ class TestRecord:
     traceback: str = ""
     printed: str = ""
     hint: str = ""
+    mistake: str = ""  # the typical mistake that gives this answer, if it is known
     hidden: bool = False
     needs: tuple[str, ...] = ()
     seconds: float = 0.0

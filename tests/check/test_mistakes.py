@@ -24,7 +24,12 @@ def verdicts(lab, tmp_path_factory):
     step = 1 if os.environ.get("DLCOURSE_ALL_TESTS") else 6
     chosen = list(mistakes.of_lab(lab).items())[::step]
     sources = {name: one.source(solution) for name, one in chosen}
-    return mistakes.verdicts(lab, sources, tmp_path_factory.mktemp(lab))
+    # A refusal of every file would look like a collection whose mistakes are all caught.
+    rights = {f"{task.id} right": solution for task in course.find_lab(lab).tasks}
+    found = mistakes.verdicts(lab, sources | rights, tmp_path_factory.mktemp(lab))
+    for name in rights:
+        assert [test for test in found.pop(name) if not test.passed] == []
+    return found
 
 
 def test_visible_tests_catch_every_typical_mistake(verdicts):

@@ -180,7 +180,12 @@ def test_perceptron_rule_by_hand(student):
             "the old weights for all samples": (weight + 0.25 * old @ inputs, ..., ...),
             "adding up t - y": (new_weight, new_bias, 1),
             "counting the samples": (new_weight, new_bias, 5),
-            "counting the right answers": (new_weight, new_bias, ...),
+            "counting the right answers, or only the answers 0 that should be 1": (
+                new_weight,
+                new_bias,
+                2,
+            ),
+            "dividing the count by the number of samples": (new_weight, new_bias, 0.6),
         },
     )
 
@@ -229,9 +234,9 @@ def test_perceptron_epoch_of_many_inputs(student):
     forbidden=AUTOGRAD,
 )
 def test_line_gradient_by_hand(student):
-    # errors -0.5, -1 and -2: 2 (-0.5 + 2 - 6) / 3 and 2 (-0.5 - 1 - 2) / 3
-    x, y = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([0.0, -1.0, 2.5])
-    check_line_gradient(student, 0.5, -1.0, x, y, (-3.0, -7 / 3))
+    # errors -0.5, 1 and -2: 2 (-0.5 - 2 - 6) / 3 and 2 (-0.5 + 1 - 2) / 3
+    x, y = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([0.0, -3.0, 2.5])
+    check_line_gradient(student, 0.5, -1.0, x, y, (-17 / 3, -1.0))
 
 
 def check_line_gradient(student, a, b, x, y, expected):

@@ -281,6 +281,7 @@ def check_numerical(student, x, eps):
         },
         rtol=1e-8,
     )
+    expect(got.dtype, x.dtype, "the dtype of the result")
     expect(left[1], x, "the tensor x, which must not change", rtol=0, atol=0)
 
 
@@ -307,7 +308,7 @@ def relu_sum(x, knots, values, weights):
 @points(0.25, task="2.6", hint="with the slopes -2, 0 and 6 the weights are -2, 0 + 2 and 6 - 0")
 def test_relu_weights_by_hand(student):
     # slopes -2, 0 and 6
-    knots, values = torch.tensor([-1.0, 0.0, 2.0, 2.5]), torch.tensor([3.0, 1.0, 1.0, 4.0])
+    knots, values = torch.tensor([-0.5, 0.0, 2.0, 2.75]), torch.tensor([2.0, 1.0, 1.0, 5.5])
     expected = torch.tensor([-2.0, 2.0, 6.0])
     expect(
         student.relu_weights(knots, values),
@@ -316,10 +317,11 @@ def test_relu_weights_by_hand(student):
             "returning the slopes": torch.tensor([-2.0, 0.0, 6.0]),
             "leaving out the first weight": expected[1:],
             "the slope before minus the slope after": -expected,
-            "not dividing by the differences of the knots": torch.tensor([-2.0, 2.0, 3.0]),
+            "not dividing by the differences of the knots": torch.tensor([-1.0, 1.0, 4.5]),
+            "the first distance of two knots for all": torch.tensor([-2.0, 2.0, 9.0]),
             "dividing the knots by the values": torch.tensor([-0.5, math.inf, -math.inf]),
             "a weight for the last knot too": torch.tensor([-2.0, 2.0, 6.0, -6.0]),
-            "the values for slopes": torch.tensor([3.0, -2.0, 0.0]),
+            "the values for slopes": torch.tensor([2.0, -1.0, 0.0]),
         },
     )
 
@@ -398,6 +400,9 @@ def test_regions_by_hand(student):
     # A ReLU is on above 0, so it is off at 0.
     got = student.count_regions([cross], torch.tensor([[0.0, 0.0], [-1.0, -1.0]]))
     expect(got, 1, mistakes={"`>= 0` instead of `> 0`": 2})
+    # At the first three points both units are on, at the other two only the second.
+    got = student.count_regions([cross], torch.tensor([[1.0, 1], [2, 1], [3, 5], [-1, 1], [-2, 1]]))
+    expect(got, 2, mistakes={"counting the different outputs instead of on and off": 4})
     # Two layers with biases. The patterns are 11 1, 01 0, 11 0, 11 1, 10 1, 00 1 and 00 1.
     layers = [
         (torch.eye(2), torch.tensor([-1.0, 1.0])),

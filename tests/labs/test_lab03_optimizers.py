@@ -150,13 +150,14 @@ def test_minibatches_are_shuffled_by_the_generator(student):
 def test_two_steps_of_momentum_by_hand(student):
     # v: 3, then 0.9 * 3 + 2 = 4.7
     mistakes = {
-        "forgetting the v of the step before": [0.7, 0.5],
-        "v <- mu v + (1 - mu) g": [0.97, 0.923],
-        "using the old v": [1.0, 0.7],
-        "adding the step instead of subtracting it": [1.3],
-        "v <- mu (v + g)": [0.73],
+        "forgetting the v of the step before": [0.4, 0.0],
+        "v <- mu v + (1 - mu) g": [0.94, 0.846],
+        "v <- mu v + lr g": [0.88, 0.692],
+        "using the old v": [1.0, 0.4],
+        "adding the step instead of subtracting it": [1.6],
+        "v <- mu (v + g)": [0.46],
     }
-    by_hand(student.momentum, [3.0, 2.0], [0.7, 0.23], mistakes, lr=0.1)
+    by_hand(student.momentum, [3.0, 2.0], [0.4, -0.54], mistakes, lr=0.2)
     # mu 0.5; v: 3, then 1.5 + 2
     mistakes = {"ignoring `mu`": [0.4, -0.54]}
     by_hand(student.momentum, [3.0, 2.0], [0.4, -0.3], mistakes, lr=0.2, mu=0.5)
@@ -360,14 +361,19 @@ def check_linear(student, lr, t, steps):
 
 def check_halve(student, lr, losses, factor):
     __tracebackhide__ = True
-    previous = lr if len(losses) < 2 or losses[-1] < losses[-2] else lr / 2
+    last, before = losses[-1], losses[:-1]
+    previous = lr if not before or last < before[-1] else lr / 2
+    highest = lr if not before or last < max(before) else lr / 2
+    equal = lr if last == min(losses) else lr / 2
     expect(
         student.halve(lr, losses),
         factor * lr,
         mistakes={
             "comparing with the loss before only": previous,
-            "halving also after the first epoch": lr / 2 if len(losses) == 1 else 2 * lr,
-            "swapping the two cases": lr / 2 if factor == 1 else lr,
+            "comparing with the highest loss": highest,
+            "taking an equal loss for a lower one": equal,
+            "halving also after the first epoch": lr / 2 if len(losses) == 1 else -1.0,
+            "swapping the two cases": lr / 2 if factor == 1 else -1.0,
         },
     )
 
@@ -378,9 +384,10 @@ def test_schedules_at_the_start_in_between_and_at_the_end(student):
         check_inverse(student, lr, t, b)
     for t in (0, 3, 9):
         check_linear(student, 0.6, t, 9)
-    check_halve(student, 0.6, [3.0], 1)
     check_halve(student, 0.6, [5.0, 4.0, 3.0], 1)
+    check_halve(student, 0.6, [3.0], 1)
     check_halve(student, 0.6, [2.0, 2.0], 0.5)
+    check_halve(student, 0.6, [3.0, 1.0, 2.0], 0.5)
     check_halve(student, 0.6, [1.0, 3.0, 2.0], 0.5)
     check_halve(student, 0.6, [1.0, 3.0, 1.0], 0.5)
 

@@ -474,6 +474,7 @@ def test_sgd_steps_are_those_of_torch(student):
     forbidden=("torch.optim*",),
 )
 def test_early_stopping_of_the_example(student):
+    check_stopping(student, 3, [0.5, 0.3, 0.45, 0.4, 0.3])
     check_stopping(student, 2, [0.5, 0.3, 0.4, 0.3])
     check_stopping(student, 3, [0.9, 1.0, 0.8, 0.8, 0.7, 0.9, 0.8, 0.7, 0.6])
     check_stopping(student, 1, [3.0, 2.0, 2.0, 1.0])
@@ -487,12 +488,15 @@ def check_stopping(student, patience, errors):
         better = error < best
         best, best_epoch = (error, epoch) if better else (best, best_epoch)
         after = f"after the errors {errors[:epoch]}"
-        equal = {"taking an equal error for an improvement": True} if error == best else {}
-        expect(stopping.update(error), better, after, mistakes=equal)
+        wrong = {"taking an equal error for an improvement": True} if error == best else {}
+        if best < error < errors[epoch - 2]:
+            wrong = {"comparing with the error before only": True}
+        expect(stopping.update(error), better, after, mistakes=wrong)
         expect(stopping.epoch, epoch, f"{after}, epoch")
         kept = {"the last error instead of the lowest": error} if error != best else {}
         expect(stopping.best, best, f"{after}, best", mistakes=kept)
-        counted = {"counting from 0": best_epoch - 1, "the last epoch": epoch}
+        none = {"counting from 0, or not remembering the epoch": 0} if best_epoch == 1 else {}
+        counted = none | {"counting from 0": best_epoch - 1, "the last epoch": epoch}
         expect(stopping.best_epoch, best_epoch, f"{after}, best_epoch", mistakes=counted)
         late = {"one epoch too late": False} if epoch - best_epoch == patience else {}
         early = {"one epoch too early": True} if epoch - best_epoch == patience - 1 else {}

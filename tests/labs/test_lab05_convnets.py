@@ -24,6 +24,10 @@ def check_size(student, size, kernel_size, stride, padding):
         F.conv2d(image, weight, stride=stride, padding=padding).shape[-1],
         mistakes={
             "`/` instead of `//`": whole + 1,
+            "dividing by the stride before subtracting kernel_size": (size + 2 * padding) // stride
+            - kernel_size
+            + 1,
+            "rounding to the nearest number": round(whole) + 1,
             "rounding up": -int(-whole // 1) + 1,
             "leaving out the first position": int(whole),
             "padding on one side only": (size - kernel_size + padding) // stride + 1,
@@ -38,7 +42,15 @@ def check_size(student, size, kernel_size, stride, padding):
 @points(0.5, task="5.1", hint="compute the three examples of the docstring by hand")
 def test_output_size_of_other_images(student):
     # The last one: positions 0, 3 and 6 of 6 + 2 * 2 pixels.
-    for sizes in [(9, 3, 1, 0), (28, 5, 1, 2), (8, 3, 2, 0), (9, 2, 3, 1), (6, 3, 3, 2)]:
+    for sizes in [
+        (9, 3, 1, 0),
+        (28, 5, 1, 2),
+        (8, 3, 2, 0),
+        (9, 2, 3, 1),
+        (6, 3, 3, 2),
+        (9, 3, 4, 0),
+        (10, 3, 4, 0),
+    ]:
         check_size(student, *sizes)
 
 
@@ -179,7 +191,13 @@ def check_sobel(student, images):
     )
 
 
-@points(1, task="5.4", needs=("5.2",), hint="at a step from left to right, gx is 4 and gy is 0")
+@points(
+    1,
+    task="5.4",
+    needs=("5.2",),
+    hint="at a step from left to right, gx is 4 and gy is 0",
+    forbidden=("*conv*", "*Conv*"),
+)
 def test_sobel_by_hand(student):
     check_sobel(student, randn(2, 1, 5, 4, seed=8))
     # One bright pixel: gy and gx are 3 at the corners around it; at the sides one is 6, one is 0.
@@ -361,6 +379,9 @@ def test_parameters_of_lenet5(student):
         {"0": 16, "1": 0, "2": 25},
         mistakes={"leaving out layers without parameters": {"0": 16, "2": 25}},
     )
+    inner.requires_grad_(False)
+    frozen = {"leaving out parameters that do not learn": {"0": 0, "1": 0, "2": 25}}
+    expect(student.count_parameters(model), {"0": 16, "1": 0, "2": 25}, mistakes=frozen)
 
 
 @points(

@@ -139,7 +139,7 @@ def test_vgg_stage_has_its_convolutions(student):
             "leaving out the pooling": torch.tensor([[5.0, 0, 4], [0, 0, 0]])
             .view(2, 1, 1, 3)
             .repeat(1, 1, 2, 1),
-            "pooling with stride 1": torch.tensor([[5.0, 4], [0, 0]]).view(2, 1, 1, 2),
+            "pooling with stride 1, or of 3": torch.tensor([[5.0, 4], [0, 0]]).view(2, 1, 1, 2),
         },
         call="vgg_stage(1, (1, 1)) of two images of shape (1, 2, 3)",
     )
@@ -280,7 +280,7 @@ def test_loss_by_hand(student):
         student.loss_of((logits, flat), targets, 0.5),
         first + 0.5 * second,
         mistakes={
-            "ignoring the auxiliary logits": first,
+            "ignoring the auxiliary logits, or adding them to the logits": first,
             "ignoring weight, which is 0.5 here": first + 0.3 * second,
             "leaving out the weight": first + second,
             "weighing both losses": 0.5 * (first + second),

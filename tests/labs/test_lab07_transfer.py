@@ -51,6 +51,8 @@ def test_a_frozen_model_needs_no_gradient_and_evaluates(student):
     for part, name in ((model, "model"), (model[1], "model[1]"), (frozen, "the returned model")):
         expect(part.training, False, f"{name}.training", call="freeze(model)")
     expect(len(frozen.state_dict()), 7, "tensors in the state dict of the returned model")
+    for name, parameter in dict(student.freeze(nn.Linear(2, 3)).named_parameters()).items():
+        assert not parameter.requires_grad, f"{name} of nn.Linear(2, 3) still requires a gradient"
 
 
 @points(0.5, task="7.1", hint="split the inputs, flatten each output, and concatenate")
@@ -130,9 +132,10 @@ def descend(features, labels, num_classes, lr, steps, decay, **wrong):
 def test_linear_classifier_after_a_few_steps(student):
     features, labels = randn(7, 3, seed=1), torch.tensor([0, 3, 1, 1, 0, 3, 1])
     for steps, decay in [(1, 0.3), (4, 0.0), (4, 0.3)]:
-        arguments = (features, labels, 5, 0.5, steps, decay)
+        arguments = (features, labels, 5, 0.4, steps, decay)
+        got = student.fit_linear(*arguments)
         expect(
-            student.fit_linear(*arguments),
+            got,
             descend(*arguments),
             ("weight", "bias"),
             mistakes={
@@ -145,10 +148,12 @@ def test_linear_classifier_after_a_few_steps(student):
                     *arguments, twice=True
                 ),
                 "a bias that does not learn": descend(*arguments, no_bias=True),
-                "one step too many": descend(features, labels, 5, 0.5, steps + 1, decay),
-                "steps in the other direction": descend(features, labels, 5, -0.5, steps, decay),
+                "one step too many": descend(features, labels, 5, 0.4, steps + 1, decay),
+                "steps in the other direction": descend(features, labels, 5, -0.4, steps, decay),
             },
         )
+        dtypes = [part.dtype for part in got]
+        expect(dtypes, [torch.float64] * 2, ("dtype of the weight", "dtype of the bias"))
 
 
 @points(1, task="7.2", hint="zeros at the start, and the dtype of the features", hidden=True)
@@ -224,6 +229,16 @@ def test_each_part_learns_with_its_own_rate(student):
         ("the backbone after a step", "the head after a step"),
         mistakes={"groups that hold copies of the parameters": [*weights.values()]},
         call="parameter_groups(backbone, head, 0.01, 0.5)",
+    )
+    backbone[1].requires_grad_(False)
+    groups = student.probe(
+        "group_step", network, inputs, "parameter_groups", backbone, head, 0.01, 0.5
+    )
+    expect(
+        [tuple(group) for group in groups],
+        [(0.01, 2), (0.5, 2)],
+        ("frozen backbone[1]: lr, number of parameters", "head: lr, number of parameters"),
+        mistakes={"putting frozen parameters into a group": [(0.01, 3), (0.5, 2)]},
     )
 
 
@@ -355,6 +370,10 @@ def test_match_by_hand(student):
         points_[[1, 2, 0]],
         mistakes={"sorting the features by the points, the inverse order": points_[[2, 0, 1]]},
     )
+    # The squared distances are 5 + 2 in this order and 9 + 0 in the other.
+    features = torch.tensor([[3.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    near = {"the distances, or the angles, instead of the squared distances": points_[[1, 0]]}
+    expect(student.match(features, points_[:2]), points_[:2], mistakes=near)
 
 
 def order_of(got, given):
@@ -445,6 +464,16 @@ def test_distillation_loss_and_its_mistakes(student):
     expect(alike, torch.tensor(0.0, dtype=torch.float64), "the loss of a student like the teacher")
     watched = student.distillation_loss(logits, teacher.clone().requires_grad_(), labels, T, a)
     assert not watched.requires_grad, "a gradient goes to the teacher's logits; use detach()"
+    leaf = logits.clone().requires_grad_()
+    slopes = student.probe("gradients", "distillation_loss", leaf, teacher, labels, T, a)[0]
+    soft = softmax(logits.numpy() / T) - softmax(teacher.numpy() / T)
+    hard = softmax(logits.numpy()) - np.eye(3)[labels.numpy()]
+    expect(
+        slopes,
+        torch.from_numpy(a * T * soft + (1 - a) * hard) / 4,
+        "the gradient for the logits",
+        mistakes={"detached logits in the softened part": torch.from_numpy((1 - a) * hard) / 4},
+    )
 
 
 @points(1, task="7.6", hint="other temperatures and sizes; the default weight", hidden=True)

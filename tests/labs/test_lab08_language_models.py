@@ -710,8 +710,9 @@ def test_epochs_with_and_without_clipping(student):
 def test_soften_by_hand(student):
     rows = torch.tensor([[0.0, math.log(2), math.log(3)], [0.0, 0.0, -math.log(4)]])
     expected = torch.tensor([[1 / 14, 4 / 14, 9 / 14], [16 / 33, 16 / 33, 1 / 33]])
+    got, left = student.probe("in_place", "soften", rows, 0.5)
     expect(
-        student.soften(rows, 0.5),
+        got,
         expected,
         mistakes={
             "ignoring the temperature": rows.softmax(1),
@@ -722,6 +723,7 @@ def test_soften_by_hand(student):
             "returning the logarithms": expected.log(),
         },
     )
+    expect(left[0], rows, "the tensor `logits`, which must not change")
     expect(student.soften(rows[None], 0.5), expected[None])
     expect(student.soften(torch.tensor([2000.0, 0.0]), 2.0), torch.tensor([1.0, 0.0]))
 

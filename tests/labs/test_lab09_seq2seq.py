@@ -133,8 +133,9 @@ def test_read_stops_at_the_last_word(student):
         inputs, mask = randn(len(lengths), width, 3, seed=width), mask_of(lengths, width)
         outputs, h, c = read_alone(state, "lstm", inputs, lengths)
         over = read_alone(state, "lstm", inputs, [width] * len(lengths))
+        got = student.read(model.lstm, inputs, mask)
         expect(
-            student.read(model.lstm, inputs, mask),
+            got,
             (outputs, h, c),
             READ,
             mistakes={
@@ -146,6 +147,7 @@ def test_read_stops_at_the_last_word(student):
                 "h with a dimension for the layers": (outputs, h[None], c[None]),
             },
         )
+        expect(got[0].dtype, inputs.dtype, "the dtype of the outputs")
     refused(student.read, model.lstm, randn(2, 3, 3), mask_of([3, 0]))
 
 

@@ -63,20 +63,20 @@ def test_pca_by_hand(student):
         mean,
         expected,
         {
-            "not subtracting the mean": (..., uncentered),
+            "not subtracting the mean": (mean, uncentered),
             "taking the directions of smallest variance": (
-                ...,
+                mean,
                 torch.tensor([[0.0, 0.0, 1.0], second]),
             ),
-            "the order smallest first": (..., expected.flip(0)),
-            "the directions as columns": (..., expected.T),
-            "all directions instead of the first latent_dim": (..., torch.eye(3)[[1, 0, 2]]),
+            "the order smallest first": (mean, expected.flip(0)),
+            "the directions as columns": (mean, expected.T),
+            "all directions instead of the first latent_dim": (mean, torch.eye(3)[[1, 0, 2]]),
             "the mean over the pixels instead of the images": (images.mean(1), ...),
             "the order components, mean": (expected, mean),
         },
     )
-    images = torch.tensor([[1.0, 2.0, 7.0], [4.0, 6.0, 7.0], [-2.0, -2.0, 7.0]])
-    mean, direction = torch.tensor([1.0, 2.0, 7.0]), torch.tensor([[0.6, 0.8, 0.0]])
+    images = torch.tensor([[1.0, 2.0, 7.0], [3.0, 5.0, 13.0], [-1.0, -1.0, 1.0]])
+    mean, direction = torch.tensor([1.0, 2.0, 7.0]), torch.tensor([[2.0, 3.0, 6.0]]) / 7
     check_pca(student, images, 1, mean, direction)
 
 
@@ -277,9 +277,9 @@ def test_losses_by_hand(student):
         expect(got, torch.tensor(total / 2), mistakes=mistakes)
         unchanged(left[0], outputs, "outputs", "reconstruction_loss")
     expect(student.reconstruction_loss(outputs, targets), torch.tensor(0.78), "default kind")
-    # Images of 2 x 1 pixels: -log 0.5 - log 0.75, then twice log 2, then 0 where both are sure.
-    outputs = torch.tensor([[[0.5], [0.25]], [[0.5], [0.5]], [[0.0], [1.0]]])
-    targets = torch.tensor([[[1.0], [0.0]], [[0.5], [1.0]], [[0.0], [1.0]]])
+    # Images of 1 x 2 pixels: -log 0.5 - log 0.75, then twice log 2, then 0 where both are sure.
+    outputs = torch.tensor([[[0.5, 0.25]], [[0.5, 0.5]], [[0.0, 1.0]]])
+    targets = torch.tensor([[[1.0, 0.0]], [[0.5, 1.0]], [[0.0, 1.0]]])
     total = torch.tensor([2.0, 4 / 3, 2.0, 2.0]).log().sum()
     expect(
         student.reconstruction_loss(outputs, targets, kind="cross_entropy"),

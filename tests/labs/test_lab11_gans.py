@@ -161,7 +161,7 @@ class Players:
         after = self.weights(self.twins, name)
         step = {key: after[key] - before[key] for key in after}
         self.wrong = {
-            "no step: are backward and step called, and zero_grad before them?": before,
+            "no step: a detached image, or zero_grad, backward and step in another order": before,
             "a step in the other direction": {key: before[key] - step[key] for key in step},
             "two steps": {key: before[key] + 2 * step[key] for key in step},
         }

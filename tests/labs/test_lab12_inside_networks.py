@@ -56,6 +56,13 @@ def classifier(student, channels=1, size=4, classes=3, seed=0, dtype=torch.float
     return twins(student, *layers, ("Linear", 4 * (size - 2) ** 2, classes), seed=seed, dtype=dtype)
 
 
+def no_gradients(student, model):
+    """Fail if a parameter of the student's `model` holds a gradient."""
+    __tracebackhide__ = True
+    held = student.probe("held_gradients", model)
+    assert held == [], f"{held} of the model have a gradient now; use torch.autograd.grad"
+
+
 def slope(function, inputs):
     """The gradient of the sum of function(inputs)."""
     inputs = inputs.clone().requires_grad_()
@@ -82,7 +89,8 @@ def test_filters_as_pictures(student):
             "a weight of 0 as black": right * 2 - 1,
         },
     )
-    refused(student.filter_pictures, torch.ones(2, 4, 3, 3))
+    for shape in ((2, 4, 3, 3), (3, 2, 3, 3)):
+        refused(student.filter_pictures, torch.ones(shape))
 
 
 @points(0.5, task="12.1", hint="gray filters, color filters, a filter of zeros", hidden=True)
@@ -174,6 +182,10 @@ def test_the_strongest_patches(student):
     right = torch.stack([padded[n, :, row : row + 3, left : left + 3] for n, row, left in places])
     got = student.strongest_patches(corner, images, [(3, 1, 1)], 4)
     expect(got, right, "patches at the edge")
+    wide = torch.zeros(1, 2, 4)  # the map of a 3x3 filter for an image of 4 x 6 pixels
+    wide[0, 1, 2] = 1
+    got = student.strongest_patches(wide, images[:1, :, :4], [(3, 1, 0)], 1)
+    expect(got, images[:1, :, 1:4, 2:5], "a patch of a wide image")
 
 
 @points(1, task="12.2", hint="other layers, and ties", hidden=True)
@@ -212,6 +224,7 @@ def test_saliency_of_a_linear_network(student):
     losses = (shares - F.one_hot(labels, 2)) @ weight
     got, left = student.probe("in_place", "saliency", model, images, labels)
     assert torch.equal(left[1], images), "saliency changed the images that it was given"
+    assert not left[1].requires_grad, "the images that were given require a gradient now"
     expect(
         got,
         chosen.abs().amax(1),
@@ -236,9 +249,7 @@ def test_saliency_of_a_deeper_network(student):
     images, labels = randn(4, 2, 5, 5, seed=3), torch.tensor([2, 0, 0, 1])
     slopes = slope(lambda x: twin(x)[range(4), labels], images)
     expect(student.saliency(model, images, labels), slopes.abs().amax(1))
-    assert model[0].weight.grad is None, (
-        "the parameters of the model have a gradient now; use torch.autograd.grad"
-    )
+    no_gradients(student, model)
 
 
 @points(1, task="12.3", hint="other sizes, one image", hidden=True)
@@ -249,7 +260,7 @@ def test_saliency_of_other_sizes(student):
         labels = torch.arange(n) % 4
         slopes = slope(lambda x, t=twin, y=labels: t(x)[range(len(y)), y], images)
         expect(student.saliency(model, images, labels), slopes.abs().amax(1))
-        assert model[3].weight.grad is None
+        no_gradients(student, model)
 
 
 def linear_score(student, weight):
@@ -384,6 +395,8 @@ def test_jitter_shifts_the_images_and_the_gradient_back(student):
     assert len(set(drawn)) > 2, f"expected other shifts from other seeds, got {drawn}"
     assert drawn[3] == drawn[4], "expected the same shifts from generators with the same seed"
     assert any(down != right for ((down, right),) in drawn), "rows and columns: two numbers"
+    ends = {n for (shift,) in check_jitter(student, 1, 1, 5, range(40, 60)) for n in shift}
+    assert ends == {-1, 0, 1}, f"expected all shifts from -1 to 1, got {sorted(ends)}"
     drawn = check_jitter(student, 2, 1, 5, [0, 1, 2, 3])
     assert any(first != second for first, second in drawn), "expected a new shift in each step"
 
@@ -460,7 +473,7 @@ def test_fgsm_of_a_linear_network(student):
             "images that did not change": images,
         },
     )
-    assert model[1].weight.grad is None, "the parameters of the model have a gradient now"
+    no_gradients(student, model)
     for epsilon, given in ((-0.1, images), (0.1, images + 0.5), (0.1, images - 0.5)):
         refused(student.fgsm, model, given, torch.tensor([0, 1]), epsilon)
 
@@ -531,7 +544,7 @@ def check_pgd(student, n, channels, size, epsilon, steps, step_size, targeted):
     )  # fmt: skip
     far = beyond(got, images, epsilon)
     assert far == 0, f"{far} pixels differ by more than epsilon = {epsilon}"
-    assert model[0].weight.grad is None, "the parameters of the model have a gradient now"
+    no_gradients(student, model)
     return model, images, labels
 
 
@@ -611,6 +624,10 @@ def test_style_and_content_losses(student):
     )
     got = student.probe("gradients", "style_loss", features.clone().requires_grad_(), style)[0]
     expect(got, gradient, "gradient of style_loss", atol=1e-9, rtol=1e-9)
+    two, styles = randn(2, 3, 4, 5, seed=4), randn(2, 3, 2, 7, seed=5)
+    total = style_gradient(two, styles)[0].square().sum() / 36
+    mean = {"the mean over the images instead of the sum": total / 2}
+    expect(student.style_loss(two, styles), total, "style_loss of two images", mistakes=mean)
     content = randn(1, 3, 4, 5, seed=3)
     mean = (features - content).square().mean()
     expect(

@@ -65,6 +65,9 @@ def test_the_share_of_labels_is_replaced(student):
 def test_places_and_classes_are_random(student):
     first, again, other = (count_changes(student, 100, 0.3, seed) for seed in (5, 5, 6))
     assert first.equal(again), "expected the same places from generators with the same seed"
+    ones = torch.ones(50, dtype=torch.int64)
+    one, two = (student.random_labels(ones, 1.0, 9, generator(3)) for _ in range(2))
+    assert one.equal(two), "expected the same classes from generators with the same seed"
     assert not first.equal(other), "expected other places from another seed"
     assert not first[:30].all(), "expected random places, got the first ones"
     drawn = student.random_labels(torch.full((3000,), 2), 1.0, 3, generator(1))
@@ -215,6 +218,19 @@ def stopped(losses, patience):
     return best, end
 
 
+def other_rule(losses, patience, equal=False, before=False):
+    """The rule with a mistake: what is a new lowest loss?"""
+    lowest, best = math.inf, 0
+    for epoch, loss in enumerate(losses, start=1):
+        if loss < lowest or (equal and loss == lowest):
+            lowest, best = loss, epoch
+        if before:
+            lowest = loss
+        if epoch - best >= patience:
+            break
+    return best, epoch
+
+
 @points(1, task="13.4", hint="count the epochs since the best one; an equal loss is no new lowest")
 def test_stop_by_hand(student):
     cases = [
@@ -225,6 +241,7 @@ def test_stop_by_hand(student):
         ([3.0, 4.0, 2.0, 4.0, 1.0, 5.0, 6.0, 7.0], 3, (5, 8)),
         ([3.0, math.nan, 2.0, math.nan, math.nan], 2, (3, 5)),
         ([4.0], 5, (1, 1)),
+        ([math.nan, 3.0, 2.0, 2.5], 3, (3, 4)),
     ]
     for losses, patience, expected in cases:
         got = pair(student.stop(losses, patience))
@@ -234,6 +251,9 @@ def test_stop_by_hand(student):
             ("best epoch", "last epoch"),
             mistakes={
                 "counting epochs from 0": (expected[0] - 1, expected[1] - 1),
+                "taking an equal loss for a new lowest": other_rule(losses, patience, equal=True),
+                "comparing with the loss before only": other_rule(losses, patience, before=True),
+                "stopping one epoch too late": stopped(losses, patience + 1),
                 "returning the last epoch as the best": (expected[1], expected[1]),
                 "going on after the stop": (losses.index(min(losses)) + 1, len(losses)),
             },

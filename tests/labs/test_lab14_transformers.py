@@ -265,7 +265,9 @@ def test_positions_by_hand(student):
         "counting from 1": table(6, 6)[1:],
         "the exponent i / width instead of 2i / width": table(5, 12)[:, :6],
     }
-    expect(student.positions(5, 6), expected, mistakes=mistakes)
+    got = student.positions(5, 6)
+    expect(got, expected, mistakes=mistakes)
+    expect(got.dtype, torch.float32, "dtype")
     expect(student.positions(3, 2), table(3, 2), "positions(3, 2)")
 
 

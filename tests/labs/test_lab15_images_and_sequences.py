@@ -141,6 +141,9 @@ def test_bleu_of_several_references_by_hand(student):
             "the arithmetic mean of the p_n": 25 * sum(p) * scored(r) / score,
         },
     )
+    near = [["a", "b", "c", "d", "e", "f"], ["a", "b", "c", "d"]]  # the longer one comes first
+    later = {"the first of two references that are equally near": 100 * math.exp(1 - 6 / 5)}
+    expect(student.bleu([near[0][:5]], [near]), 100.0, mistakes=later)
     two = [[["a", "b", "c", "d", "e", "f"], ["a", "b", "c", "d", "x", "y", "z", "z"]]]
     expect(student.bleu([["a", "b", "c", "d", "e", "f"]], two), 100.0, "one of the references")
     far = [[["a", "b", "c", "d", "g", "h", "i", "j", "k"], ["a", "x"]]]  # 9 and 2 words
@@ -602,6 +605,10 @@ def test_next_frames_after_the_right_ones(student):
         },
     )
     expect(model(frames[:, :2]), right[:, :1], "two frames")
+    leaf, twin = frames.clone().requires_grad_(), frames.clone().requires_grad_()
+    slopes = student.probe("gradients", model, leaf)[0]
+    wanted = torch.autograd.grad(watch(state, twin)[0][:, :-1].sum(), twin)[0]
+    expect(slopes, wanted, "the gradient for the frames")
     refused(model, frames[:, :1])
     refused(model, frames[:, :0])
 

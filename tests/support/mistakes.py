@@ -52,6 +52,7 @@ def verdicts(lab, sources, folder):
             file = folder / "answer.py"
             file.write_text(source, encoding="utf-8")
             channel = InProcessChannel(file, lab.name, "answer.py")
+            Student(channel)._ask("load")  # as `check` does: before the rule of a task holds
             found[name] = session.grade(lambda item, channel=channel: Student(channel), {}, {})
 
     run_session(lab, work)

@@ -317,4 +317,14 @@ MISTAKES = {
         "for inputs, targets in list(batches)[:1]:\n        hidden",
         "training on the first batch only",
     ),
+    "2.5 returns float32": Mistake(
+        "    gradient = torch.zeros_like(x)\n    for",
+        "    gradient = torch.zeros(x.shape)\n    for",
+        "dtype",
+    ),
+    "2.8 counts different outputs": Mistake(
+        "        patterns.append(points > 0)\n    return",
+        "        patterns.append(points)\n    return",
+        "instead of on and off",
+    ),
 }

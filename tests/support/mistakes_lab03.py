@@ -252,4 +252,14 @@ MISTAKES = {
         "low, high = eigenvalues[0].item(), eigenvalues[-1].item()",
         "low, high = eigenvalues[0].item(), eigenvalues[1].item()",
     ),
+    "3.7 compares with the highest loss": Mistake(
+        "return lr if all(val_losses[-1] < loss for loss in val_losses[:-1]) else lr / 2",
+        "return lr if len(val_losses) == 1 or val_losses[-1] < max(val_losses[:-1]) else lr / 2",
+        "highest",
+    ),
+    "3.2 puts lr into v": Mistake(
+        'v = mu * state.get("v", 0.0) + g',
+        'v = mu * state.get("v", 0.0) + lr * g',
+        "v <- mu v + lr g",
+    ),
 }

@@ -276,4 +276,12 @@ MISTAKES = {
     "4.7 swaps the answers": Mistake(
         STOP, STOP.replace(">=", "<"), "stop: expected False, got True"
     ),
+    "4.7 never remembers the best epoch": Mistake(
+        "self.best, self.best_epoch = error, self.epoch", "self.best = error", "not remembering"
+    ),
+    "4.7 compares with the error before": Mistake(
+        "        if error >= self.best:\n            return False\n        self.best,",
+        "        if self.epoch > 1 and error >= self.last:\n            self.last = error\n            return False\n        self.last = error\n        self.best,",
+        "the error before",
+    ),
 }

@@ -207,4 +207,14 @@ MISTAKES = {
     "5.6 goes into the layers": Mistake(LAYERS, LAYERS.replace("children", "modules")),
     "5.6 counts lengths": Mistake(COUNT, COUNT.replace("parameter.numel()", "len(parameter)")),
     "5.6 counts this model whatever it gets": Mistake(LAYERS, LAYERS.replace("model", "LeNet5()")),
+    "5.1 rounds to the nearest number": Mistake(
+        "return (size + 2 * padding - kernel_size) // stride + 1",
+        "return round((size + 2 * padding - kernel_size) / stride) + 1",
+        "nearest",
+    ),
+    "5.6 leaves out frozen parameters": Mistake(
+        "sum(parameter.numel() for parameter in layer.parameters())",
+        "sum(p.numel() for p in layer.parameters() if p.requires_grad)",
+        "do not learn",
+    ),
 }

@@ -265,4 +265,30 @@ MISTAKES = {
         "return nn.Sequential(first, second).requires_grad_(False)",
         "does not require a gradient",
     ),
+    "7.1 freezes the children only": Mistake(
+        "return model.requires_grad_(False).eval()",
+        "for layer in model.children():\n        layer.requires_grad_(False)\n    return model.eval()",
+        "still requires a gradient",
+    ),
+    "7.2 computes in float32": Mistake(
+        "weight = torch.zeros(num_classes, features.shape[1]).to(features)\n    bias = torch.zeros(num_classes).to(features)",
+        "weight = torch.zeros(num_classes, features.shape[1])\n    bias = torch.zeros(num_classes)\n    features = features.float()",
+        "dtype",
+    ),
+    "7.3 keeps frozen parameters": Mistake(
+        '{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr}',
+        '{"params": list(part.parameters()), "lr": lr}',
+        "frozen",
+    ),
+    "7.5 takes distances without the square": Mistake(
+        "assign(-features @ points.T)", "assign(torch.cdist(features, points))", "squared distances"
+    ),
+    "7.5 compares the angles": Mistake(
+        "assign(-features @ points.T)", "assign(-F.normalize(features) @ points.T)", "angles"
+    ),
+    "7.6 detaches the softened logits": Mistake(
+        "(logits / temperature).log_softmax",
+        "(logits.detach() / temperature).log_softmax",
+        "detached",
+    ),
 }

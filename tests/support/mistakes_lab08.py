@@ -416,4 +416,9 @@ MISTAKES = {
         "e = torch.exp(logits / temperature - (logits / temperature).amax())\n    return e / e.sum()",
         "the sum over all rows",
     ),
+    "8.8 divides the logits in place": Mistake(
+        "return torch.softmax(logits / temperature, dim=-1)",
+        "logits /= temperature\n    return torch.softmax(logits, dim=-1)",
+        "must not change",
+    ),
 }

@@ -295,4 +295,10 @@ MISTAKES = {
         TARGETS.replace("torch.arange(4", "90 * torch.arange(4"),
         "degrees instead of turns",
     ),
+    "10.1 takes rows of the transposed directions": Mistake(
+        "return mean, directions[:latent_dim]", "return mean, directions.T[:latent_dim]"
+    ),
+    "10.4 sums over the first dimension of an image only": Mistake(
+        "return errors.sum() / len(targets)", "return errors.sum(dim=1).mean()"
+    ),
 }

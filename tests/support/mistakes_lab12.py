@@ -222,4 +222,36 @@ MISTAKES = {
         "left, top = x.detach().floor(), y.detach().floor()",
         "x, y = x.detach(), y.detach()\n    left, top = x.floor(), y.floor()",
     ),
+    "12.1 accepts two channels": Mistake(
+        "if channels not in (1, 3):", "if channels > 3:", "ValueError"
+    ),
+    "12.1 reads the number of filters": Mistake(
+        "channels = weight.shape[1]", "channels = weight.shape[0]"
+    ),
+    "12.2 divides by the height of the map": Mistake(
+        PLACE, "row, column = divmod(places[n], responses.shape[1])", "wide"
+    ),
+    "12.3 stores gradients in the parameters": Mistake(
+        "(gradient,) = torch.autograd.grad(total, images)",
+        "total.backward()\n    gradient = images.grad",
+        "have a gradient now",
+    ),
+    "12.3 has the given images require a gradient": Mistake(
+        "images = images.detach().requires_grad_()\n    total",
+        "images.requires_grad_()\n    total",
+        "require a gradient now",
+    ),
+    "12.4 never shifts by jitter itself": Mistake(
+        SHIFT, SHIFT.replace("jitter + 1", "jitter or 1")
+    ),
+    "12.5 stores gradients in the parameters": Mistake(
+        "(gradient,) = torch.autograd.grad(F.cross_entropy(model(inputs), labels), inputs)\n    return",
+        "F.cross_entropy(model(inputs), labels).backward()\n    gradient = inputs.grad\n    return",
+        "have a gradient now",
+    ),
+    "12.7 takes the mean over the images": Mistake(
+        "return difference.square().sum() / (4 * C**2)",
+        "return difference.square().mean() / 4",
+        "mean over the images",
+    ),
 }

@@ -133,4 +133,13 @@ MISTAKES = {
         "for rungs in brackets(R, eta):", "for rungs in brackets(R, eta)[:1]:"
     ),
     "13.7 keeps eta at 3": Mistake("for rungs in brackets(R, eta):", "for rungs in brackets(R):"),
+    "13.1 draws classes without the generator": Mistake(
+        "torch.randint(num_classes, (count,), generator=generator)",
+        "torch.randint(num_classes, (count,))",
+        "same classes",
+    ),
+    "13.4 starts with the first loss, which can be NaN": Mistake(
+        "lowest, best = math.inf, 0", "lowest, best = val_losses[0], 1"
+    ),
+    "13.4 takes an equal loss": Mistake("if loss < lowest:", "if loss <= lowest:", "equal loss"),
 }

@@ -302,4 +302,9 @@ MISTAKES = {
     "14.8 does not refuse max_tokens 0": Mistake(
         "if max_tokens < 1 or prompt.shape[1] < 1:", "if prompt.shape[1] < 1:"
     ),
+    "14.4 returns float64": Mistake(
+        "return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)",
+        "return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1).double()",
+        "float32",
+    ),
 }

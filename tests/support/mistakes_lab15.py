@@ -226,4 +226,13 @@ MISTAKES = {
     "15.8 returns an error for each film": Mistake(
         ERROR, "return (predicted - frames).square().sum(dim=(2, 3, 4)).mean(dim=1)", "each film"
     ),
+    "15.1 takes the first of two near references": Mistake(
+        "key=lambda length: (abs(length - len(caption)), length))",
+        "key=lambda length: abs(length - len(caption)))",
+        "equally near",
+    ),
+    "15.6 detaches the predictions": Mistake(
+        "            predicted.append(following)\n        return torch",
+        "            predicted.append(following.detach())\n        return torch",
+    ),
 }
