@@ -6,13 +6,16 @@ takes 0.4 s, which `dlcourse check` does not need.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+
+from dlcourse.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +34,7 @@ __all__ = [
     "number_log_axes",
     "only_integers",
     "styled",
+    "writing",
 ]
 
 STYLE = Path(__file__).with_name("figures.mplstyle")
@@ -78,8 +82,8 @@ def new_figure(
 def finish(figure: Figure, path: str | PathLike[str] | None) -> Figure:
     """Write `figure` to `path` if there is one, and return it.
 
-    The form follows the end of the path: .svg, .pdf, or PNG with 200 points per inch. SVG and PNG
-    hold a description of the figure.
+    The form follows the end of the path: .svg, .pdf, or .png with 200 points per inch. SVG and PNG
+    hold a description of the figure. Raises UsageError for another end, or if it cannot write.
     """
     number_log_axes(figure)
     if path is not None:
@@ -88,8 +92,20 @@ def finish(figure: Figure, path: str | PathLike[str] | None) -> Figure:
             ".svg": {"Date": None, "Description": describe(figure)},
             ".pdf": {"CreationDate": None},
         }.get(Path(path).suffix.lower(), {"Description": describe(figure)})
-        figure.savefig(path, dpi=200, metadata=metadata)
+        with writing(path, ".png", ".svg", ".pdf"):
+            figure.savefig(path, dpi=200, metadata=metadata)
     return figure
+
+
+@contextlib.contextmanager
+def writing(path: str | PathLike[str], *ends: str) -> Iterator[None]:
+    """Around the writing of a figure: say in one line that its name or its folder is wrong."""
+    if Path(path).suffix.lower() not in ends:
+        raise UsageError(f"the name of a figure must end in {' or '.join(ends)}, got {str(path)!r}")
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write the figure {str(path)!r}: {error.strerror}") from None
 
 
 def describe(figure: Figure) -> str:

@@ -27,6 +27,7 @@ from dlcourse.figure_style import (
     new_figure,
     only_integers,
     styled,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def animation(frames: Tensor, path: str | PathLike[str], scale: int = 4) -> None
     """Write an animated GIF, 5 frames per second, that starts again after its end.
 
     scale: the side of a pixel in the GIF. Shape: frames (T, H, W) or (T, 1, H, W) in [0, 1], T at
-    least 2. Raises UsageError for other frames.
+    least 2. Raises UsageError for other frames, or if it cannot write.
     """
     from PIL import Image
 
@@ -82,7 +83,8 @@ def animation(frames: Tensor, path: str | PathLike[str], scale: int = 4) -> None
     )
     pixels = pixels.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     first, *others = [Image.fromarray(picture) for picture in pixels.numpy()]
-    first.save(path, save_all=True, append_images=others, duration=200, loop=0)
+    with writing(path, ".gif"):
+        first.save(path, save_all=True, append_images=others, duration=200, loop=0)
 
 
 @styled

@@ -1,9 +1,11 @@
 """Every figure can be projected: no text is cut, log axes carry numbers, lines differ."""
 
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from dlcourse import plots
+from dlcourse.errors import UsageError
 from dlcourse.figure_style import STYLE, finish, new_figure, styled
 
 from support import figures
@@ -72,3 +74,26 @@ def test_a_figure_is_described_by_its_axes_and_series_and_its_file_says_so(tmp_p
     assert "A title; vertical axis: loss; series: SGD" in path.with_suffix(".svg").read_text(
         "utf-8"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("missing/a.png", "cannot write the figure '{}': No such file or directory"),
+        ("a.txt", "the name of a figure must end in .png or .svg or .pdf, got '{}'"),
+        ("a", "the name of a figure must end in .png or .svg or .pdf, got '{}'"),
+    ],
+)
+def test_a_figure_that_cannot_be_written_is_one_line(tmp_path, path, message):
+    with pytest.raises(UsageError) as caught:
+        finish(new_figure(2, 2), tmp_path / path)
+    assert str(caught.value) == message.format(tmp_path / path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_animation_is_a_gif_in_a_folder_that_is_there(tmp_path):
+    frames = torch.zeros(2, 4, 4)
+    with pytest.raises(UsageError, match=r"must end in \.gif"):
+        plots.animation(frames, tmp_path / "a.png")
+    with pytest.raises(UsageError, match=r"^cannot write the figure"):
+        plots.animation(frames, tmp_path / "missing" / "a.gif")

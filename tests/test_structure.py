@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "models": BASE,
     "optim": BASE,
     "train": {*BASE, "optim"},
-    "figure_style": set(),
+    "figure_style": {"errors"},
     "plots": {*BASE, "figure_style", "models", "train"},  # the types that it draws
     "recipes": {*BASE, *LEARNING, "lab"},
     "compare": {*BASE, *LEARNING, "executors", "extensions", "page", "startup"},

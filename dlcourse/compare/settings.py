@@ -297,11 +297,14 @@ def model_parameters(name: str) -> dict[str, Any]:
 def parse_values(text: str) -> list[Any]:
     """Values as typed on a command line, with commas between them.
 
-    Each is 3, 0.1, true, none, 256x128 (a tuple), or a word.
+    Each is 3, 0.1, true, none, 256x128 (a tuple), or a word. Raises UsageError for an empty one.
     """
     words = {"true": True, "false": False, "none": None}
     values: list[Any] = []
-    for part in filter(None, map(str.strip, text.split(","))):
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and not all(parts):
+        raise UsageError(f"{text!r} has an empty value between its commas")
+    for part in filter(None, parts):
         sizes = part.split("x")
         value: Any = words.get(part.lower(), part)
         if len(sizes) > 1 and all(size.isdigit() for size in sizes):

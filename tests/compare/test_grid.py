@@ -382,6 +382,12 @@ def test_words_of_the_command_line_become_values():
     assert axes_of({"a": [1, 2], "b": (1, 2)}, 1) == {"a": [1, 2], "b": [(1, 2)], "seed": [0]}
 
 
+@pytest.mark.parametrize("text", ["0.1,,0.2", "0.1,", ",", " , 1"])
+def test_an_empty_value_between_commas_is_refused(text):
+    with pytest.raises(UsageError, match=r" has an empty value between its commas$"):
+        settings.parse_values(text)
+
+
 def test_the_command_runs_a_grid_and_prints_its_table(data_dir, tmp_path, capsys):
     argv = ["compare", "--data", "blobs", "--data-dir", data_dir, "--out", str(tmp_path / "s")]
     argv += ["--device", "cpu", "--init", "zeros,xavier", "--optimizer", "sgd,adam"]
