@@ -301,6 +301,10 @@ def find_lab(name: str, root: Path | None = None) -> Lab:
         if wanted in (lab.name, lab.short):
             return lab
     names = [lab.short for lab in found]
+    tests = (root or find_course()) / "tests" / "labs"
+    for test in tests.glob(f"test_{wanted}*.py") if number else []:
+        name = test.name.removeprefix("test_")
+        raise UsageError(f"labs/{name} is missing; put it back from the course as you got it")
     if number:
         raise UsageError(f"there is no {wanted}; choose one of {', '.join(names)}")
     raise UnknownNameError("lab", wanted, names)

@@ -30,6 +30,15 @@ def test_an_unknown_number_lists_the_labs(lab):
         course.find_lab("7")
 
 
+def test_a_deleted_lab_is_named(tmp_path):
+    lab = tiny.make_course(tmp_path)
+    for file in (lab.student, lab.solution):
+        file.unlink()
+    (tmp_path / "labs" / "lab91_more.py").write_text("")
+    with pytest.raises(UsageError, match=r"^labs/lab90_sums.py is missing; put it back"):
+        course.find_lab("90", tmp_path)
+
+
 def test_a_task_stays_when_its_comment_goes_with_its_stub(lab):
     lab.solution.unlink()  # as in the student bundle
     kept = [line for line in lab.student.read_text().splitlines() if "ask 90.2" not in line]

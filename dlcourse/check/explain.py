@@ -170,6 +170,8 @@ def kind(value: object) -> str:
     name = (
         getattr(value, "_type", None) or type(value).__name__
     )  # a Handle knows the student's type
+    if name == "builtins.coroutine":
+        return "a coroutine; write `def` instead of `async def`"
     if name.startswith("torch.return_types."):
         return f"{name}; did you mean .values?"
     return f"an object of type {name}"

@@ -160,6 +160,7 @@ class Guard:
         self.known = set(_current_frames())
         self.unseen = ""  # what the file has installed while it loaded, such as a trace function
         self.forged = False  # whether code bears the name of a library's file
+        self.lost: NotAllowedError | None = None  # the refusal after the profile function was lost
 
     def prepare(self, rules: Iterable[Rule]) -> None:
         """Make what `rules` need, before student code could replace what makes it."""
@@ -190,6 +191,12 @@ class Guard:
                 self.unseen = "a change to what watches it"
                 self.refuse(self.unseen, HIDES)
             return result
+        except BaseException as error:
+            # Python takes the profile function away when an endless recursion or the time limit
+            # ends it. The act has failed then, so it may say of what.
+            if self.refusal is self.lost and not isinstance(error, NotAllowedError):
+                self.refusal = None
+            raise
         finally:
             self.watching -= 1
             if self.watching:
@@ -282,10 +289,12 @@ class Guard:
         self.unseen = self.unseen or what
 
     def refuse(self, what: str, why: str = WRITE_IT) -> None:
-        task = f"task {self.rule[0]}: " if self.rule[0] else ""
-        text = f"{task}your code ran {what}; {why}"
-        self.refusal = self.refusal or NotAllowedError(text)
+        self.refusal = self.refusal or self.refused(what, why)
         raise self.refusal
+
+    def refused(self, what: str, why: str) -> NotAllowedError:
+        task = f"task {self.rule[0]}: " if self.rule[0] else ""
+        return NotAllowedError(f"{task}your code ran {what}; {why}")
 
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self.active:
@@ -409,8 +418,9 @@ def audit(event: str, arguments: tuple) -> None:
     elif event in UNSEEN:
         guard.note(event)
     elif event == "sys.setprofile" and guard.active and guard.refusal is None:
-        # After a refusal Python itself takes the profile function away.
-        guard.refuse(event, HIDES)
+        # After a refusal Python itself takes the profile function away. It does so after another
+        # exception too, which must go on: so this refusal is raised at the end.
+        guard.lost = guard.refusal = guard.refused(event, HIDES)
 
 
 def refuse_ctypes(guard: Guard) -> None:

@@ -204,3 +204,24 @@ def test_torchvision_is_not_taken_for_torch():
     )
     _, got = answer(source, "f", [], ["6.2", ["torchvision.models*"]])
     assert got["text"].startswith("task 6.2: your code ran torchvision.models.vgg.make_layers;")
+
+
+ENDLESS = """
+def again(n):
+    return again(n) + 1
+
+def hidden(n):
+    try:
+        again(n)
+    except RecursionError:
+        return torch.optim.Adam
+"""
+
+
+def test_an_endless_recursion_is_no_attempt_to_hide():
+    rule = ["3.5", ["torch.optim*"]]
+    host, got = answer(ENDLESS, "again", [1], rule)
+    assert (got["kind"], got["text"][:14]) == ("exception", "RecursionError")
+    # Python has taken the profile function away, so a value from then on is not believed.
+    assert request(host, "call", "hidden", [1], rule)["kind"] == "not allowed"
+    assert request(host, "call", "again", [1], rule)["kind"] == "exception"
