@@ -53,7 +53,7 @@ WRONG = (
     TypeError,
     ValueError,
 )
-LAB_NUMBER = re.compile(r"(?:lab)?(\d+)", re.IGNORECASE | re.ASCII)
+LAB_NUMBER = re.compile(r"(?:lab[ _-]?)?(\d+)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -307,6 +307,11 @@ def find_lab(name: str, root: Path | None = None) -> Lab:
         raise UsageError(f"labs/{name} is missing; put it back from the course as you got it")
     if number:
         raise UsageError(f"there is no {wanted}; choose one of {', '.join(names)}")
+    for lab in found:
+        if Path(name).stem == lab.name:
+            raise UsageError(f"LAB is a lab, not a file: {lab.short} for {name}")
+        if name in [task.id for task in lab.tasks]:
+            raise UsageError(f"LAB is a lab, not a task: {lab.short} for task {name}")
     raise UnknownNameError("lab", wanted, names)
 
 

@@ -43,13 +43,17 @@ class UnknownNameError(UsageError):
 
     >>> str(UnknownNameError("model", "lenet", ["mlp", "lenet5"]))
     "unknown model 'lenet'; did you mean 'lenet5'? (mlp, lenet5)"
+    >>> str(UnknownNameError("optimizer", "SGD", ["adam", "sgd"]))
+    "unknown optimizer 'SGD'; did you mean 'sgd'? (adam, sgd)"
     """
 
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
         choices = list(choices)
-        near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else "; choose one of"
-        super().__init__(f"unknown {kind} {name!r}{hint} ({', '.join(choices)})")
+        spelled = {choice.lower(): choice for choice in choices}
+        near = difflib.get_close_matches(str(name).lower(), spelled, n=1, cutoff=0.5)
+        hint = f"did you mean {spelled[near[0]]!r}?" if near else "choose one of"
+        known = f"{hint} ({', '.join(choices)})" if choices else "there are none yet"
+        super().__init__(f"unknown {kind} {name!r}; {known}")
 
 
 class DataError(DlcourseError):

@@ -22,6 +22,7 @@ def test_a_lab_is_found_by_its_number_or_name(lab, name):
 
 def test_a_number_without_leading_zero_is_enough():
     assert course.find_lab("lab8") == course.find_lab("8") == course.find_lab("lab08")
+    assert course.find_lab("Lab 8") == course.find_lab("8")
 
 
 def test_an_unknown_number_lists_the_labs(lab):
@@ -48,6 +49,20 @@ def test_a_task_stays_when_its_comment_goes_with_its_stub(lab):
     ]  # fmt: skip
     assert lab.unwritten() == {"90.1", "90.3"}
     assert "(6 points)" in course.as_text([lab])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("labs/lab05_convnets.py", "LAB is a lab, not a file: lab05 for labs/lab05_convnets.py"),
+        ("lab05_convnets.ipynb", "LAB is a lab, not a file: lab05 for lab05_convnets.ipynb"),
+        ("5.2", "LAB is a lab, not a task: lab05 for task 5.2"),
+    ],
+)
+def test_a_file_or_a_task_in_place_of_a_lab_is_told(name, message):
+    with pytest.raises(UsageError) as caught:
+        course.find_lab(name)
+    assert str(caught.value) == message
 
 
 def test_running_a_lab_with_an_unwritten_task_names_it_in_one_line(lab, capsys):

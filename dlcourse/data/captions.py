@@ -12,7 +12,7 @@ from torch import Tensor
 from dlcourse.data.folder import data_folder
 from dlcourse.data.npz import is_captioned, read_captioned
 from dlcourse.data.sentences import words
-from dlcourse.errors import UnknownNameError
+from dlcourse.errors import DataError, UnknownNameError
 
 __all__ = ["Captioned", "CaptionedImages", "load_captioned"]
 
@@ -47,6 +47,11 @@ def load_captioned(name: str, data_dir: str | PathLike[str] | None = None) -> Ca
     path = folder / f"{name}.npz"
     if Path(name).name != name or not is_captioned(path):
         own = [found.stem for found in sorted(folder.glob("*.npz")) if is_captioned(found)]
+        if not own:
+            raise DataError(
+                f"folder '{folder}' holds no captioned images, so there are no {name!r}; import "
+                "some: dlcourse data import NAME PATH --captions FILE"
+            )
         raise UnknownNameError("captioned images", name, own)
     splits = []
     for images, texts, places in read_captioned(path).values():

@@ -150,7 +150,7 @@ def check_images(images: np.ndarray, what: str) -> None:
         low, high = images.min(), images.max()
         if not (np.isfinite(low) and np.isfinite(high)):
             cures.append("it holds NaN or infinity: remove those images")
-        elif images.dtype.kind == "f" and 0 <= low <= high <= 1:
+        elif 0 <= low <= high <= 1:
             cures.append("scale [0, 1] with (255 * images).round().astype(np.uint8)")
         elif 0 <= low <= high <= 255:
             cures.append("use images.round().astype(np.uint8)")

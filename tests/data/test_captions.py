@@ -133,6 +133,8 @@ def test_an_unknown_or_damaged_name_is_refused_and_the_others_are_named(folder):
     for name in ("owm", "other", "../data/own"):
         with pytest.raises(UnknownNameError, match=r"unknown captioned images .*\(own\)"):
             data.load_captioned(name, folder / "data")
+    with pytest.raises(DataError, match=r"holds no captioned images, .* --captions FILE$"):
+        data.load_captioned("own", folder)
     with pytest.raises(DataError, match=r"with captions, not with classes; .*load_captioned"):
         data.load("own", folder / "data", offline=True)
     with np.load(path) as file:

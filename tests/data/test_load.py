@@ -192,7 +192,9 @@ WRONG_ARRAYS = {
     "float channels last": (
         {"train_images": np.full((30, 8, 8, 1), 0.5)}, r"transpose.*; scale \[0, 1\] with"),
     "images of int64": (
-        {"train_images": np.zeros((30, 1, 4, 4), np.int64)}, r"use images.round\(\).astype"),
+        {"train_images": np.full((30, 1, 4, 4), 7, np.int64)}, r"use images.round\(\).astype"),
+    "images of bool": (
+        {"train_images": np.ones((30, 1, 4, 4), bool)}, r"scale \[0, 1\] with \(255 \* images\)"),
     "images of uint16": (
         {"train_images": np.full((30, 1, 4, 4), 9000, np.uint16)}, "scale 9000 to 9000 to 0"),
     "NaN": ({"test_images": np.full((15, 1, 4, 4), np.nan)}, "it holds NaN or infinity: remove"),
