@@ -9,8 +9,8 @@ The syntax tree of a file cannot tell what runs, so two observers watch it:
   it is, for example, `torch.optim.adam.adam`, under whatever name it was saved.
 
 What would run out of their sight is refused as a whole: functions that were traced, scripted or
-compiled before the call, threads, trace functions, audit hooks, code that bears the name of a
-library's file, and ctypes, which can change the process itself.
+compiled before the call, threads that started before it, trace functions, audit hooks, code that
+bears the name of a library's file, and ctypes, which can change the process itself.
 
 A refusal counts even if student code catches the exception. Student code may also replace what this
 module uses; so that it sees no difference, functions are bound here by name, the module has
@@ -32,7 +32,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from sys import _current_frames, _getframe, getprofile, setprofile
-from threading import setprofile as set_profile_of_threads
 from types import CodeType, FrameType
 from typing import Any, ClassVar, TypeVar
 
@@ -87,6 +86,7 @@ MAKES_SCRIPT = pattern((
     "_load_*", "create_function", "define", "import_ir*", "parse_ir",
 )).match  # fmt: skip
 STARTS_THREAD = pattern(("_start_*thread", "start_*thread", "start_new")).match
+OWN: set[CodeType] = set()  # of functions here that set the profile function of a thread
 HIDES = "it hides what runs"
 WRITE_IT = "this task asks you to write that yourself"
 PACKAGES = {
@@ -156,11 +156,12 @@ class Guard:
         self.verdicts = self.verdicts_by_rule[()]
         self.forbids, self.calls = pattern(()).match, SWITCHES
         self.finders = [*sys.meta_path]
-        self.strangers: set[int] = set()  # the threads that nobody watched when they started
+        self.strangers: set[int] = set()  # the threads that the file has started and not ended
         self.known = set(_current_frames())
+        self.of_libraries: set[int] = set()  # threads of a progress bar, for example
         self.unseen = ""  # what the file has installed while it loaded, such as a trace function
+        self.lost = False  # whether something has replaced the profile function
         self.forged = False  # whether code bears the name of a library's file
-        self.lost: NotAllowedError | None = None  # the refusal after the profile function was lost
 
     def prepare(self, rules: Iterable[Rule]) -> None:
         """Make what `rules` need, before student code could replace what makes it."""
@@ -175,7 +176,7 @@ class Guard:
         """
         threads = set(_current_frames())
         if not self.shared:
-            self.strangers |= threads - self.known
+            self.strangers |= threads - self.known - self.of_libraries
         outer, self.refusal = self.refusal, None
         before = self.rule
         self.watching += 1
@@ -183,7 +184,7 @@ class Guard:
         state = self.state()
         try:
             if rule and self.strangers & threads:
-                self.refuse("a thread beside the function", "it started while the file loaded")
+                self.refuse("a thread beside the function", "it started before the call")
             if rule and self.unseen:
                 self.refuse(self.unseen, HIDES)
             result = self.profiled(act, on=bool(rule))
@@ -191,12 +192,6 @@ class Guard:
                 self.unseen = "a change to what watches it"
                 self.refuse(self.unseen, HIDES)
             return result
-        except BaseException as error:
-            # Python takes the profile function away when an endless recursion or the time limit
-            # ends it. The act has failed then, so it may say of what.
-            if self.refusal is self.lost and not isinstance(error, NotAllowedError):
-                self.refusal = None
-            raise
         finally:
             self.watching -= 1
             if self.watching:
@@ -204,8 +199,7 @@ class Guard:
             elif self.shared:
                 self.arm(("", ()))
             now = set(_current_frames())
-            if not rule or self.strangers & threads:
-                self.strangers |= now - threads
+            self.strangers |= now - threads - self.of_libraries
             self.known = now - self.strangers
             refusal, self.refusal = self.refusal, outer
             if refusal is not None:
@@ -233,22 +227,20 @@ class Guard:
 
     def profiled(self, act: Callable[[], Result], *, on: bool) -> Result:
         """Return act(), while the profile function is on or off."""
-        before, was = getprofile(), self.active
-        self.active = False
+        before, was, lost = getprofile(), self.active, self.lost
+        self.active = self.lost = False
         setprofile(self.profile if on else None)
-        set_profile_of_threads(self.profile if on else None)  # for threads that start from now on
         self.active = on
         try:
             result = act()
-            if on and getprofile() != self.profile:
+            if on and (self.lost or getprofile() != self.profile):
                 self.refuse("sys.setprofile", HIDES)
             return result
         finally:
             self.active = False
             # cProfile's own is an object that cannot be set again; it sees nothing from here on.
             setprofile(before if callable(before) else None)
-            set_profile_of_threads(self.profile if was else None)
-            self.active = was
+            self.active, self.lost = was, lost
 
     def arm(self, rule: Rule) -> None:
         """Replace the kernels that `rule` forbids, and put back those that it allows."""
@@ -289,12 +281,10 @@ class Guard:
         self.unseen = self.unseen or what
 
     def refuse(self, what: str, why: str = WRITE_IT) -> None:
-        self.refusal = self.refusal or self.refused(what, why)
-        raise self.refusal
-
-    def refused(self, what: str, why: str) -> NotAllowedError:
         task = f"task {self.rule[0]}: " if self.rule[0] else ""
-        return NotAllowedError(f"{task}your code ran {what}; {why}")
+        text = f"{task}your code ran {what}; {why}"
+        self.refusal = self.refusal or NotAllowedError(text)
+        raise self.refusal
 
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self.active:
@@ -370,7 +360,7 @@ def observe() -> None:
         observe_one(kind, "__call__", refuse_script)
     for module in (_thread, threading):
         for name in filter(STARTS_THREAD, dir(module)):
-            observe_one(module, name, refuse_thread)
+            setattr(module, name, starting(getattr(module, name)))
     sys.addaudithook(audit)
 
 
@@ -397,9 +387,27 @@ def refuse_script(guard: Guard) -> None:
         guard.refuse("a function in TorchScript", HIDES)
 
 
-def refuse_thread(guard: Guard) -> None:
-    if guard.active and not by_library(guard):
-        guard.refuse("a thread", HIDES)
+def starting(start: Callable) -> Callable:
+    """Return a function that starts a thread as `start` does, with the profile function in it."""
+
+    @functools.wraps(start)
+    def observing(function: Callable, *more: object, **settings: object) -> object:
+        guard = Guard.current
+        if guard is None or not guard.watching:
+            return start(function, *more, **settings)
+        of_library = by_library(guard)
+
+        def run(*args: object, **kwargs: object) -> None:
+            if of_library:
+                guard.of_libraries.add(_thread.get_ident())
+            if guard.active:
+                setprofile(guard.profile)
+            function(*args, **kwargs)
+
+        OWN.add(run.__code__)
+        return start(run, *more, **settings)
+
+    return observing
 
 
 def audit(event: str, arguments: tuple) -> None:
@@ -417,10 +425,10 @@ def audit(event: str, arguments: tuple) -> None:
             guard.forged |= not by_library(guard)
     elif event in UNSEEN:
         guard.note(event)
-    elif event == "sys.setprofile" and guard.active and guard.refusal is None:
-        # After a refusal Python itself takes the profile function away. It does so after another
-        # exception too, which must go on: so this refusal is raised at the end.
-        guard.lost = guard.refusal = guard.refused(event, HIDES)
+    elif event == "sys.setprofile" and guard.active and _getframe(1).f_code not in OWN:
+        # Not refused at once: Python itself does it where an exception, of an endless
+        # recursion or of the time limit, ends the profile function.
+        guard.lost = True
 
 
 def refuse_ctypes(guard: Guard) -> None:
