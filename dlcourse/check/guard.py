@@ -100,6 +100,7 @@ IMPORTING = {importlib._bootstrap._find_and_load.__code__}  # type: ignore[attr-
 # torch's operators in Python, and what wraps them.
 WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
 INIT = "torch.nn.init"
+ASKS_COMPILER = torch.optim.Optimizer.add_param_group.__code__  # a wrapper that many methods share
 STDLIB = (str(Path(functools.__file__).parent), "<frozen ")
 # What runs while a library is imported.
 LIBRARY = (*PACKAGES, *STDLIB)
@@ -156,6 +157,9 @@ class Guard:
         self.verdicts = self.verdicts_by_rule[()]
         self.forbids, self.calls = pattern(()).match, SWITCHES
         self.finders = [*sys.meta_path]
+        # The first optimizer imports the compiler, which runs what tasks forbid. In `grade` it is
+        # there already, so that student code has no part in its import.
+        self.compiler_waits = "torch._dynamo" not in sys.modules
         self.strangers: set[int] = set()  # the threads that the file has started and not ended
         self.known = set(_current_frames())
         self.of_libraries: set[int] = set()  # threads of a progress bar, for example
@@ -334,6 +338,9 @@ class Guard:
 
     def look_up(self, code: CodeType) -> str:
         """Return the path of a function that the rule forbids, or "". Keeps `code` alive."""
+        if code is ASKS_COMPILER and self.compiler_waits:
+            self.compiler_waits = False
+            importlib.import_module("torch._dynamo")  # nothing is watched in a profile function
         path = path_of(code)
         path = path if path and self.forbids(path) else ""
         self.verdicts[id(code)] = code, path

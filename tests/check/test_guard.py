@@ -1,6 +1,8 @@
 """While a task's code runs, what the task forbids is refused however the code reaches it."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -144,6 +146,24 @@ def test_import_of_a_library_inside_the_call_is_not_refused():
     for name in ("torch._inductor.cpu*", "torch._decomp*"):
         _, got = answer(source, "f", [], ["5.2", [name]])
         assert got == 1
+
+
+def test_the_first_optimizer_of_a_process_is_not_refused():
+    # Another test of this process has made one already.
+    test = f"{__file__}::{test_import_of_a_library_inside_the_call_is_not_refused.__name__}"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        test,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stdout
 
 
 def test_ctypes_is_refused_to_the_student_and_not_to_the_package():
