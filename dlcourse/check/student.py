@@ -110,9 +110,12 @@ class InProcessChannel:
         limit.paused = True
         try:
             with self.separation.tests():
-                return self.current(number, message, buffers)
+                answer = self.current(number, message, buffers)
         finally:
             limit.paused = False
+        if limit.due:  # the other thread may find it paused again and again
+            raise TimeLimitError
+        return answer
 
 
 class TimeLimit:
@@ -125,7 +128,7 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         # Not at once: it must not be raised before the block has begun.
         self.seconds, self.paused, self.done = max(seconds, 0.1), False, False
-        self.raised = False
+        self.raised = self.due = False
         self.thread, self.lock = ctypes.c_ulong(threading.get_ident()), threading.Lock()
 
     def __enter__(self) -> None:
@@ -134,6 +137,7 @@ class TimeLimit:
     def stop(self) -> float:
         """Raise the error if it is time; return after how many seconds to look again."""
         with self.lock:
+            self.due = True
             if not self.done and not self.paused:
                 error = ctypes.py_object(TimeLimitError)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(self.thread, error)
