@@ -67,6 +67,8 @@ def looked_through(source: bytes) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     try:
         nodes = list(ast.walk(ast.parse(source)))
         return programs_in(nodes), signs_in(nodes)
+    except (RecursionError, MemoryError):
+        return (), ("line 1: expressions that are too deep to be looked through",)
     except PROBLEMS:
         return (), ()
 
@@ -101,8 +103,13 @@ def constant(node: ast.AST) -> bytes | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, bytes):
         return node.value
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = constant(node.left), constant(node.right)
-        return None if left is None or right is None else left + right
+        first: ast.AST = node
+        parts = []
+        while isinstance(first, ast.BinOp) and isinstance(first.op, ast.Add):  # may be thousands
+            parts.append(constant(first.right))
+            first = first.left
+        known = [part for part in [constant(first), *reversed(parts)] if part is not None]
+        return b"".join(known) if len(known) > len(parts) else None
     if isinstance(node, ast.List | ast.Tuple):
         values = [part.value for part in node.elts if isinstance(part, ast.Constant)]
         if values and all(isinstance(value, str) for value in values):

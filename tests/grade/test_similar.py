@@ -206,6 +206,14 @@ def test_code_that_runs_what_nobody_can_unpack_is_named():
         assert packed([Submission("ada", str(number), f"x = 1\n{way}\n".encode())]), way
 
 
+def test_an_expression_of_any_depth_hides_nothing():
+    chain = "x = " + " + ".join(["'a'"] * 1_500)
+    deep = "x" + ".a" * 3_000
+    for number, text in enumerate((f"{chain}\nexec(read())\n", f"{deep}.exec(1)\n")):
+        (line,) = packed([Submission("ada", str(number), text.encode())])
+        assert "exec" in line or "too deep to be looked through" in line
+
+
 def test_no_right_answer_looks_packed_or_copied_from_the_package():
     labs = course.labs()
     for lab in labs[:3]:
