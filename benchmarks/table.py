@@ -517,7 +517,6 @@ TABLES: dict[str, list[Row]] = {
             "{times_faster_than/gradescope-utils:.0f}; {times_faster_than/otter run:.0f} times as "
             "many",
             front=True,
-            before=("2026-11-21", "before hidden tests ran in a process of their own"),
         ),
         Row(
             "a class of submissions, the grader killed twice and started again: submissions a "
@@ -531,7 +530,6 @@ TABLES: dict[str, list[Row]] = {
             "answers of another shape that they refuse",
             "grade_mutants",
             caught_mutants,
-            before=("2026-11-26", "eight of the labs before their tests were last rewritten"),
         ),
         Row(
             "generated answers to the labs' tests that stop the grader",

@@ -145,11 +145,13 @@ def legend_rows(labels: Sequence[str], most: int = 4) -> int:
 
 def add_legend(ax: Axes, most: int = 4, title: str | None = None) -> None:
     """Add a legend, below the axes if it has more than `most` or long entries, so that it hides no
-    line. Below, it has two columns, or one if the entries are long."""
+    line. Below, it has two columns, or one if the entries are long, and the figure grows by it."""
     handles, labels = ax.get_legend_handles_labels()
     if rows := legend_rows(labels, most):
         ncols = 1 if rows == len(labels) else 2
-        ax.figure.legend(handles, labels, loc="outside lower center", ncols=ncols, title=title)
+        figure: Figure = ax.figure  # type: ignore[assignment]  # no figure here has subfigures
+        figure.set_figheight(figure.get_figheight() + 0.27 * (rows + bool(title)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=ncols, title=title)
     else:
         ax.legend(title=title)
 

@@ -302,8 +302,7 @@ def trajectories(ways: Mapping[str, Tensor], path: Path = None, title: str = "")
     """
     low, high = torch.cat([*ways.values()]).aminmax(dim=0)
     width, height = (high - low).clamp(min=1e-9).tolist()
-    legend = 0.25 * legend_rows([*ways], 0)
-    figure = new_figure(6, min(max(5.5 * height / width, 2.5), 6) + 0.8 + legend)
+    figure = new_figure(6, min(max(5.5 * height / width, 2.5), 6) + 0.8)
     ax = figure.subplots()
     for name, way in ways.items():
         (line,) = ax.plot(*way.T.tolist(), label=name)
@@ -403,9 +402,10 @@ def curves(
     percent: whether the numbers are shares, from 0 to 1, to label in percent.
     axes: further arguments for matplotlib's Axes.set, such as yscale="log" or ylim=(0, 1).
     """
-    figure = new_figure(6, 4 + 0.3 * legend_rows([*series]))
+    figure = new_figure(6, 4)
     ax = figure.subplots()
     if all(len(values) == 1 for values in series.values()):
+        figure.set_figheight(4 + 0.3 * legend_rows([*series]))
         ax.barh(list(series), [values[0] for values in series.values()])
         ax.invert_yaxis()
         ax.set(title=title, xlabel=ylabel, xscale=axes.get("yscale", "linear"))

@@ -38,7 +38,7 @@ def learning_bands(groups: Groups, column: str, title: str = "") -> Figure:
     title: of the legend. A run that stopped early counts in the epochs that it has; a cross marks
     where a run diverged.
     """
-    figure = new_figure(6, 3.8 + 0.24 * ((len(groups) + 1) // 2))
+    figure = new_figure(6, 3.6)
     ax = figure.subplots()
     scale, label = 1, column.replace("_", " ").replace("val ", "validation ")
     if is_share(column):

@@ -136,6 +136,13 @@ def examples():
             {**bands(2, 12), "large steps": [([{"train_loss": 2.0}, {"train_loss": 9.0}], True)]},
             "train_loss", "optimizer",
         ),
+        "learning_bands with a long label beside nine names": lambda path=None: (
+            figures.learning_bands(
+                {f"False, normal:{n}": [([{"val_accuracy": n / 9}] * 5, n == 8)] for n in range(8)}
+                | {"large steps": [([{"val_accuracy": 0.1}] * 5, True)]},
+                "val_accuracy", "batch norm, init",
+            )
+        ),
         "learning_pair": lambda path=None: figures.learning_pair([history(0).epochs], "loss"),
         "heat_map": lambda path=None: figures.heat_map(
             [[0.1, 0.9], [math.nan, 0.5]], [["10", "90"], ["!", "50"]], ["xavier", "kaiming"],
