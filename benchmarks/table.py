@@ -530,7 +530,6 @@ TABLES: dict[str, list[Row]] = {
             "answers of another shape that they refuse",
             "grade_mutants",
             caught_mutants,
-            before=("2026-11-26", "lab 12 before its visible tests were last widened"),
         ),
         Row(
             "generated answers to the labs' tests that stop the grader",
