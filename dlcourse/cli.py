@@ -101,7 +101,7 @@ def run(parser: Parser) -> Call:
             return show_help(parser, "LAB", args.rest)
         lab = course.find_lab(args.lab)
         with lasting_imports():
-            import torch  # noqa: F401
+            import torch  # noqa: F401 (the lab script imports it next)
         if args.solution:
             return course.load_script(lab.solution).main(args.rest) or 0
         with course.task_named(lab):

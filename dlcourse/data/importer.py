@@ -162,7 +162,7 @@ def checked_npz(name: str, folder: Path, force: bool) -> Path:
 
 
 def refuse_bad(bad: dict[str, str], total: int, path: Path, skip_bad: bool) -> None:
-    """Raise DataError for images that cannot be decoded; say them on stderr if `skip_bad`."""
+    """Raise DataError for images that cannot be decoded; name them on stderr if `skip_bad`."""
     if bad and not skip_bad:
         first = "; ".join(f"{where} ({why})" for where, why in list(bad.items())[:NAMED])
         raise DataError(

@@ -77,7 +77,7 @@ def join_batch() -> None:
     if parent is None or os.getppid() != parent.pid:
         os._exit(1)
     with lasting_imports():
-        import torch  # noqa: F401
+        import torch  # noqa: F401 (the first call needs it)
 
 
 def memory(field: int = 1) -> int:
