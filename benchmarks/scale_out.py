@@ -34,12 +34,12 @@ from distributed import Client, LocalCluster
 
 from dlcourse import compare, course
 from dlcourse.compare.grid import axes_of, expand
-from dlcourse.compare.process_pool import ProcessPool
 from dlcourse.compare.runner import run_unit
 from dlcourse.compare.settings import Environment, RunSettings
 from dlcourse.compare.train_run import splits
 from dlcourse.grade.batch import grade_folder
-from dlcourse.grade.lanes import Lanes
+from dlcourse.grade.batch_process import processes
+from dlcourse.process_pool import ProcessPool
 
 GRID: dict[str, Any] = {"model": "lenet5", "data": "mnist", "limit": 6000}
 WHERE: dict[str, Any] = {"threads": 1, "offline": True, "device": "cpu"}
@@ -217,7 +217,7 @@ def grading(place: Path, submissions: int, jobs: int) -> tuple[float, float]:
             path.parent.mkdir()
             path.write_text(f"# {number}\n{solution}", encoding="utf-8")
 
-    with Lanes(jobs) as pool:
+    with processes(jobs) as pool:
         grade = functools.partial(grade_folder, folder, lab, out, jobs, executor=pool)
         hand_in(range(jobs))
         start_s = seconds(grade)

@@ -18,13 +18,13 @@ from tqdm import tqdm
 
 from dlcourse import extensions, runtime
 from dlcourse.compare import stacked
-from dlcourse.compare.process_pool import ProcessPool
 from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import Environment, RunSettings
 from dlcourse.compare.study import Journal, Study, in_order, position_in
 from dlcourse.compare.train_run import dataset, train_run
 from dlcourse.errors import DataError, UsageError
 from dlcourse.figure_style import is_share
+from dlcourse.process_pool import ProcessPool
 
 __all__ = ["Progress", "Runner", "State", "Watch", "duration", "run_unit", "units"]
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -172,8 +172,8 @@ def records_of(
     executor: Executor | None,
 ) -> list[Record]:
     """The record of each submission, from the journal if it is there, else by grading it."""
+    from dlcourse.grade.batch_process import processes
     from dlcourse.grade.job import BatchSettings
-    from dlcourse.grade.lanes import Lanes
 
     environment = environment_of(lab, allow_unsandboxed=allow_unsandboxed)
     keys = {submission: key_of(submission, environment) for submission in submissions}
@@ -184,9 +184,9 @@ def records_of(
             hidden = (lab.tests.parent, lab.solution.parent, out.resolve(), folder.resolve())
             settings = BatchSettings(lab, hidden, allow_unsandboxed=allow_unsandboxed)
             with contextlib.ExitStack() as stack:
-                lanes = min(jobs, len(todo))
-                pool = executor or stack.enter_context(Lanes(lanes))
-                others = 0 if executor else lanes - 1
+                count = min(jobs, len(todo))
+                pool = executor or stack.enter_context(processes(count))
+                others = 0 if executor else count - 1
                 fill(journal, pool, settings, todo, keys, environment, others)
     finally:
         journal.close()
@@ -211,9 +211,9 @@ def fill(
     proving = pool.submit(work.prove, settings)
     for _ in range(others):
         pool.submit(work.warm_up, settings)  # what goes wrong there, a submission will show
-    proof = proving.result()
+    proof = result_of(proving)
     extra = {**environment, "layers": proof.layers}
-    blank = pool.submit(work.grade_one, settings, proof.job(b"")).result()[0]
+    blank = result_of(pool.submit(work.grade_one, settings, proof.job(b"")))[0]
     tasks = {}
     for submission in todo:
         if submission.problem:
@@ -227,7 +227,7 @@ def fill(
     for done in progress:
         submission = tasks.pop(done)
         try:
-            tests, seconds = done.result()
+            tests, seconds = result_of(done)
         except Exception as error:  # noqa: BLE001 (an engine raises its own; the batch goes on)
             why = str(error) if isinstance(error, GradingError) else repr(error)
             tests, seconds = ungraded(blank, COULD_NOT, clean_text(why, 500)), 0.0
@@ -241,6 +241,13 @@ def fill(
                 "the same command tries this submission again",
                 file=sys.stderr,
             )
+
+
+def result_of(call: Future[Any]) -> Any:
+    try:
+        return call.result()
+    except BrokenExecutor:
+        raise GradingError("a process that grades died while it worked on this") from None
 
 
 def is_graded(journal: Journal, key: str) -> bool:

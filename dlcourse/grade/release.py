@@ -57,6 +57,7 @@ NOT_IN_BUNDLE = (
     *(f"dlcourse/models/{name}.py" for name in UNUSED_MODELS),
     "dlcourse/models/summary.py",
     "dlcourse/page*",
+    "dlcourse/process_pool.py",
     "dlcourse/recipes/*",
     "dlcourse/train/averaging.py",
     "dlcourse/train/batch_norm.py",

@@ -23,8 +23,8 @@ from dlcourse.check.run import stubs
 from dlcourse.check.student import Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError
+from dlcourse.grade.batch_process import memory
 from dlcourse.grade.job import PROOF_S, BatchSettings, Job
-from dlcourse.grade.lanes import memory
 from dlcourse.grade.sandbox.confinement import missing
 from dlcourse.grade.sandbox.process import Budget, ForkServer, SandboxProcess, budget_used_up
 

@@ -1,7 +1,6 @@
 """Where runs happen: local processes, one that dies, a Dask cluster; the same rows everywhere."""
 
 import functools
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from filelock import FileLock
 from dlcourse import compare, executors
 from dlcourse.cli import main
 from dlcourse.compare import runner
-from dlcourse.compare.process_pool import ProcessPool
 from dlcourse.compare.result import Result
 from dlcourse.errors import UsageError
 
@@ -57,22 +55,6 @@ def test_a_worker_that_dies_costs_only_its_run(grid, small):
     assert study.results[1].message == "BrokenExecutor: its process died (exit status -9)"
     alone = grid(small["data_dir"] + "/../alone", seeds=[0, 2], together=False)
     assert plain(study)[::2] == plain(alone)
-
-
-def test_a_process_that_dies_is_replaced_and_an_error_is_handed_back():
-    pool = ProcessPool(1)
-    try:
-        first = pool.submit(os.getpid).result()
-        assert first == pool.submit(os.getpid).result() != os.getpid()
-        with pytest.raises(BrokenExecutor, match=r"its process died \(exit status 7\)"):
-            pool.submit(os._exit, 7).result()
-        assert pool.submit(os.getpid).result() != first
-        with pytest.raises(ValueError, match="invalid literal"):
-            pool.submit(int, "planted").result()
-    finally:
-        pool.shutdown(wait=False)
-    with pytest.raises(RuntimeError):
-        pool.submit(os.getpid)
 
 
 def test_processes_and_a_dask_cluster_give_the_rows_of_one_process_in_order(grid, axes, tmp_path):

@@ -10,7 +10,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 import zipfile
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 
 import pytest
 
@@ -203,6 +203,9 @@ def fork_server():
     made.close()
 
 
+DIED = "a process that grades died while it worked on this"
+
+
 class StandIn(Executor):
     """Grades nothing: passes all but the first try of "odd" and of "lost"."""
 
@@ -221,7 +224,7 @@ class StandIn(Executor):
         first = name not in self.seen
         self.seen += [name] if name else []
         if name == "lost" and first:
-            done.set_exception(GradingError("the sandbox ended"))
+            done.set_exception(BrokenExecutor("exit status -9"))
         elif name == "engine" and first:
             done.set_exception(KeyError("an engine's own"))
         else:
@@ -239,10 +242,10 @@ def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
     pool = StandIn()
     graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
     assert [one.record.exit_status for one in graded] == [3, 0, 3, 3]
-    assert graded[2].record.tests[0].reason == "the sandbox ended"
+    assert graded[2].record.tests[0].reason == DIED
     again = "; the same command tries this submission again\n"
     said = capsys.readouterr().err
-    assert f"lost: could not check t: the sandbox ended{again}" in said
+    assert f"lost: could not check t: {DIED}{again}" in said
     assert 'engine: could not check t: KeyError("an engine\'s own");' in said
     graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
     assert {one.record.tests[0].outcome for one in graded} == {"passed"}
@@ -264,7 +267,7 @@ def test_the_other_processes_start_while_one_proves_the_grader(
             asked.append(function.__name__)
             return Future() if job is None and asked[1:] else super().submit(function, setting, job)
 
-    monkeypatch.setattr("dlcourse.grade.lanes.Lanes", Recorded)
+    monkeypatch.setattr("dlcourse.grade.batch_process.processes", Recorded)
     for name in ("ada", "bob", "cleo", "dan"):
         (folder / f"{name}.py").write_text(name)
     grade_folder(folder, lab, tmp_path / "out", jobs)

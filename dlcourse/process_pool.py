@@ -1,6 +1,7 @@
 """Local processes as an Executor; a process that dies costs only the call it was working on.
 
-The standard library's pool breaks as a whole when one of its processes dies.
+The standard library's pool breaks as a whole when one of its processes dies. This module imports
+no torch, nor does a new process until its first call does.
 """
 
 from __future__ import annotations
@@ -23,10 +24,19 @@ class ProcessPool(Executor):
     """`jobs` processes, each started when it is first needed, and again after it died.
 
     A call whose process died raises BrokenExecutor; the other calls continue.
+
+    initializer: called first in each process. is_worn: called in a process after each of its calls;
+    if it returns True, another process takes its place.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(
+        self,
+        jobs: int,
+        initializer: Callable[[], object] | None = None,
+        is_worn: Callable[[], bool] | None = None,
+    ) -> None:
         self.threads = ThreadPoolExecutor(jobs)
+        self.initializer, self.is_worn = initializer, is_worn
         self.own = threading.local()
         self.workers: list[Worker] = []
         self.closed = False
@@ -40,9 +50,12 @@ class ProcessPool(Executor):
             raise BrokenExecutor("the processes have been ended")
         worker: Worker | None = getattr(self.own, "worker", None)
         if worker is None or not worker.process.is_alive():
-            worker = self.own.worker = Worker()
+            worker = self.own.worker = Worker(self.initializer)
             self.workers.append(worker)
-        return worker.run(call, args, kwargs)
+        result = worker.run(call, args, kwargs)
+        if self.is_worn is not None and worker.run(self.is_worn, (), {}):
+            worker.end()
+        return result
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes; with `wait` False at once, even during a call."""
@@ -58,11 +71,11 @@ class ProcessPool(Executor):
 class Worker:
     """One process and the pipe to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, initializer: Callable[[], object] | None) -> None:
         # Forked children of a process whose torch has started threads would hang.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self.process = context.Process(target=serve, args=(theirs, initializer), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -85,10 +98,12 @@ class Worker:
         self.pipe.close()
 
 
-def serve(pipe: Connection) -> None:
+def serve(pipe: Connection, initializer: Callable[[], object] | None) -> None:
     """Answer calls in a worker process until the pipe is closed."""
     # Ctrl-C reaches the whole process group; the parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if initializer is not None:
+        initializer()
     with contextlib.suppress(EOFError, OSError):
         with lasting_imports():  # the first call names a function, whose module imports torch
             call, args, kwargs = pipe.recv()
