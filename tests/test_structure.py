@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "values": {"errors"},
     "runtime": {"errors"},
     "executors": {"errors"},
+    "process_pool": {"startup"},
     "extensions": {"errors"},
     "page": set(),
     "course": {"errors", "files"},
@@ -36,9 +37,9 @@ MAY_IMPORT = {
     "figure_style": {"errors"},
     "plots": {*BASE, "figure_style", "models", "train"},  # the types that it draws
     "recipes": {*BASE, *LEARNING, "lab"},
-    "compare": {*BASE, *LEARNING, "executors", "extensions", "page", "startup"},
+    "compare": {*BASE, *LEARNING, "executors", "extensions", "page", "process_pool"},
     "check": {*BASE, "course", "notebook"},  # a submission may be a notebook
-    "grade": {*BASE, "course", "executors", "check", "page", "quiz", "startup"},
+    "grade": {*BASE, "course", "executors", "check", "page", "process_pool", "quiz", "startup"},
 }
 # The command line may import everything, and the package itself names its parts for type checkers.
 FREE = {"", "__main__", "cli", "instructor"}
