@@ -384,6 +384,7 @@ def run_session(lab: Lab, work: Callable[[TestSession], None], task: str | None 
         # What the garbage collector finds fails no test: it may be an earlier submission's. pytest
         # collects garbage to find it, which takes 0.2 s each time where torch is loaded.
         *("-p", "no:unraisableexception", "-p", "no:threadexception"),
+        *("-p", "no:logging"),  # hangs itself into every logger there is, three times for a test
     ]
     forget(tests)  # pytest would take a module of the same name, from another course too
     try:

@@ -39,6 +39,7 @@ def set_up(control: socket.socket) -> None:
     setup = json.loads(control.recv(2**16))
     with lasting_imports():  # a fork would copy all that it walks through
         warm_up(setup["modules"])
+    linux.use_huge_pages()
     confinement.note_baseline()
     confinement.READABLE[:] = setup["folders"]
     confinement.note_private(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from pathlib import Path
 
 __all__ = [
     "CLONE_NEWIPC",
@@ -29,6 +30,7 @@ __all__ = [
     "no_new_privileges",
     "seal",
     "unshare",
+    "use_huge_pages",
 ]
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -154,6 +156,23 @@ def filter_calls(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     call(libc.syscall(SYS[2], 1, 0, header), "seccomp")
+
+
+def use_huge_pages() -> None:
+    """Let the memory that this process has now consist of pages of 2 MiB, where the kernel can.
+
+    A fork copies the table of all pages and its end gives them back: with torch that takes 80 ms
+    for pages of 4 KiB, and 15 ms for these. A page that a fork writes to is still copied alone.
+    Needs Linux 6.1; on an older one, nothing changes.
+    """
+    size, collapse = 2**21, 25
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        place, mode, _, _, _, *file = line.split()
+        if mode == "rw-p" and file in ([], ["[heap]"]):
+            start, end = (int(address, 16) for address in place.split("-"))
+            start, end = -(-start // size) * size, end // size * size
+            if start < end:
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), collapse)
 
 
 # Landlock's rights on files: 13 in ABI 1, then refer (2), truncate (3) and ioctl_dev (5).
