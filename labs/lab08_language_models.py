@@ -342,7 +342,8 @@ def train_epoch(
     The state starts as [] and is passed on from batch to batch, but detached: no gradient goes back
     through it. For each batch, compute the gradients of its mean cross-entropy with respect to all
     model.parameters(), clip them together with your `clip`, then do parameter -= lr * gradient, in
-    place. The result is your `perplexity` over all tokens, with the losses before each step.
+    place, without torch.optim. The result is your `perplexity` over all tokens, with the losses
+    before each step.
 
     model.advance(inputs, state): returns logits (B, T, V) and the next state, a list of tensors.
     batches: (inputs int64 (B, T), targets int64 (B, T)); each continues the text of the one before.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import tokenize
 
 from dlcourse.errors import UsageError
 
-__all__ = ["is_notebook", "read_source"]
+__all__ = ["is_notebook", "place", "read_source"]
 
 # The marks that editors write at the start of a file. UTF-32's mark begins with UTF-16's.
 MARKS = {
@@ -52,6 +53,15 @@ def read_source(data: bytes, name: str) -> bytes:
         encoding = "utf-8"
     decoded(data, encoding, name)
     return data
+
+
+def place(source: bytes, line: int) -> str:
+    """Say where a line of `source` is: "line 7", or "cell 3, line 2" if it was a notebook."""
+    lines = source.splitlines()[:line]
+    for number in range(len(lines), 0, -1):
+        if cell := re.fullmatch(rb"# %% cell (\d+)", lines[number - 1]):  # by notebook.as_script
+            return f"cell {cell[1].decode()}, line {line - number}"
+    return f"line {line}"
 
 
 def is_notebook(data: bytes) -> bool:

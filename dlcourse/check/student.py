@@ -18,6 +18,7 @@ from builtins import min  # noqa: UP029 (see above)
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
@@ -238,10 +239,7 @@ class Student:
             return {}
         try:
             found: Any = self._ask("read", args=(rules,))  # no student code has run yet
-            return {
-                task: (clean_text(text, 500), f"line {int(line)}")
-                for task, (text, line) in found.items()
-            }
+            return {t: (clean_text(x, 500), clean_text(at, 40)) for t, (x, at) in found.items()}
         except StudentError as error:
             return {
                 task: (f"task {task}: your file cannot be read: {error.text}", "") for task in rules
@@ -276,9 +274,11 @@ class Student:
             raise StudentError("malformed reply", f"not plain data: {error}") from None
 
     def _give(self, value: object) -> dict:
-        """Return the node of a value that is not plain data: a handle, a name or a callback."""
+        """Return the node of a value that is not plain data, such as a handle or a callback."""
         if isinstance(value, Handle):
             return {"t": "handle", "v": value._number}
+        if isinstance(value, SimpleNamespace):  # a stand-in for an object of the student's
+            return {"t": "namespace", "v": encode(vars(value), Buffers(), self._give)}
         if callable(value):
             name = public_name(value)
             if name:

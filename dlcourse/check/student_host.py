@@ -26,6 +26,7 @@ from dlcourse.check.no_processes import ProcessRefusedError, refuse_processes
 from dlcourse.check.probes import PROBES
 from dlcourse.check.process_state import seed_everything
 from dlcourse.check.protocol import Buffers, ProtocolError, decode, encode
+from dlcourse.check.source import place
 from dlcourse.check.text import clean_text
 
 __all__ = ["LIMIT_S", "StudentHost", "TimeLimitError"]
@@ -149,7 +150,8 @@ class StudentHost:
             # Tests ask this first, before student code could change the answer.
             rules = self.arguments(message, buffers)[0][0]
             self.guard.prepare((task, names) for task, (_, names) in rules.items())
-            return violations(self.source, rules)
+            found = violations(self.source, rules)
+            return {task: (text, place(self.source, line)) for task, (text, line) in found.items()}
         if self.module is None:
             self.load()
         if what == "load":
@@ -209,6 +211,9 @@ class StudentHost:
             return operator.attrgetter(node["v"])(importlib.import_module(node["module"]))
         if node.get("t") == "callback":
             return self.stand_in(node["v"])
+        if node.get("t") == "namespace":
+            attributes: Any = decode(node["v"], Buffers(), self.find)
+            return types.SimpleNamespace(**attributes)
         raise ProtocolError(f"an unknown kind of value: {clean_text(node.get('t'), 40)}")
 
     def stand_in(self, number: int) -> Callable:
@@ -253,7 +258,7 @@ class StudentHost:
         frames = self.own_frames(error)
         if loading:
             line = frames[-1].lineno if frames else getattr(error, "lineno", None)
-            at = f", line {line}" if line else ""
+            at = f", {place(self.source, line)}" if line else ""
             what = error.msg if isinstance(error, SyntaxError) else said
             what = clean_text(what, 300)
             text = f"{self.filename} does not load: {type(error).__name__}{at}: {what}"
@@ -262,7 +267,8 @@ class StudentHost:
                     f"{self.filename} does not load: your code called sys.exit() while loading{at}"
                 )
         shown = "".join(
-            f"{self.filename}, line {frame.lineno}, in {frame.name}\n    {frame.line}\n"
+            f"{self.filename}, {place(self.source, frame.lineno or 1)}, in {frame.name}\n"
+            f"    {frame.line}\n"
             for frame in frames
         )
         return {"kind": kind, "text": clean_text(text, 500), "traceback": clean_text(shown)}

@@ -50,6 +50,25 @@ def test_notebook_is_checked_as_a_script(lab, tmp_path):
     assert check_lab(lab, path).score == 6
 
 
+def test_a_line_of_a_notebook_is_named_by_its_cell(lab, tmp_path):
+    path = tmp_path / "mine.ipynb"
+    start, add, *rest = tiny.SOLUTION.split("\n\n\n")
+    start = f"from __future__ import annotations\n{start}"
+    line = add.splitlines().index("    return a + b") + 1
+
+    def told(*cells):
+        path.write_text(exports.notebook(*cells))
+        tests = check_lab(lab, path).tests
+        return tests[0].reason + tests[0].traceback + tests[0].where
+
+    # Cell 1 is text, cell 2 holds the imports.
+    loads = told(start, add, *rest, "x = 1\n\ny = x / 0")
+    assert "mine.ipynb does not load: ZeroDivisionError, cell 6, line 3: division" in loads
+    assert f"mine.ipynb, cell 3, line {line}, in add" in told(start, add.replace("+", "/"), *rest)
+    forbidden = add.replace("def", "add = torch.add\n\n\ndef")
+    assert told(start, forbidden, *rest).endswith("cell 3, line 1")
+
+
 def test_file_in_another_encoding_is_refused_by_name(lab):
     lab.student.write_bytes(tiny.SOLUTION.encode("utf-16"))
     with pytest.raises(UsageError, match=r"^lab90_sums\.py is UTF-16; save it as UTF-8$"):

@@ -339,6 +339,7 @@ def test_lenet5_computes_known_logits(student):
         rtol=0,
         atol=2e-3,
     )
+    student.probe("gradients", model, randn(1, 1, 28, 28).requires_grad_())
 
 
 @points(1, task="5.5", hint="num_classes is the width of fc3; return logits", hidden=True)
@@ -348,6 +349,7 @@ def test_lenet5_takes_the_number_of_classes(student):
     inputs = 3 * randn(5, 1, 28, 28, seed=7)
     logits = model(inputs)
     expect(logits.detach(), lenet5(weights, inputs), rtol=1e-3, atol=1e-4)
+    student.probe("gradients", model, inputs[:1].requires_grad_())
 
 
 def counts_of(student, **settings):

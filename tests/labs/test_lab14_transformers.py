@@ -5,6 +5,7 @@ nn.TransformerEncoderLayer in float64, and arithmetic by hand.
 """
 
 import math
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -338,6 +339,17 @@ def wrong_blocks(state, x, num_heads):
     }
 
 
+def stand_in_cache(asked, num_tokens=0):
+    """A cache that keeps nothing, and notes in `asked` how many new tokens it was given."""
+
+    def extend(keys, values):
+        asked.append(keys.shape[2])
+        return keys, values
+
+    label = f"<a cache of {num_tokens} tokens>"  # for messages
+    return SimpleNamespace(extend=extend, num_tokens=num_tokens, _label=label)
+
+
 @points(
     1,
     task="14.5",
@@ -351,6 +363,12 @@ def test_block_is_pre_norm(student):
     x = 2 * randn(2, 5, 8, seed=9)
     expected = block(state, x, 2)
     expect(model(x), expected, mistakes=wrong_blocks(state, x, 2))
+    asked = []
+    cache = stand_in_cache(asked)
+    expect(model(x[:1, :2], cache), expected[:1, :2], "with an empty cache")
+    expect(asked, [2], "the numbers of tokens that the block's cache was given",
+           mistakes={"ignoring the cache": []})  # fmt: skip
+    student.probe("gradients", model, x[:1].requires_grad_())
 
 
 @points(1, task="14.5", needs=("14.3",), hidden=True, hint="other sizes, and the gradient")
@@ -400,6 +418,19 @@ def test_gpt_computes_its_logits(student):
     wrong["a softmax of the logits"] = logits_of(state, tokens, 2).softmax(-1)
     expect(model(tokens), logits_of(state, tokens, 2), "logits", mistakes=wrong, atol=1e-6)
     expect(model(tokens[:1, :1]), logits_of(state, tokens[:1, :1], 2), "logits of one", atol=1e-6)
+    first, second = [], []
+    caches = [stand_in_cache(first, 3), stand_in_cache(second, 3)]
+    expect(
+        model(tokens[:, 3:], caches),
+        logits_of(state, tokens[:, 3:], 2, start=3),
+        "logits of two tokens after three in the caches (these caches give back only the two)",
+        mistakes={"positions that start again with 0": logits_of(state, tokens[:, 3:], 2)},
+        atol=1e-6,
+    )
+    wrong = {"ignoring the caches": (0, 0), "one cache for all blocks": (2, 0)}
+    asked = "how often the caches of the two blocks were given tokens"
+    expect((len(first), len(second)), (1, 1), asked, mistakes=wrong)
+    refused(model, tokens[:, :4], caches)
 
 
 @points(

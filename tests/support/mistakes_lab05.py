@@ -29,6 +29,9 @@ COUNT = "name: sum(parameter.numel() for parameter in layer.parameters())"
 LAYERS = "for name, layer in model.named_children()"
 
 MISTAKES = {
+    "5.5 detaches between two layers": Mistake(
+        STAGE2, STAGE2.replace("(x)", "(x.detach())"), "detached"
+    ),
     "5.1 divides with /": Mistake(SIZE, SIZE.replace("//", "/"), "`/` instead of `//`"),
     "5.1 rounds up": Mistake(
         SIZE, "return -(-(size + 2 * padding - kernel_size) // stride) + 1", "rounding up"

@@ -148,6 +148,14 @@ MISTAKES = {
         MANY,
         "changed = (changed - step if targeted else changed + step).clamp(0, 1)\n    project(images, images, epsilon)",
     ),
+    "12.6 returns images with a graph": Mistake(
+        "changed = project(images, images, epsilon)\n    for _ in range(steps):\n        inputs = changed.detach().requires_grad_()",
+        "changed = project(images, images, epsilon).requires_grad_()\n    for _ in range(steps):\n        inputs = changed",
+        "hang on a graph",
+    ),
+    "12.5 returns images with a graph": Mistake(
+        ONE, ONE.replace("images +", "inputs +"), "hang on a graph"
+    ),
     "12.6 takes one step": Mistake(
         "    for _ in range(steps):\n        inputs = changed",
         "    for _ in range(1):\n        inputs = changed",

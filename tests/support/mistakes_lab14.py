@@ -302,6 +302,13 @@ MISTAKES = {
     "14.8 does not refuse max_tokens 0": Mistake(
         "if max_tokens < 1 or prompt.shape[1] < 1:", "if prompt.shape[1] < 1:"
     ),
+    "14.5 ignores the cache": Mistake(FIRST, FIRST.replace(", cache", ""), "ignoring the cache"),
+    "14.5 detaches x": Mistake(FIRST, f"x = x.detach()\n        {FIRST}", "detached"),
+    "14.6 starts with position 0 after a cache": Mistake(START, "start = 0", "start again with 0"),
+    "14.6 passes no caches on": Mistake(LAYER, "            x = layer(x)\n", "ignoring the caches"),
+    "14.6 passes the first cache to every block": Mistake(
+        LAYER, "            x = layer(x, caches[0] if caches else None)\n", "one cache for all"
+    ),
     "14.4 returns float64": Mistake(
         "return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)",
         "return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1).double()",
