@@ -20,8 +20,10 @@ __all__ = ["inner_sources", "signs"]
 
 LEAST = 60  # bytes: a shorter text hides no answer
 LONG = 400  # characters without a docstring's spaces: nobody writes that by hand
-MAX = 2**20  # bytes, unpacked
+MAX = 2**20  # bytes of one text, unpacked
+MAX_ALL = 2 * MAX  # and of all texts together, in all the ways in which they unpack
 MAX_TEXTS, MAX_DEPTH = 2000, 5
+MAX_BRACES = 30_000  # Python 3.11 takes minutes for one text with ten times as many
 RUNNERS = {"exec", "eval", "compile", "__import__", "FunctionType", "CodeType"}
 LOADERS = {"builtins", "importlib", "marshal", "runpy", "code", "codeop", "pickle", "types"}
 
@@ -64,25 +66,39 @@ def signs(source: bytes) -> tuple[str, ...]:
 @functools.cache
 def looked_through(source: bytes) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     """Inner sources and signs; kept, because each submission is asked for several times."""
+    if source.count(b"{") > MAX_BRACES:
+        return (), (f"line 1: more than {MAX_BRACES:,} braces, which are not looked through",)
     try:
         nodes = list(ast.walk(ast.parse(source)))
-        return programs_in(nodes), signs_in(nodes)
+        programs, all_of_them = programs_in(nodes)
+        more = () if all_of_them else ("line 1: more packed text than is looked through",)
+        return programs, more + signs_in(nodes)
     except (RecursionError, MemoryError):
         return (), ("line 1: expressions that are too deep to be looked through",)
     except PROBLEMS:
         return (), ()
 
 
-def programs_in(nodes: Sequence[ast.AST]) -> tuple[bytes, ...]:
-    texts = list(dict.fromkeys(texts_of(nodes)))[:MAX_TEXTS]
+def programs_in(nodes: Sequence[ast.AST]) -> tuple[tuple[bytes, ...], bool]:
+    """The programs in the texts of a file, and whether all texts could be looked through."""
+    texts = list(dict.fromkeys(texts_of(nodes)))
+    left, complete = MAX_ALL, len(texts) <= MAX_TEXTS
     found: dict[bytes, None] = {}
-    seen, level = set(texts), texts
+    seen, level = set(texts), texts[:MAX_TEXTS]
     for _ in range(MAX_DEPTH):
         found |= dict.fromkeys(text for text in level if is_program(text))
-        unpacked = (made for text in level for made in unpacked_forms(text))
-        level = [text for text in dict.fromkeys(unpacked) if text not in seen][:MAX_TEXTS]
+        unpacked = []
+        for made in (made for text in level for made in unpacked_forms(text)):
+            left -= len(made)
+            if left < 0:
+                complete = False
+                break
+            unpacked.append(made)
+        level = [text for text in dict.fromkeys(unpacked) if text not in seen]
+        complete &= len(level) <= MAX_TEXTS
+        level = level[:MAX_TEXTS]
         seen |= set(level)
-    return tuple(found)
+    return tuple(found), complete
 
 
 def texts_of(nodes: Sequence[ast.AST]) -> Iterator[bytes]:

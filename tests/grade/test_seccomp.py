@@ -25,16 +25,17 @@ CALLS = {
     "io_uring_setup": (425, 425), "symlinkat": (266, 36), "linkat": (265, 37), "mknodat": (259, 33),
     "prlimit64": (302, 261), "memfd_create": (319, 279), "shmget": (29, 194), "chroot": (161, 51),
     "process_vm_readv": (310, 270), "sched_setaffinity": (203, 122), "setuid": (105, 146),
+    "flock": (73, 32), "utimensat": (280, 88), "sysinfo": (99, 179), "mincore": (27, 232),
 }  # fmt: skip
 PLAIN = list(CALLS)[:8]
 
 machines = pytest.mark.parametrize("machine", ARCHITECTURE)
 
 
-def verdict(machine, number, argument=0, architecture=None):
+def verdict(machine, number, first=0, second=0, architecture=None):
     """What the kernel would do: run the program (man 2 seccomp) on a struct seccomp_data."""
     architecture = ARCHITECTURE[machine] if architecture is None else architecture
-    data = struct.pack("<iIQQ", number, architecture, 0, argument)
+    data = struct.pack("<iIQQQ", number, architecture, 0, first, second)
     rules = list(struct.iter_unpack("<HBBI", program(machine)))
     at = accumulator = 0
     while True:
@@ -65,6 +66,17 @@ def test_threads_may_be_started_and_processes_may_not(machine):
     assert verdict(machine, clone, thread) == ALLOW
     assert verdict(machine, clone, fork) == EPERM
     assert verdict(machine, 435, thread) == ENOSYS  # clone3: glibc then calls clone
+
+
+@machines
+def test_descriptors_may_be_copied_and_files_may_not_be_locked(machine):
+    number = {"x86_64": 72, "aarch64": 25}[machine]
+    # include/uapi/linux/fcntl.h: F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC;
+    # all others lock files, watch folders, or tell who reads a file.
+    allowed = [0, 1, 2, 3, 4, 1030]
+    verdicts = {command: verdict(machine, number, 3, command) for command in range(2048)}
+    assert [command for command, given in verdicts.items() if given == ALLOW] == allowed
+    assert {*verdicts.values()} == {ALLOW, EPERM}
 
 
 @machines

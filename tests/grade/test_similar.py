@@ -12,6 +12,7 @@ import pytest
 import dlcourse
 from dlcourse import course
 from dlcourse.errors import UsageError
+from dlcourse.grade.packed import MAX_ALL, MAX_BRACES, inner_sources
 from dlcourse.grade.similar import (
     as_text,
     fingerprints,
@@ -212,6 +213,17 @@ def test_an_expression_of_any_depth_hides_nothing():
     for number, text in enumerate((f"{chain}\nexec(read())\n", f"{deep}.exec(1)\n")):
         (line,) = packed([Submission("ada", str(number), text.encode())])
         assert "exec" in line or "too deep to be looked through" in line
+
+
+def test_more_text_than_is_looked_through_is_named():
+    bombs = (zlib.compress(b"x = 1  # %d " % at + b"#" * 2**18) for at in range(20))
+    bomb = "\n".join(f"{packed_text!r}" for packed_text in bombs).encode()
+    (line,) = packed([Submission("ada", "1", bomb)])
+    assert "more packed text than is looked through" in line
+    assert 0 < sum(map(len, inner_sources(bomb))) <= MAX_ALL
+    braces = f"x = f'{'{a}' * (MAX_BRACES + 1)}'"
+    (line,) = packed([Submission("ada", "2", braces.encode())])
+    assert "braces, which are not looked through" in line
 
 
 def test_no_right_answer_looks_packed_or_copied_from_the_package():

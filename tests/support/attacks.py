@@ -293,7 +293,13 @@ ATTACKS = {
     "a note for the next process": "import os\nWON = os.path.exists('/tmp/note')\n"
     "try: open('/tmp/note', 'w').close()\nexcept OSError: pass\n",
     "a note in shared memory": won_if("open('/dev/shm/note', 'w')"),
-    "a note as a date": won_if("import os, dlcourse\nos.utime(dlcourse.__file__)"),
+    "a note that others see": "import fcntl, os, struct, dlcourse\nfile = os.open(os.__file__, os.O_RDONLY)\n"
+    "def works(act, *args):\n    try: act(*args)\n    except OSError: return False\n    return True\n"
+    "lock = struct.pack('hhqqi4x', fcntl.F_RDLCK, 0, 2**40, 1, 0)\n"
+    "WON = (any(works(os.utime, path) for path in ('/dev/null', '/dev/zero', '/dev/urandom', dlcourse.__file__))\n"
+    "    or any(works(fcntl.fcntl, file, n, lock) for n in (fcntl.F_SETLK, fcntl.F_GETLK, fcntl.F_OFD_SETLK))\n"
+    "    or works(fcntl.flock, file, fcntl.LOCK_SH) or works(fcntl.fcntl, file, fcntl.F_NOTIFY, fcntl.DN_ACCESS)\n"
+    "    or works(os.getloadavg) or os.sysconf('SC_AVPHYS_PAGES') > 0)\n",
     "paths in the frames": won_if(
         "import sys\nframe, seen = sys._getframe().f_back, ''\nwhile frame:\n    seen += repr(frame.f_locals)\n"
         f"    frame = frame.f_back\nassert any(word[::-1] in seen for word in ({BACKWARD}))"
