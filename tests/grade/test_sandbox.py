@@ -71,18 +71,6 @@ def test_every_layer_needed_is_in_force(warm):
     assert missing(warm.reports) == []
 
 
-ELSEWHERE = """
-import json, sys
-from pathlib import Path
-from dlcourse.course import Lab
-from dlcourse.grade.job import BatchSettings, Job
-from dlcourse.grade.worker import Worker
-lab = Lab("lab90_sums", Path(sys.argv[1]))
-worker = Worker(BatchSettings(lab, (lab.root, Path(sys.argv[2]))))
-print([r.layer for r in worker.reports if not r.in_force])
-for source in [lab.solution.read_text(), *json.loads(sys.argv[3])]:
-    print(sum(test.score for test in worker.grade(Job(source.encode()))))
-"""
 # Runs a command in which no file system can be mounted, though namespaces can be made: what a
 # kernel with AppArmor's rules for user namespaces does.
 NO_MOUNTS = """
@@ -96,7 +84,7 @@ linux.filter_calls(b"".join(struct.pack("<HBBI", *rule) for rule in rules))
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 OUTSIDE = (
-    "list the temporary folder", "a note for the next process", "read the alternatives",
+    "a note for the next process", "list the temporary folder", "read the alternatives",
     "read the history", "read the tests", "read the solution", "list the course",
     "read other submissions", "read the launcher's environment", "read /proc", "read accounts",
     "write results",
@@ -114,50 +102,56 @@ OUTSIDE = (
     ],
     ids=["as an ordinary user", "as root in a container", "where mounts are refused"],
 )  # fmt: skip
-def test_sandbox_holds_elsewhere_too(place, command, lacking):
+def test_sandbox_holds_elsewhere_too(place, command, lacking, monkeypatch):
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]} from util-linux")
     tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"not to be had here: {tried.stderr.strip()}")
     lab, out = place
-    sources = [attacks.source(name, str(lab.root), str(out)).decode() for name in OUTSIDE]
-    arguments = [str(lab.root), str(out), json.dumps(sources)]
-    done = subprocess.run(
-        [*command, sys.executable, "-c", ELSEWHERE, *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    said = done.stdout.splitlines()
-    assert said == [str(lacking), "6.0", *["0.0"] * len(OUTSIDE)], done.stderr
-    assert not Path("/tmp/note").exists()
+    monkeypatch.setattr(subprocess, "Popen", within(command))
+    worker = Worker(BatchSettings(lab, (lab.root, out)))
+    try:
+        assert [report.layer for report in worker.reports if not report.in_force] == lacking
+        assert sum(test.score for test in grade(worker, tiny.SOLUTION.encode())) == 6
+        won = grade(worker, attacks.source(OUTSIDE, str(lab.root), str(out)))
+        assert {test.name: test.score for test in won if test.score} == {}
+        assert not Path("/tmp/note").exists()
+    finally:
+        worker.fork_server.close()
+
+
+def within(command):
+    """What `subprocess.Popen` is where the fork server starts by way of `command`."""
+    start = subprocess.Popen
+    return lambda arguments, **settings: start([*command, *arguments], **settings)
 
 
 BELOW_TMP = """
-import sys
+import functools, json, subprocess, sys
 from pathlib import Path
 import dlcourse
 from dlcourse.course import Lab
 from dlcourse.grade import work
 from dlcourse.grade.job import BatchSettings, Job
 lab = Lab("lab90_sums", Path(sys.argv[1]))
-settings = BatchSettings(lab, (lab.tests.parent, lab.solution.parent))
-limits = work.prove(settings).limits_s
 print(dlcourse.__file__, sys.prefix)
-for act in sys.argv[2:]:
-    source = lab.solution.read_text().replace("return a + b", act + "; return a + b")
-    tests, _ = work.grade_one(settings, Job(source.encode(), limits))
-    print(sum(test.score for test in tests), *{test.reason for test in tests if test.reason})
+start = subprocess.Popen
+for number, command in enumerate(json.loads(sys.argv[2])):
+    subprocess.Popen = lambda arguments, **more: start([*command, *arguments], **more)
+    settings = BatchSettings(lab, (lab.tests.parent, lab.solution.parent, Path(f"/{number}")))
+    limits = work.prove(settings).limits_s
+    for act in sys.argv[3:]:
+        source = lab.solution.read_text().replace("return a + b", act + "; return a + b")
+        tests, _ = work.grade_one(settings, Job(source.encode(), limits))
+        print(sum(test.score for test in tests), *{test.reason for test in tests if test.reason})
 """
 
 
-@pytest.mark.parametrize(
-    "command",
-    [[], ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]],
-    ids=["with namespaces", "as root in a container"],
-)
-def test_right_answers_find_what_lies_below_the_temporary_folder(tmp_path, command):
-    if command and (shutil.which("setpriv") is None or os.getuid() != 0):
-        pytest.skip("needs root, and setpriv from util-linux")
+def test_right_answers_find_what_lies_below_the_temporary_folder(tmp_path):
+    commands = [[], ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]]
+    if shutil.which("setpriv") is None or os.getuid() != 0:
+        commands.pop()  # needs root, and setpriv from util-linux
     place = course_and_environment(tmp_path)
     acts = [
         f"import late_friend; late_friend.see_nothing_of({str(place / 'course')!r})",
@@ -167,13 +161,14 @@ def test_right_answers_find_what_lies_below_the_temporary_folder(tmp_path, comma
         "import torchvision.transforms",
     ]
     done = subprocess.run(
-        [*command, place / "course" / "bin" / "python", "-c", BELOW_TMP, place / "course", *acts],
+        [place / "course" / "bin" / "python", "-c", BELOW_TMP, place / "course",
+         json.dumps(commands), *acts],
         capture_output=True, text=True, check=False, cwd=place / "course",
         env={**os.environ, "PYTHONPATH": str(place / "course")},
     )  # fmt: skip
     where, *scores = done.stdout.splitlines() or [""]
     assert where == f"{place}/course/dlcourse/__init__.py {place}/course", done.stderr
-    assert scores == ["6.0"] * len(acts)
+    assert scores == ["6.0"] * len(acts) * len(commands)
 
 
 def course_and_environment(tmp_path):

@@ -10,6 +10,7 @@ on what happens elsewhere (patched comparisons, forged results) needs no WON: it
 import ast
 import importlib
 import re
+from collections.abc import Iterable
 
 from dlcourse.check.pytest_plugin import TestSession
 
@@ -344,11 +345,12 @@ def resolve(name: str) -> object:
     return found
 
 
-def source(name: str, course: str, out: str) -> bytes:
-    """The submission that carries out the attack."""
-    text = PRELUDE + ATTACKS[name] + WRONG
-    if "__getattr__" in ATTACKS[name]:
-        text = PRELUDE + ATTACKS[name]
+def source(names: str | Iterable[str], course: str, out: str) -> bytes:
+    """The submission that carries out the attack, or several of them, one after another."""
+    names = [names] if isinstance(names, str) else names
+    text = PRELUDE + "".join(ATTACKS[name] for name in names)
+    if "__getattr__" not in text:
+        text += WRONG
     for mark, path in ((COURSE, course), (OUT, out)):
         text = text.replace(mark, path).replace(mark[::-1], path[::-1])
     return text.encode()
