@@ -145,7 +145,6 @@ for command in (
     ["check", "lab90"], ["check", "lab90", "--json"], ["labs"], ["run", "lab90"], ["models"],
     ["similar", "submissions", "--lab", "lab90"], ["data", "list"], ["compare", "--list"],
     ["check", "zażółć"], ["notebook", "lab90", "--out", "ł.ipynb"],
-    *([["grade", "submissions", "--lab", "lab90", "--out", "ł"]] * (sys.platform == "linux")),
 ):
     sys.stdout.flush()
     print("status", main(command))
@@ -170,7 +169,5 @@ def test_no_command_dies_of_an_encoding(tmp_path):
     shown = done.stdout.decode("ascii")
     assert done.returncode == 0, done.stderr.decode("ascii")
     statuses = [line for line in shown.splitlines() if line.startswith("status")]
-    expected = (1, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0)
-    assert statuses == [f"status {status}" for status in expected[: len(statuses)]]
-    assert len(statuses) >= 10
+    assert statuses == [f"status {status}" for status in (1, 1, 0, 0, 0, 0, 0, 0, 2, 0)]
     assert "\\u2713" in shown

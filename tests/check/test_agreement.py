@@ -18,7 +18,8 @@ if not sys.platform.startswith("linux"):
     pytest.skip("the sandbox needs Linux", allow_module_level=True)
 
 from dlcourse.grade.job import BatchSettings, Job
-from dlcourse.grade.worker import Worker
+
+from support.warm import WarmWorker
 
 # What a file does at its top, and then answers rightly.
 RIGHT = {
@@ -98,9 +99,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def warm(lab):
-    made = Worker(BatchSettings(lab, (lab.root,)))
-    yield made
-    made.fork_server.close()
+    return WarmWorker(BatchSettings(lab))
 
 
 def told(tests):

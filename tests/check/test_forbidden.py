@@ -239,12 +239,11 @@ def test_patches_do_no_harm_where_nothing_is_forbidden():
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     from dlcourse.grade.job import BatchSettings
-    from dlcourse.grade.worker import Worker
+
+    from support.warm import WarmWorker
 
     root = tmp_path_factory.mktemp("forbidden")
-    made = Worker(BatchSettings(tiny.make_course(root, tests=TESTS), (root,)))
-    yield made
-    made.fork_server.close()
+    return WarmWorker(BatchSettings(tiny.make_course(root, tests=TESTS)))
 
 
 def test_a_lone_string_is_no_tuple_of_names():

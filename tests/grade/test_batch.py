@@ -23,6 +23,9 @@ from dlcourse.grade.submissions import Submission
 
 from support import exports, tiny
 
+if sys.platform.startswith("linux"):
+    from support import warm
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
 
 
@@ -58,9 +61,9 @@ def command(folder, out, *more):
 
 @linux
 def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp_path):
-    out = tmp_path / "out"
+    out = tmp_path / "\u0142"
     for name, source in {
-        "right": tiny.SOLUTION,
+        "Micha\u0142": tiny.SOLUTION,
         "wrong": tiny.SOLUTION.replace("a + b", "a - b"),
         "hanging": "while True: pass",
         "<b>&name": "raise ValueError('\x1b[2J\\ud800')",
@@ -81,18 +84,20 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
             "assert (student.add(a, b) - (a + b)).abs().max() == 0",
         )
     )
-    (tmp_path / "late.csv").write_text("student,days_late\nright,1.5\n")
+    (tmp_path / "late.csv").write_text("student,days_late\nMicha\u0142,1.5\n", "utf-8")
     done = subprocess.run(
         command(folder, out, "--late", str(tmp_path / "late.csv")),
         cwd=lab.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("7 submissions, median 1 of 6 points\n")
     rows = {row["student"]: row for row in read(out / "details.csv")}
     assert {name: float(row["raw score"]) for name, row in rows.items()} == {
-        "right": 6, "wrong": 1, "hanging": 0, "<b>&name": 0, "evil": 0, "stub?": 1, "broad": 4,
+        "Micha\u0142": 6, "wrong": 1, "hanging": 0, "<b>&name": 0, "evil": 0, "stub?": 1,
+        "broad": 4,
     }  # fmt: skip
-    assert float(rows["right"]["score"]) == 4.8
+    assert float(rows["Micha\u0142"]["score"]) == 4.8
     journal = [
         json.loads(line)["record"] for line in (out / "journal.jsonl").read_text().splitlines()
     ]
@@ -120,21 +125,22 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
 
 
 @linux
-def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path):
+def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
-    dask = pytest.importorskip("dask")
     from dlcourse import executors
 
     for number in range(4):
         (folder / f"s{number}.py").write_text(f"# {number}\n{tiny.SOLUTION}")
-    # A busy machine takes its time to start a worker.
-    patient = {"distributed.comm.timeouts.connect": "600s", "distributed.comm.timeouts.tcp": "600s"}
-    with (
-        dask.config.set(patient),
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, dashboard_address=":0", local_directory=str(tmp_path)
-        ) as cluster,
-    ):
+    monkeypatch.setattr("dlcourse.grade.worker.Worker.start_fork_server", warm.fork_server)
+    # A worker in this process, reached over TCP: all that is sent is pickled, as for another one.
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        protocol="tcp",
+        dashboard_address=":0",
+        local_directory=str(tmp_path),
+    ) as cluster:
         executor = executors.connect(f"dask:{cluster.scheduler_address}")
         graded = grade_folder(folder, lab, tmp_path / "out", executor=executor)
         distributed.default_client().close()
@@ -164,7 +170,7 @@ def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, fold
     process.wait()
     with journal.open("ab") as file:
         file.write(b'{"key": "torn')
-    assert len(grade_folder(folder, lab, out)) == 4
+    assert len(grade_folder(folder, lab, out, executor=warm.Here())) == 4
     keys = [json.loads(line)["key"] for line in journal.read_text().splitlines()]
     assert len(keys) == len(set(keys)) == 4
     scores = [float(row["raw score"]) for row in read(out / "details.csv")]
@@ -182,25 +188,14 @@ def test_killed_batch_resumes_to_the_same_grades_and_grades_none_twice(lab, fold
          "an unwritten lab gets 1 points from test_counter; no batch was run"),
     ],
 )  # fmt: skip
-def test_grader_that_cannot_prove_itself_grades_nobody(
-    lab, fork_server, monkeypatch, old, new, message
-):
+def test_grader_that_cannot_prove_itself_grades_nobody(lab, monkeypatch, old, new, message):
     from dlcourse.grade import work
     from dlcourse.grade.job import BatchSettings
 
-    monkeypatch.setattr("dlcourse.grade.worker.Worker.start_fork_server", lambda self: fork_server)
+    monkeypatch.setattr("dlcourse.grade.worker.Worker.start_fork_server", warm.fork_server)
     lab.tests.write_text(tiny.TESTS.replace(old, new, 1))
     with pytest.raises(GradingError, match=f"^{message}$"):
         work.prove(BatchSettings(lab))
-
-
-@pytest.fixture(scope="module")
-def fork_server():
-    from dlcourse.grade.sandbox.process import ForkServer
-
-    made = ForkServer()
-    yield made
-    made.close()
 
 
 DIED = "a process that grades died while it worked on this"

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(
 COUNT = 24  # every oddity, and two groups
 
 
-class Here(Executor):
-    """Grades in this process, without the proof, and each file once: all layouts hold the same."""
+class Once(Executor):
+    """Grades without the proof, and each file once: all layouts hold the same."""
 
     def __init__(self):
         self.settings, self.done = None, {}
@@ -29,13 +29,15 @@ class Here(Executor):
         from dlcourse.grade import work
         from dlcourse.grade.job import Proof
 
+        from support.warm import Here
+
         self.settings = self.settings or settings
         future = Future()
         if function is work.prove:
             future.set_result(Proof({}, []))
         else:
             if job.source not in self.done:
-                self.done[job.source] = work.grade_one(self.settings, job)
+                self.done[job.source] = Here().submit(work.grade_one, self.settings, job).result()
             future.set_result(self.done[job.source])
         return future
 
@@ -54,7 +56,7 @@ def made(tmp_path_factory):
 def graded(made):
     """{layout: the graded class}, each straight from the school's .zip."""
     lab, students, place = made
-    executor, found = Here(), {}
+    executor, found = Once(), {}
     for layout in classroom.LAYOUTS:
         archive = classroom.as_zip(classroom.make(place, layout, students))
         found[layout] = grade_folder(archive, lab, place / f"out_{layout}", executor=executor)

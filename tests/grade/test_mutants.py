@@ -23,13 +23,6 @@ def warm(request):
     return sweep.Sweep(request.param)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_zygote():
-    yield
-    if sweep.Sweep.shared is not None:
-        sweep.Sweep.shared.close()
-
-
 @pytest.fixture(scope="module")
 def answers(warm):
     return importlib.import_module(f"support.alternatives_{warm.lab.short}")

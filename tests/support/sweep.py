@@ -5,11 +5,10 @@ from pathlib import Path
 from dlcourse import course
 from dlcourse.check.pytest_plugin import worth
 from dlcourse.grade.job import LEAST_S, BatchSettings, Job
-from dlcourse.grade.sandbox.process import ForkServer
 from dlcourse.grade.work import FACTOR
-from dlcourse.grade.worker import Worker, imported
 
 from support.mutants import mutants
+from support.warm import WarmWorker
 
 HERE = Path(__file__).parent
 # "lab05", ...: every lab that has right answers of another shape
@@ -20,13 +19,11 @@ class Lost(Exception):  # noqa: N818 (not an error: it ends a run early)
     """Raised at the first test that did not pass; `args[0]` is its record."""
 
 
-class Sweep(Worker):
+class Sweep(WarmWorker):
     """Grade submissions to one lab, for example "lab05".
 
     The solution is graded once at the start, and its times give the time limits.
     """
-
-    shared = None
 
     def __init__(self, lab):
         self.lab = course.find_lab(lab)
@@ -36,13 +33,6 @@ class Sweep(Worker):
         tests = self.grade(Job(self.solution.encode(), {"": 60.0}, 60.0, 600.0))
         self.failed = [(test.name, test.outcome, test.reason) for test in tests if not test.passed]
         self.limits = {test.name: max(LEAST_S, FACTOR * test.seconds) for test in tests}
-
-    def start_fork_server(self):
-        """Share one fork server among all labs: it takes seconds to start."""
-        if Sweep.shared is None or Sweep.shared.process.poll() is not None:
-            sources = [course.find_lab(lab).solution.read_text(encoding="utf-8") for lab in LABS]
-            Sweep.shared = ForkServer([name for source in sources for name in imported(source)])
-        return Sweep.shared
 
     def first_lost(self, source, task, *, alone=False, visible=False):
         """Return the record of the first test that `source` does not pass, or None.
