@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -52,19 +51,6 @@ def test_license_names_its_holder_and_every_file_names_the_same_license():
     assert read("LICENSE").startswith("MIT License\n\nCopyright (c) 2026 the dlcourse authors\n")
     assert yaml.safe_load(read("CITATION.cff"))["license"] == "MIT"
     assert re.search(r'^license = "(.+)"$', read("pyproject.toml"), re.M)[1] == "MIT"
-
-
-@pytest.mark.parametrize("name", ["train", "data", "models"])
-def test_import_dlcourse_loads_no_torch_until_a_part_is_used(name):
-    code = (
-        "import sys, dlcourse\n"
-        "early = {'torch', 'numpy', 'matplotlib'} & set(sys.modules)\n"
-        f"part = dlcourse.{name}\n"
-        f"assert not early, early\n"
-        f"assert part is sys.modules['dlcourse.{name}']\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_every_part_named_in_dlcourse_exists_and_others_are_refused():

@@ -1,4 +1,5 @@
 import gc
+import subprocess
 import sys
 
 import pytest
@@ -59,3 +60,31 @@ def test_collecting_goes_on_as_before_even_after_an_error(frozen, enabled):
         assert gc.isenabled() == enabled
     finally:
         gc.enable()
+
+
+IN_TURN = """
+import sys
+
+def loaded(*names):
+    return [name for name in names if name in sys.modules]
+
+import dlcourse
+assert loaded("torch", "numpy", "matplotlib") == []
+from dlcourse.cli import main
+assert loaded("torch", "numpy", "matplotlib") == []
+assert main(["check", "lab05", "--solution"]) == 0
+slow = ["matplotlib", "torch.distributed.tensor", "torchvision", "dlcourse.grade"]
+assert loaded(*slow) == [], loaded(*slow)
+assert dlcourse.models is sys.modules["dlcourse.models"]
+dlcourse.models.build("mlp")
+assert loaded("dlcourse.models.googlenet") == []
+import dlcourse.plots
+assert loaded("matplotlib") == []
+for name in ("train", "data"):
+    assert getattr(dlcourse, name) is sys.modules[f"dlcourse.{name}"]
+"""
+
+
+def test_nothing_slow_is_imported_before_it_is_needed():
+    done = subprocess.run([sys.executable, "-c", IN_TURN], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

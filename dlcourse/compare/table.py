@@ -206,7 +206,8 @@ def as_text(study: Study) -> str:
     lines = [
         *formulas(study),
         f"{score}{unit_of(score)}: mean ± standard deviation (n) over seeds, "
-        f"{len(study.results)} runs" + (f", {bad} diverged or lost" if bad else ""),
+        f"{len(study.results)} run{'s' * (len(study.results) != 1)}"
+        + (f", {bad} diverged or lost" if bad else ""),
     ]
     lines += crossed(found, *names) if len(names) == 2 else listed(found, names)
     lines += [f"note: {text}" for text in [precision(found)] if text]

@@ -35,6 +35,8 @@ from dlcourse.grade.sandbox.process import SIZE, Budget, SandboxProcess
 from dlcourse.grade.submissions import Graded, Submission
 from dlcourse.grade.worker import SubmissionRun, Worker
 
+from support.warm import WarmWorker
+
 SECRET = "a hidden input"
 UNHURT = {"", "test_add", "test_add_tensors", "test_total", "test_counter"}
 
@@ -54,9 +56,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def warm(place):
     lab, out = place
-    made = Worker(BatchSettings(lab, (lab.root, out), Limits(memory_mb=512)))
-    yield made
-    made.fork_server.close()
+    return WarmWorker(BatchSettings(lab, (lab.root, out), Limits(memory_mb=512)))
 
 
 def grade(warm, source, seconds=10.0):
