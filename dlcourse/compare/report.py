@@ -143,8 +143,8 @@ def export_figures(folder: Path, drawn: Mapping[str, Figure], form: str) -> list
 def summary(study: Study) -> str:
     score = table.headline(study)
     return (
-        f"{len(study.results)} run{'s' * (len(study.results) != 1)}; {score}{table.unit_of(score)}: mean, sample standard "
-        "deviation and n over seeds."
+        f"{len(study.results)} run{'s' * (len(study.results) != 1)}; {score}"
+        f"{table.unit_of(score)}: mean, sample standard deviation and n over seeds."
     )
 
 
