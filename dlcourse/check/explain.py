@@ -111,8 +111,10 @@ def told_apart(got: object, expected: object) -> str:
                 else f"expected {len(expected)} values, got {len(got)}"
             )
         if not plain([got, expected]):
-            wrong = [not matches(*pair, 0, 0) for pair in zip(got, expected, strict=True)]
-            at = wrong.index(True) if True in wrong else 0
+            pairs = list(zip(got, expected, strict=True))
+            # What differs by more than rounding comes first.
+            wrong = [*map(matches, *zip(*pairs, strict=True))] + [matches(*p, 0, 0) for p in pairs]
+            at = wrong.index(False) % len(pairs) if False in wrong else 0
             return f"at index {at}: {difference(got[at], expected[at])}"
     if isinstance(got, dict) and isinstance(expected, dict):
         keys = [
@@ -167,9 +169,7 @@ def kind(value: object) -> str:
         return f"the text {SHORT.repr(value)}"
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)} value{'s' * (len(value) != 1)}"
-    name = (
-        getattr(value, "_type", None) or type(value).__name__
-    )  # a Handle knows the student's type
+    name = getattr(value, "_type", None) or type(value).__name__  # a Handle knows its type
     if name == "builtins.coroutine":
         return "a coroutine; write `def` instead of `async def`"
     if name.startswith("torch.return_types."):

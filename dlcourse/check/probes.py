@@ -21,21 +21,23 @@ def gradients(
     """Return the gradients of the sum of all outputs of `function(*args)`.
 
     function: a name in the student's file, or an object of it. The gradients are those of the
-    arguments that require one, also inside a tuple. Raises RuntimeError for an argument that no
-    gradient reaches.
+    arguments that require one, also inside a tuple; if none does, those of the parameters of
+    `function`, a network. Raises RuntimeError for one that no gradient reaches.
     """
-    called = getattr(module, function) if isinstance(function, str) else function
+    called: Any = getattr(module, function) if isinstance(function, str) else function
     outputs = tensors_in(called(*args, **kwargs))
-    leaves = [leaf for leaf in tensors_in(args) if leaf.requires_grad]
+    given = [leaf for leaf in tensors_in(args) if leaf.requires_grad]
+    names = ["the input"] if len(given) == 1 else [f"input {n + 1}" for n in range(len(given))]
+    leaves = dict(zip(names, given, strict=True)) or dict(called.named_parameters())
     found: Sequence[Tensor | None] = [None] * len(leaves)
     outputs = [output.sum() for output in outputs if output.requires_grad]
     if outputs:
-        found = torch.autograd.grad(torch.stack(outputs).sum(), leaves, allow_unused=True)
-    for number, gradient in enumerate(found, start=1):
+        total = torch.stack(outputs).sum()
+        found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True)
+    for name, gradient in zip(leaves, found, strict=True):
         if gradient is None:
-            which = "the input" if len(leaves) == 1 else f"input {number} of {len(leaves)}"
             raise RuntimeError(
-                f"no gradient goes from the result back to {which}: is a tensor detached, or "
+                f"no gradient goes from the result back to {name}: is a tensor detached, or "
                 "turned into a number?"
             )
     return [gradient for gradient in found if gradient is not None]
@@ -105,7 +107,6 @@ def group_step(
     return [(lr, len(parameters)) for lr, parameters in groups]
 
 
-functions: tuple[Callable[..., Any], ...] = (
-    gradients, gradient_descent, group_step, held_gradients, in_place,
-)  # fmt: skip
-PROBES = {function.__name__: function for function in functions}
+PROBES: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (gradients, gradient_descent, group_step, held_gradients, in_place)
+}

@@ -317,7 +317,7 @@ def test_two_steps_of_nadam_by_hand(student):
         "b1 for every mu": [0.8667],
     }
     by_hand(student.nadam, [3.0, 2.0], [0.8867, 0.8008], mistakes, lr=0.1, betas=(0.5, 0.5))
-    follow(student.nadam, torch.optim.NAdam, 4, {}, lr=0.2, betas=(0.6, 0.9), eps=0.2)
+    follow(student.nadam, torch.optim.NAdam, 4, {}, lr=0.2, betas=(0.6, 0.8), eps=0.2)
     follow(student.nadam, torch.optim.NAdam, 3, {}, lr=0.2)
 
 

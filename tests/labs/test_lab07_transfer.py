@@ -154,6 +154,8 @@ def test_linear_classifier_after_a_few_steps(student):
         )
         dtypes = [part.dtype for part in got]
         expect(dtypes, [torch.float64] * 2, ("dtype of the weight", "dtype of the bias"))
+        held = [part.requires_grad for part in got]
+        assert held == [False, False], "detach the weight and the bias: they need no gradient"
 
 
 @points(1, task="7.2", hint="zeros at the start, and the dtype of the features", hidden=True)
@@ -239,6 +241,16 @@ def test_each_part_learns_with_its_own_rate(student):
         [(0.01, 2), (0.5, 2)],
         ("frozen backbone[1]: lr, number of parameters", "head: lr, number of parameters"),
         mistakes={"putting frozen parameters into a group": [(0.01, 3), (0.5, 2)]},
+    )
+    head.requires_grad_(False)
+    groups = student.probe(
+        "group_step", network, inputs, "parameter_groups", backbone, head, 0.01, 0.5
+    )
+    expect(
+        [tuple(group) for group in groups],
+        [(0.01, 2), (0.5, 0)],
+        ("backbone: lr, number of parameters", "frozen head: lr, number of parameters"),
+        mistakes={"putting frozen parameters into a group": [(0.01, 2), (0.5, 2)]},
     )
 
 
@@ -373,7 +385,9 @@ def test_match_by_hand(student):
     # The squared distances are 5 + 2 in this order and 9 + 0 in the other.
     features = torch.tensor([[3.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
     near = {"the distances, or the angles, instead of the squared distances": points_[[1, 0]]}
-    expect(student.match(features, points_[:2]), points_[:2], mistakes=near)
+    got = student.match(features.requires_grad_(), points_[:2])
+    expect(got, points_[:2], mistakes=near)
+    assert not got.requires_grad, "the points still hang on the graph of the features"
 
 
 def order_of(got, given):
@@ -579,7 +593,7 @@ def test_low_rank_is_the_best_approximation(student):
             f"the outputs for rank {rank}",
             mistakes={
                 "leaving out the bias": right,
-                "a bias that was not copied": right + halves.state_dict()["1.bias"],
+                "a bias that was not copied": right + halves.state_dict().get("1.bias", 0),
                 "leaving out the singular values": inputs @ (U[:, :rank] @ Vh[:rank]).T + bias,
                 "the singular values in both layers": inputs
                 @ (U[:, :rank] * S[:rank] ** 2 @ Vh[:rank]).T

@@ -52,8 +52,9 @@ def test_pad_fills_short_sentences_up(student):
     expected = torch.tensor([[3, 8, 8, 8], [5, 8, 6, 2], [8, 1, 8, 8]])
     lengths, left = [1, 4, 2], [[3], [5, 8, 6, 2], [8, 1]]
     mask = mask_of(lengths)
+    got, after = student.probe("in_place", "pad", left, 8)
     expect(
-        student.pad(left, padding=8),
+        got,
         (expected, mask),
         ("tokens", "mask"),
         mistakes={
@@ -65,6 +66,7 @@ def test_pad_fills_short_sentences_up(student):
             ),
         },
     )  # fmt: skip
+    expect(after[0], left, "the sentences, which must not change")
     expect(student.pad([[4, 2]])[0], torch.tensor([[4, 2]]), "one sentence")
     tokens, mask = student.pad([[1], [2, 3]])
     expect((tokens, mask), (torch.tensor([[1, 0], [2, 3]]), mask_of([1, 2])), ("tokens", "mask"))
@@ -129,7 +131,7 @@ READ = ("outputs", "h", "c")
 def test_read_stops_at_the_last_word(student):
     model = student.TextClassifier(5, 2, 3)
     state = drawn(model, seed=1)
-    for lengths, width in [([2, 4, 1], 4), ([3, 1], 5)]:
+    for lengths, width in [([2, 4, 1], 4), ([3, 1], 5), ([2], 3)]:
         inputs, mask = randn(len(lengths), width, 3, seed=width), mask_of(lengths, width)
         outputs, h, c = read_alone(state, "lstm", inputs, lengths)
         over = read_alone(state, "lstm", inputs, [width] * len(lengths))
@@ -149,6 +151,7 @@ def test_read_stops_at_the_last_word(student):
         )
         expect(got[0].dtype, inputs.dtype, "the dtype of the outputs")
     refused(student.read, model.lstm, randn(2, 3, 3), mask_of([3, 0]))
+    student.probe("gradients", "read", model.lstm, inputs.requires_grad_(), mask)
 
 
 @points(0.5, task="9.2", hint="embed the tokens, read them, and give h to the linear layer")
@@ -174,6 +177,7 @@ def test_classifier_ignores_the_padding(student):
             "leaving out the linear layer": h,
         },
     )
+    student.probe("gradients", model, tokens, mask_of(lengths))
 
 
 @points(1.5, task="9.2", hint="other lengths; no gradient may reach the padding", hidden=True)
@@ -261,6 +265,7 @@ def test_translator_is_given_the_right_words(student):
     )
     got = model(sources, mask_of(lengths), targets[:, :1])
     expect(got, logits(before)[:, :1], "logits of one word")
+    student.probe("gradients", model, sources, mask_of(lengths), targets[:, :1])
 
 
 @points(0.5, task="9.3", hint="logits[mask] and targets[mask] hold the words alone")
@@ -381,6 +386,15 @@ def test_attention_by_hand(student):
     ):
         expect(after, before, f"attend changed its argument `{name}`", rtol=0, atol=0)
     refused(student.attend, query, keys, memory, mask & False, W, v)
+    # Two rows, of which one has no word; two numbers in a key, with v = (2, -1).
+    two, tokens = torch.tensor([[1.0, 0.0], [0.5, 1.0]]).double(), mask_of([2, 1])
+    keys, W, v = randn(2, 2, 2), randn(2, 2, seed=1), torch.tensor([2.0, -1.0]).double()
+    memory = randn(2, 2, 3, seed=2)
+    expected = attended(two, keys, memory, tokens, W, v)
+    expect(student.attend(two, keys, memory, tokens, W, v), expected, ATTENTION)
+    refused(student.attend, two, keys, memory, torch.tensor([[True, True], [False, False]]), W, v)
+    leaves = [part.requires_grad_() for part in (two, keys, memory, W, v)]
+    student.probe("gradients", "attend", *leaves[:3], tokens, *leaves[3:])
 
 
 @points(1, task="9.4", hint="N, S, H, A and M may all differ", hidden=True)
@@ -463,7 +477,10 @@ def test_beam_search_by_hand(student):
         plain(student.beam_search(step, 0, 3, 2, 0.0)),
         [2],
         "width 2",
-        mistakes={"greedy search": [1, 2], "returning `end`, too": [2, 0]},
+        mistakes={
+            "greedy search, or forgetting the sum over all words": [1, 2],
+            "returning `end`, too": [2, 0],
+        },
     )
     expect(
         plain(student.beam_search(step, 0, 1, 3, 0.0)),
@@ -478,9 +495,10 @@ def test_beam_search_by_hand(student):
         plain(student.beam_search(step, 0, 2, 2)),
         [1],
         "alpha 1, the default: the mean over the words",
-        mistakes={"not dividing by the length": []},
+        mistakes={"not dividing by the length, or not counting `end`": []},
     )
     refused(student.beam_search, step, 0, 2, 0)
+    refused(student.beam_search, step, 0, 2, -1)
     refused(student.beam_search, step, 0, 0, 2)
 
 
@@ -498,7 +516,7 @@ def all_sentences(step, end, V, max_words, alpha):
     return [word for word in best if word != end]
 
 
-@points(0.5, task="9.5", hint="a beam that keeps everything finds the best sentence of all")
+@points(0.25, task="9.5", hint="a beam that keeps everything finds the best sentence of all")
 def test_wide_beam_finds_the_best_sentence_of_all(student):
     for seed in range(6):
         V, max_words = 3 + seed % 2, 2 + seed % 2
@@ -509,7 +527,7 @@ def test_wide_beam_finds_the_best_sentence_of_all(student):
         expect(plain(got), expected, f"V {V}, max_words {max_words}, alpha {alpha}")
 
 
-def beam(step, end, max_words, width, alpha):
+def beam(step, end, max_words, width, alpha, mistake=""):
     """The search again, with sorted lists and probabilities instead of their logarithms."""
     kept, done = [((), 1.0)], []
     for _ in range(max_words):
@@ -518,11 +536,35 @@ def beam(step, end, max_words, width, alpha):
             for words, p in kept
             for word, q in enumerate(step([list(words)])[0].exp().tolist())
         ]
-        longer = sorted(longer, key=lambda pair: -pair[1])[:width]
+        longer = sorted(longer, key=lambda pair: -pair[1])
+        each = [[pair for pair in longer if pair[0][:-1] == words][:width] for words, _ in kept]
+        longer = [*itertools.chain(*each)] if mistake == "each" else longer[:width]
         done += [pair for pair in longer if pair[0][-1] == end]
         kept = [pair for pair in longer if pair[0][-1] != end]
-    words, _ = max(done + kept, key=lambda pair: math.log(pair[1]) / len(pair[0]) ** alpha)
+        width -= len(longer) - len(kept) if mistake == "narrower" else 0
+        if mistake == "early" and len(done) >= width:
+            break
+    length = {"times": lambda n: n * alpha}.get(mistake, lambda n: n**alpha)
+    words, _ = max(done + kept, key=lambda pair: math.log(pair[1]) / length(len(pair[0])))
     return [word for word in words if word != end]
+
+
+@points(0.25, task="9.5", hint="each round keeps `width` of the extensions of all beginnings")
+def test_narrow_beams(student):
+    wrong = {
+        "keeping `width` extensions of each beginning": "each",
+        "a beam that becomes narrower with each complete sentence": "narrower",
+        "stopping when `width` sentences are complete": "early",
+        "length * alpha instead of length ** alpha": "times",
+    }
+    # Tables on which these mistakes change the result.
+    for seed, V, width, most in [(67, 4, 2, 4), (67, 3, 2, 5), (8, 3, 2, 5)]:
+        alpha = 0.5
+        setting = (table(seed, V), seed % V, most, width, alpha)
+        mistakes = {name: beam(*setting, mistake) for name, mistake in wrong.items()}
+        got = plain(student.beam_search(*setting))
+        expect(got, beam(*setting), f"V {V}, max_words {most}, width {width}, alpha {alpha}",
+               mistakes=mistakes)  # fmt: skip
 
 
 @points(1, task="9.5", hint="other widths, lengths and `end`", hidden=True)

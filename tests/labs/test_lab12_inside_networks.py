@@ -72,12 +72,14 @@ def slope(function, inputs):
 @points(0.5, task="12.1", hint="divide by the largest absolute value of each filter")
 def test_filters_as_pictures(student):
     weight = torch.tensor([[2.0, -4, 1, 0], [0, 1, 3, 2], [-1, 2, 0, 1]]).reshape(1, 3, 2, 2)
-    weight = torch.cat([weight, -weight / 10, torch.zeros(1, 3, 2, 2)])
+    weight = torch.cat([weight, -weight / 100, torch.zeros(1, 3, 2, 2)])
     right = torch.cat([0.5 + weight[:1] / 8, 0.5 - weight[:1] / 8, torch.full((1, 3, 2, 2), 0.5)])
     low, high = weight.amin((1, 2, 3), True), weight.amax((1, 2, 3), True)
     channel = weight.abs().amax((2, 3), True).clamp(min=1e-12)
+    got, left = student.probe("in_place", "filter_pictures", weight)
+    assert torch.equal(left[0], weight), "filter_pictures changed the weight that it was given"
     expect(
-        student.filter_pictures(weight),
+        got,
         right,
         mistakes={
             "the same scale for all filters": 0.5 + weight / 8,
@@ -159,7 +161,7 @@ def test_the_strongest_patches(student):
     images = torch.arange(1.0, 4 * 2 * 36 + 1).reshape(4, 2, 6, 6)
     responses = torch.zeros(4, 2, 2)
     responses[0, 1, 0], responses[1, 0, 1], responses[2, 1, 1], responses[2, 0, 0] = 3, 7, 3, 2
-    responses[3] = torch.tensor([[-1.0, -9], [-1, -3]])
+    responses[3] = torch.tensor([[-8.0, -9], [-8, -10]])
     layers = [(3, 1, 0), (2, 2, 0)]  # a unit sees 4 pixels, the next one those from 2 on
     right = torch.stack([images[1, :, 0:4, 2:6], images[0, :, 2:6, 0:4], images[2, :, 2:6, 2:6]])
     swapped = torch.stack([images[1, :, 2:6, 0:4], images[0, :, 0:4, 2:6], images[2, :, 2:6, 2:6]])
@@ -170,6 +172,7 @@ def test_the_strongest_patches(student):
         "the weakest first": weakest,
         "the order of the images": right[[1, 0, 2]],
         "the last of equal responses first": right[[0, 2, 1]],
+        "absolute values of the responses": torch.stack([images[3, :, 0:4, 0:4], *right[:2]]),
     }
     expect(got, right, mistakes=mistakes)
     got = student.strongest_patches(responses, images, layers, 4)
@@ -293,6 +296,13 @@ def test_a_step_of_the_climb(student):
             "a step in which each pixel moves equally far": (images + step.sign() / 2).clamp(0, 1),
         },
     )
+    assert not got.requires_grad, "the images still hang on a graph: detach the result"
+    # Two channels: the length goes over both, so 0.3 and 0.4 of 0.5 become 0.06 and 0.08 of 0.1.
+    color = torch.full((1, 2, 1, 1), 0.5).double()
+    got = student.maximize(linear_score(student, weight), color, 1, 0.1)
+    step = weight.reshape(1, 2, 1, 1) / 50
+    wrong = {"a length for each channel": color + 0.1 * step.sign()}
+    expect(got, color + step, "images with two channels", mistakes=wrong)
     flat = linear_score(student, torch.zeros(1, 2).double())
     expect(student.maximize(flat, images, 2, 0.5), images, "a score whose gradient is 0")
 
@@ -441,6 +451,7 @@ def test_project_by_hand(student):
     for wrong in (images - 0.1, images + 0.1):
         refused(student.project, images, wrong, 0.1)
     expect(student.project(changed, images, 0), images, "epsilon 0")
+    expect(student.project(changed, images, 0.1).dtype, torch.float32, "dtype")
 
 
 @points(0.5, task="12.5", hint="round a bound that is too far toward the pixel: nextafter")
@@ -474,6 +485,8 @@ def test_fgsm_of_a_linear_network(student):
         },
     )
     assert not got.requires_grad, "the images still hang on a graph: detach the result"
+    far = beyond(student.fgsm(model, images, torch.tensor([0, 1]), 0.1), images, 0.1)
+    assert far == 0, f"{far} pixels differ by more than epsilon = 0.1; finish with `project`"
     no_gradients(student, model)
     for epsilon, given in ((-0.1, images), (0.1, images + 0.5), (0.1, images - 0.5)):
         refused(student.fgsm, model, given, torch.tensor([0, 1]), epsilon)
@@ -638,8 +651,10 @@ def test_style_and_content_losses(student):
         "content_loss",
         mistakes={"forgetting the half": mean, "the sum": mean * 30},
     )
-    refused(student.style_loss, features, randn(1, 2, 4, 5))
-    refused(student.content_loss, features, randn(1, 2, 4, 5))
+    for channels in (1, 2):
+        refused(student.style_loss, features, randn(1, channels, 4, 5))
+        refused(student.content_loss, features, randn(1, channels, 4, 5))
+    refused(student.content_loss, features, randn(2, 3, 4, 5))
     refused(student.content_loss, features, randn(1, 3, 4, 1))
 
 

@@ -61,8 +61,9 @@ def test_attention_of_one_text(student):
     mask = torch.tensor([[1, 0, 0, 0, 1], [1, 1, 0, 1, 0], [0, 0, 1, 0, 0]]).bool()
     answers = attend(queries, keys, values, mask)
     expected = answers.pop("")
-    got = student.attention(queries, keys, values, mask)
+    got, left = student.probe("in_place", "attention", queries, keys, values, mask)
     expect(got, expected, ("outputs", "weights"), mistakes=answers)
+    expect(left, [queries, keys, values, mask], "the arguments, which must not change")
     everywhere = attend(queries, keys, values, torch.ones_like(mask))
     expect(
         student.attention(queries, keys, values),
@@ -84,6 +85,13 @@ def test_attention_of_many_heads_at_once(student):
     padding = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]).bool()[:, None, None]  # (N, 1, 1, S)
     expected = F.scaled_dot_product_attention(queries, keys, values, padding)
     expect(student.attention(queries, keys, values, padding)[0], expected, "outputs with padding")
+    leaves = [part.requires_grad_() for part in (queries, keys)]
+    wanted = F.scaled_dot_product_attention(*leaves, values).sum()
+    got = student.probe("gradients", "attention", *leaves, values)
+    # The weights of a query add up to 1, so their sum has no gradient.
+    expect(
+        got, [*torch.autograd.grad(wanted, leaves)], "the gradients of queries and keys", atol=1e-9
+    )
 
 
 @points(0.5, task="14.1", hint="check mask.any(dim=-1) before the softmax; it must all be True")
@@ -224,6 +232,8 @@ def test_multi_head_equals_torchs_layer(student):
     got = student.multi_head(x, *w, 3)
     expect(got, expected, ("outputs", "weights"), mistakes=wrong_heads(x, w, 3))
     expect(student.multi_head(x, *w, num_heads=1)[0], causal(layer(1), x)[0], "with one head")
+    expect(student.multi_head(x[:1], *w, 3)[0], expected[0][:1], "one text")
+    student.probe("gradients", "multi_head", *(part.requires_grad_() for part in (x, *w)), 3)
 
 
 @points(0.5, task="14.3", hint="check x.shape[-1] % num_heads first")
@@ -431,6 +441,7 @@ def test_gpt_computes_its_logits(student):
     asked = "how often the caches of the two blocks were given tokens"
     expect((len(first), len(second)), (1, 1), asked, mistakes=wrong)
     refused(model, tokens[:, :4], caches)
+    student.probe("gradients", model, tokens)
 
 
 @points(
@@ -485,8 +496,11 @@ def test_next_probabilities_by_hand(student):
         .masked_fill(~keep[:1], -math.inf)
         .softmax(-1),
     }
-    got = student.next_probabilities(logits, 2.0, 2)
+    got, left = student.probe("in_place", "next_probabilities", logits, 2.0, 2)
     expect(got, expected, "at temperature 2, of the 2 largest", mistakes=wrong)
+    expect(left[0], logits, "the logits, which must not change")
+    left = student.probe("in_place", "next_probabilities", logits, 2.0)[1]
+    expect(left[0], logits, "the logits, which must not change")
 
 
 @points(0.5, task="14.7", hint="raise ValueError before anything else")

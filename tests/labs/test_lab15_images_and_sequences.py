@@ -80,24 +80,26 @@ SCORES = ("sacrebleu.*", "nltk.*", "torchtext.*", "torchmetrics.*", "evaluate.*"
 
 @points(1, task="15.1", hint="the larger count of the references, then the smaller of the two")
 def test_matches_of_several_references(student):
-    caption = ["a", "a", "a", "small", "red", "red", "circle"]
+    caption = ["a", "a", "a", "a", "small", "red", "red", "red", "circle"]
     references = [
-        ["a", "red", "circle", "a", "blue", "red", "square"],
+        ["a", "red", "circle", "a", "blue", "red", "small"],
         ["small", "red", "red", "red", "a", "circle"],
     ]
     expect(
         student.clipped_matches(caption, references, 1),
-        6,  # a 2, small 1, red 2, circle 1
+        7,  # a 2, small 1, red 3, circle 1
         mistakes={
-            "the sum over the references": 10,
-            "not clipping": 7,
-            "one reference alone": 5,
+            "the sum over the references": 12,
+            "not clipping": 9,
+            "one reference alone, or leaving out the last n-gram": 6,
             "counting each n-gram once": 4,
-            "adding the counts of the references": 7,
+            "the smaller count of the references": 5,
+            "adding the counts of the references": 8,
         },
     )
-    expect(student.clipped_matches(caption, references, 2), 3, "pairs of words")
-    expect(student.clipped_matches(caption, references, 3), 1, "three words")
+    expect(student.clipped_matches(caption, references, 2), 4, "pairs of words")
+    expect(student.clipped_matches(caption, references, 3), 2, "three words")
+    expect(student.clipped_matches(["ab", "c"], [["a", "bc"]], 2), 0, "ab c and a bc")
     expect(student.clipped_matches(["a"], [["b"], ["a", "c"]], 2), 0, "n above the length")
     expect(student.clipped_matches([], [["b"]], 1), 0, "a caption without words")
     expect(student.clipped_matches(list("abab"), [list("xab"), list("ba")], 2), 2, "pairs")
@@ -125,6 +127,14 @@ def test_bleu_of_several_references_by_hand(student):
     def scored(r):
         return score * min(1, math.exp(1 - r / 10))
 
+    long = bleu([list("abcde")], [[list("abcd")]])
+    wrong = {
+        "r / c and c / r swapped": long * math.exp(1 - 5 / 4),
+        "a factor exp(1 - r / c) although c is above r": long * math.exp(1 - 4 / 5),
+        "not multiplying by 100": long / 100,
+    }
+    got = student.bleu([list("abcde")], [[list("abcd")]])
+    expect(got, long, "c above r", mistakes=wrong)
     expect(
         student.bleu(captions, references),
         scored(r),
@@ -150,8 +160,6 @@ def test_bleu_of_several_references_by_hand(student):
     expect(student.bleu([list("abcd")], far), 100.0, "a reference that is shorter, and nearer")
     far = [[["a", "b", "c", "d", "g"], ["x"]]]
     expect(student.bleu([list("abcd")], far), 100 * math.exp(1 - 5 / 4), "nearer, not shorter")
-    long = [[["a", "b", "c", "d"]]]
-    expect(student.bleu([list("abcde")], long), bleu([list("abcde")], long), "c above r")
     expect(student.bleu([list("abc")], [[list("abc")]]), 0.0, "no sequence of four words")
     both = [list("ab"), list("abcde")]
     expect(student.bleu(both, [[one] for one in both]), 100.0, "two words and five words")
@@ -190,7 +198,7 @@ def test_nearest_by_angle(student):
         student.nearest(features, known, 1),
         right[:, :1],
         mistakes={
-            "the largest product; divide by the lengths": flat.argmax(1, True),
+            "products that are not divided by the lengths of the rows": flat.argmax(1, True),
             "the smallest distance instead of the angle": far.argmin(1, True),
             "the most different rows": torch.tensor([[4], [3], [1]]),
             "a row instead of a column": right[:, 0],
@@ -222,7 +230,7 @@ def test_consensus_of_captions(student):
         1,
         mistakes={
             "comparing a caption with itself, too": 2,
-            "similarity(other, caption)": 0,
+            "the caption that agrees least, or similarity(other, caption)": 0,
             "the last of several": 3,
             "returning the caption": captions[1],
         },
@@ -357,6 +365,7 @@ def test_decoder_is_given_the_right_words(student):
             state, features, captions[:, :1], at_each_word
         )[1][None])  # fmt: skip
         expect(got, (wanted[:, 1:], h[None]), ("logits after word 1", "state"))
+        student.probe("gradients", model, features, captions)
 
 
 @points(1, task="15.3", hint="other sizes, one image, one word", hidden=True)
@@ -527,8 +536,11 @@ def test_step_of_a_convolutional_lstm(student):
     expect(student.conv_lstm_step(given[0], many, *given[1:]), wanted, ("h", "c"))
     one = randn(2, 2, 1, 1, seed=7), randn(2, 2, 1, 1, seed=8)
     weight = randn(8, 3, 3, 3, seed=9)
-    wanted = stepped(x[:, :1, :1, :1], *one, weight, bias)
-    expect(student.conv_lstm_step(x[:, :1, :1, :1], one, weight, bias), wanted, ("h", "c"))
+    x = x[:, :1, :1, :1].clone().requires_grad_()
+    wanted = stepped(x, *one, weight, bias)
+    expect(student.conv_lstm_step(x, one, weight, bias), wanted, ("h", "c"))
+    slopes = student.probe("gradients", "conv_lstm_step", x, one, weight, bias)[0]
+    expect(slopes, torch.autograd.grad(sum(map(torch.sum, wanted)), x)[0], "the gradient of x")
 
 
 @points(1, task="15.5", hint="other sizes, and the gradient", hidden=True)

@@ -25,6 +25,19 @@ SECOND = "second.weight.data = U[:, :rank] * root"
 COPIED = "second.bias.data = layer.bias.detach().clone()"
 
 MISTAKES = {
+    "7.2 returns parameters": Mistake(
+        "return weight, bias\n", "return weight.requires_grad_(), bias.requires_grad_()\n", "detach"
+    ),
+    "7.3 keeps a frozen head": Mistake(
+        "for p in part.parameters() if p.requires_grad]",
+        "for p in part.parameters() if p.requires_grad or part is head]",
+        "frozen parameters",
+    ),
+    "7.5 keeps the graph of the features": Mistake(
+        "return points[assign(-features @ points.T).to(points.device)]",
+        "return points[assign(-features @ points.T).to(points.device)] + 0 * features",
+        "graph",
+    ),
     "7.1 leaves training mode on": Mistake(FROZEN, FROZEN.replace(".eval()", "")),
     "7.1 leaves the gradients on": Mistake(FROZEN, FROZEN.replace(".requires_grad_(False)", "")),
     "7.1 sets an attribute of the model alone": Mistake(

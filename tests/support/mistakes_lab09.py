@@ -27,6 +27,54 @@ GRAMS = "for i in range(len(words) - n + 1)"
 SCORE = "return 100 * math.exp(min(0.0, 1 - r / c) + sum(logs) / 4)"
 
 MISTAKES = {
+    "9.1 fills up the given sentences": Mistake(
+        "rows = [[*sentence, *[padding] * (max(lengths) - len(sentence))] for sentence in sentences]",
+        "rows, most = sentences, max(lengths)\n    for row in rows:\n        row.extend([padding] * (most - len(row)))",
+        "must not change",
+    ),
+    "9.2 squeezes a batch of one": Mistake(
+        "return outputs, h[0], c[0]", "return outputs, h.squeeze(), c.squeeze()", "expected shape"
+    ),
+    "9.2 keeps no graph": Mistake(
+        "packed, (h, c) = lstm(packed)",
+        "with torch.no_grad():\n        packed, (h, c) = lstm(packed)",
+        "detached",
+    ),
+    "9.2 detaches the state": Mistake(
+        "return self.fc(h)\n", "return self.fc(h.detach())\n", "detached"
+    ),
+    "9.3 detaches the state of the encoder": Mistake(
+        "self.U(outputs)), (h, c)", "self.U(outputs)), (h.detach(), c.detach())", "detached"
+    ),
+    "9.4 refuses only a mask without any word": Mistake(
+        "if not mask.any(1).all():", "if not mask.any():", "ValueError"
+    ),
+    "9.4 detaches the weights": Mistake(
+        "return (weights[..., None] * memory).sum(1), weights",
+        "return (weights.detach()[..., None] * memory).sum(1), weights.detach()",
+        "detached",
+    ),
+    "9.4 divides the scores by the root of A": Mistake(
+        "[:, None] + keys) @ v", "[:, None] + keys) @ v / len(v) ** 0.5"
+    ),
+    "9.5 keeps `width` of each beginning": Mistake(
+        "sums.flatten().topk(min(width, sums.numel())).indices.tolist():",
+        "[r * sums.shape[1] + w for r in range(len(sums)) for w in sums[r].topk(min(width, sums.shape[1])).indices.tolist()]:",
+        "of each beginning",
+    ),
+    "9.5 narrows the beam": Mistake(
+        "open_ = [pair for pair in kept if pair[0][-1] != end]",
+        "open_ = [pair for pair in kept if pair[0][-1] != end]\n        width -= len(kept) - len(open_)",
+        "",
+    ),
+    "9.5 multiplies by alpha": Mistake(
+        "len(pair[0]) ** alpha", "(len(pair[0]) * alpha if alpha else 1)", "length * alpha"
+    ),
+    "9.5 stops at `width` sentences": Mistake(
+        "        if not open_:\n            break\n",
+        "        if not open_ or len(complete) >= width:\n            break\n",
+        "",
+    ),
     "9.1 compares the words with the padding": Mistake(
         MASK, "mask = torch.tensor(rows) != padding", "comparing the words with `padding`"
     ),

@@ -33,6 +33,41 @@ SHARE = "share = (y - top if down else top + 1 - y) * (x - left if right else le
 INSIDE = "inside = (row >= 0) & (row < H) & (column >= 0) & (column < W)"
 
 MISTAKES = {
+    "12.1 changes the weight": Mistake(
+        PICTURE,
+        f"weight *= 0.5\n    {PICTURE.replace('2 * largest', 'largest')}",
+        "changed the weight",
+    ),
+    "12.1 takes small filters for zeros": Mistake(PICTURE, PICTURE.replace("1e-12", "0.1")),
+    "12.2 takes absolute responses": Mistake(
+        ORDER, ORDER.replace("-best[n]", "-abs(best[n])"), "absolute values"
+    ),
+    "12.4 divides each channel by its length": Mistake(
+        LENGTH, LENGTH.replace("(1, 2, 3)", "(2, 3)"), "for each channel"
+    ),
+    "12.4 returns images with a graph": Mistake(
+        CLIMB, f"{CLIMB}.requires_grad_()", "hang on a graph"
+    ),
+    "12.5 returns float64": Mistake(
+        CLIPPED,
+        CLIPPED.replace(
+            "changed.clamp(*bounds)", "changed.double().clamp(*[b.double() for b in bounds])"
+        ),
+        "dtype",
+    ),
+    "12.5 does not finish with project": Mistake(
+        ONE,
+        "project(images, images, epsilon)\n    return (images + epsilon * gradient.sign()).clamp(0, 1)",
+        "finish with `project`",
+    ),
+    "12.7 takes a style of one channel": Mistake(
+        "if channels != C:", "if channels not in (1, C):", "ValueError"
+    ),
+    "12.7 takes contents of several images": Mistake(
+        "if features.shape != content.shape:",
+        "if features.shape[1:] != content.shape[1:]:",
+        "ValueError",
+    ),
     "12.1 scales all filters alike": Mistake(LARGEST, "largest = weight.abs().max()"),
     "12.1 scales each channel by itself": Mistake(LARGEST, LARGEST.replace("(1, 2, 3)", "(2, 3)")),
     "12.1 divides by the largest weight": Mistake(LARGEST, LARGEST.replace(".abs()", "")),

@@ -18,6 +18,16 @@ START = "(s_max + 1) // (s + 1) * eta**s // eta**i"
 DRAWN = "configs = [draw() for _ in range(rungs[0][0])]"
 
 MISTAKES = {
+    "13.1 rounds up": Mistake(
+        "round(share * len(labels))", "math.ceil(share * len(labels))", "share 0.21"
+    ),
+    "13.2 takes the signs of the outputs": Mistake(
+        "signs[:, None] * outputs).mean", "signs[:, None] * outputs.sign()).mean", "the signs of"
+    ),
+    "13.3 sorts the widths": Mistake("for width in widths:", "for width in sorted(widths):"),
+    "13.4 ignores small steps down": Mistake(
+        "if loss < lowest:", "if loss < lowest - 1e-3:", "a small step down"
+    ),
     "13.1 changes the given labels": Mistake("changed = labels.clone()", "changed = labels"),
     "13.1 draws each label by itself": Mistake(
         PLACES,

@@ -32,6 +32,29 @@ NEW = "new = tokens if caches is None else drawn"
 RETURN = "return tokens[:, prompt.shape[1] :]"
 
 MISTAKES = {
+    "14.1 changes the queries": Mistake(
+        SCORES,
+        "queries *= queries.shape[-1] ** -0.5\n    scores = queries @ keys.transpose(-2, -1)",
+        "must not change",
+    ),
+    "14.1 detaches the weights": Mistake(
+        SOFTMAX, SOFTMAX.replace("weights @", "weights.detach() @"), "gradients"
+    ),
+    "14.3 detaches the input": Mistake(
+        "F.linear(x, in_weight, in_bias)", "F.linear(x.detach(), in_weight, in_bias)", "detached"
+    ),
+    "14.3 detaches a weight": Mistake(
+        "F.linear(x, in_weight, in_bias)", "F.linear(x, in_weight.detach(), in_bias)", "detached"
+    ),
+    "14.6 detaches the embeddings": Mistake(
+        EMBED, "x = (self.embedding(tokens) + self.positions[start:end]).detach()", "detached"
+    ),
+    "14.7 changes the logits": Mistake(
+        SOFT, "logits /= temperature\n    return torch.softmax(logits, dim=1)", "must not change"
+    ),
+    "14.7 hides in the given logits": Mistake(
+        KEEP, "logits.masked_fill_(logits < smallest, -math.inf)", "must not change"
+    ),
     "14.1 does not scale": Mistake(
         SCORES, "scores = queries @ keys.transpose(-2, -1)", "not dividing by sqrt(D)"
     ),

@@ -45,6 +45,19 @@ SHAPES = "if predicted.shape != frames.shape:"
 ERROR = "return (predicted - frames).square().sum(dim=(2, 3, 4)).mean(dim=0)"
 
 MISTAKES = {
+    "15.1 joins the words": Mistake(
+        "Counter(tuple(words[i : i + n])", "Counter(''.join(words[i : i + n])", "a bc"
+    ),
+    "15.3 detaches the code": Mistake(
+        "code = torch.tanh(self.image(features))",
+        "code = torch.tanh(self.image(features)).detach()",
+        "detached",
+    ),
+    "15.5 detaches h": Mistake(
+        "return o.sigmoid() * c.tanh(), c\n",
+        "return (o.sigmoid() * c.tanh()).detach(), c\n",
+        "gradient",
+    ),
     "15.1 adds the counts of the references": Mistake(MOST, "most += counts"),
     "15.1 looks at the last reference alone": Mistake(MOST, "most = counts", "one reference alone"),
     "15.1 takes the smaller counts": Mistake(MOST, "most = most & counts if most else counts"),
@@ -65,7 +78,7 @@ MISTAKES = {
     "15.1 swaps r and c": Mistake(SCORE, SCORE.replace("r / c", "c / r")),
     "15.1 gives a share": Mistake(SCORE, SCORE.replace("100 * ", ""), "100"),
     "15.2 compares products": Mistake(
-        COSINES, "cosines = features @ known.T", "divide by the lengths"
+        COSINES, "cosines = features @ known.T", "not divided by the lengths"
     ),
     "15.2 compares distances": Mistake(
         COSINES, "cosines = -torch.cdist(features, known)", "distance"
