@@ -429,6 +429,9 @@ def table(seed, V, length=8):
     return step
 
 
+GREEDY = "greedy search, or forgetting the sum over all words"
+
+
 def by_hand(rows):
     """A step from the probabilities after some beginnings; after all others, 0 is sure."""
 
@@ -478,7 +481,7 @@ def test_beam_search_by_hand(student):
         [2],
         "width 2",
         mistakes={
-            "greedy search, or forgetting the sum over all words": [1, 2],
+            GREEDY: [1, 2],
             "returning `end`, too": [2, 0],
         },
     )
@@ -561,7 +564,8 @@ def test_narrow_beams(student):
     for seed, V, width, most in [(67, 4, 2, 4), (67, 3, 2, 5), (8, 3, 2, 5)]:
         alpha = 0.5
         setting = (table(seed, V), seed % V, most, width, alpha)
-        mistakes = {name: beam(*setting, mistake) for name, mistake in wrong.items()}
+        mistakes = {GREEDY: beam(*setting[:3], 1, alpha)}
+        mistakes |= {name: beam(*setting, mistake) for name, mistake in wrong.items()}
         got = plain(student.beam_search(*setting))
         expect(got, beam(*setting), f"V {V}, max_words {most}, width {width}, alpha {alpha}",
                mistakes=mistakes)  # fmt: skip
