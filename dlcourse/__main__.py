@@ -1,7 +1,5 @@
 """`python -m dlcourse` is `dlcourse`; torchrun needs a module to start."""
 
-import sys
+from dlcourse.cli import entry_point
 
-from dlcourse.cli import main
-
-sys.exit(main())
+entry_point()

@@ -8,6 +8,7 @@ Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import io
 import json
@@ -20,18 +21,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dlcourse import __version__
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
-from dlcourse.startup import lasting_imports
+from dlcourse.startup import end_process, lasting_imports
 
 if TYPE_CHECKING:
     from dlcourse.check.record import Record
     from dlcourse.data.store import Status
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "entry_point", "main"]
 
 EPILOG = (
     "LAB is lab05, 5 or lab05_convnets. "
     "Exit status: 0 good, 1 a check failed, 2 misuse, 3 could not be graded."
 )
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no EDQUOT
 LAB_HELP = "lab05, 5 or lab05_convnets"
 # Words that are values although they begin like flags: -1, -1e-3, -1,0.1, -inf. Before Python 3.14
 # argparse knows only -1 and -0.1, and asks for the argument that it was given.
@@ -476,3 +478,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (`dlcourse ... | head`) has gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"dlcourse: {error}; free some space, then repeat the command", file=sys.stderr)
+        return UsageError.exit_status
+
+
+def entry_point() -> NoReturn:
+    """The command `dlcourse`: run the command line of this process, and end it."""
+    end_process(main())

@@ -1,5 +1,6 @@
 """The command line as its users meet it: help, misuse, exit status, what it imports."""
 
+import errno
 import os
 import re
 import subprocess
@@ -135,6 +136,20 @@ def test_a_student_bundle_says_that_a_command_is_for_instructors(name, capsys, m
     assert main([name]) == 2
     assert capsys.readouterr().err == (
         f"dlcourse: {name!r} is a command for instructors; the student bundle does not contain it\n"
+    )
+
+
+def test_a_full_disk_is_said_in_one_line(capsys, monkeypatch):
+    def full(text):
+        raise OSError(errno.ENOSPC, "No space left on device", "results/a.csv")
+
+    monkeypatch.setattr(
+        "builtins.print", lambda text, file=None: file.write(text) if file else full(text)
+    )
+    assert main(["models"]) == 2
+    assert capsys.readouterr().err == (
+        "dlcourse: [Errno 28] No space left on device: 'results/a.csv'; "
+        "free some space, then repeat the command"
     )
 
 

@@ -1,10 +1,11 @@
 import gc
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from dlcourse.startup import lasting_imports
+from dlcourse.startup import end_process, lasting_imports
 
 
 @pytest.fixture
@@ -88,3 +89,49 @@ for name in ("train", "data"):
 def test_nothing_slow_is_imported_before_it_is_needed():
     done = subprocess.run([sys.executable, "-c", IN_TURN], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+ENDS = """
+import atexit, sys, threading, time
+from dlcourse.startup import end_process
+sys.modules["torch"] = sys  # as if it were imported
+class Kept:
+    def __del__(self):
+        print("taken apart")
+kept = Kept()
+atexit.register(print, "at the exit")
+HOW
+print("said", end="\\n")
+end_process(3)
+"""
+THREAD = "threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("", "said\nat the exit\n"),
+        (THREAD, "said\nthread\nat the exit\ntaken apart\n"),
+        ("del sys.modules['torch']", "said\nat the exit\ntaken apart\n"),
+    ],
+    ids=["at once", "after another thread", "without torch"],
+)
+def test_a_process_ends_with_its_status_and_all_that_it_has_said(how, said):
+    code = ENDS.replace("HOW", how)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, said, "")
+
+
+def test_a_profiler_sees_the_end(monkeypatch):
+    monkeypatch.setattr(sys, "getprofile", lambda: print)
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread()])
+    with pytest.raises(SystemExit, match=r"^3$"):
+        end_process(3)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_what_cannot_be_written_is_said_at_the_end():
+    code = ENDS.replace("HOW", "sys.stdout = open('/dev/full', 'w')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 120
+    assert "No space left on device" in done.stderr
