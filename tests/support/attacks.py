@@ -10,6 +10,7 @@ on what happens elsewhere (patched comparisons, forged results) needs no WON: it
 import ast
 import importlib
 import re
+import struct
 from collections.abc import Iterable
 
 from dlcourse.check.pytest_plugin import TestSession
@@ -57,6 +58,14 @@ def forged(reply: str) -> str:
         f"def forge(*args):\n    os.write(3, {reply})\n    os._exit(0)\n"
         "def __getattr__(name): forge()\n"
     )
+
+
+def frame(message: str, buffer: bytes | None = None) -> bytes:
+    """The frame of `message`, JSON of any kind, with one buffer or none."""
+    sizes = [] if buffer is None else [len(buffer)]
+    text = f'{{"m": {message}, "b": {sizes}}}'.encode()
+    rest = struct.pack("<I", len(text)) + text + (buffer or b"")
+    return struct.pack("<Q", len(rest)) + rest
 
 
 FRAME = (
@@ -196,20 +205,9 @@ ATTACKS = {
     "large text": "WRONG_SUM = 'x' * 10**7\n",
     # Replies that are none.
     "garbage reply": forged("b'garbage' * 100"),
-    "huge reply announced": forged("struct.pack('<Q', 2**60)"),
-    "reply that ends early": forged("struct.pack('<Q', 100) + b'x'"),
     "reply never ends": "import os, struct\nos.write(3, struct.pack('<Q', 2**25))\n"
     "while True: os.write(3, b'x')\n",
-    "forged pass": forged(FRAME % '{"value": true, "outcome": "passed", "score": 100}'),
-    "forged credit": forged(FRAME % '{"error": {"kind": "passed", "text": "", "fraction": 1}}'),
     "forged callback": forged(FRAME % '{"callback": 0, "args": [], "kwargs": {"t": "dict", "v": []}}'),
-    "forged layers": forged(FRAME % '{"layers": []}'),
-    "deep JSON": forged("(lambda t: struct.pack('<Q', len(t) + 4) + struct.pack('<I', len(t)) + t)"
-                        "(b'[' * 100000)"),
-    "impossible tensor": forged(FRAME % '{"value": {"t": "tensor", "dtype": "float32", "shape": [-1]}}'),
-    "forged handle": forged(FRAME % '{"value": {"t": "handle", "v": -1}}'),
-    "forged kind": forged(FRAME % '{"error": {"kind": []}}'),
-    "forged prints": forged(FRAME % '{"value": 3, "printed": {"score": 100}}'),
     "answers ahead": f"import os, struct\nfor _ in range(99): os.write(3, {TRUE})\n",
     "answers from a thread": "import os, struct, threading, time\ndef later():\n    while True:\n"
     f"        time.sleep(0.01)\n        os.write(3, {TRUE})\n"
@@ -256,23 +254,8 @@ ATTACKS = {
     "stub of words that raise": "class B:\n    def __str__(self): raise ValueError\n"
     "def __getattr__(name): raise NotImplementedError(B())\n",
     "syntax error of objects": "class E(SyntaxError):\n    msg = property(lambda self: 1 / 0)\nraise E\n",
-    # Frames that no `encode` makes.
-    "forged dtype": forged(FRAME % '{"value": {"t": "tensor", "dtype": [], "shape": [0]}}'),
-    "forged array": forged(FRAME % '{"value": {"t": "array", "dtype": "bfloat16", "shape": [0]}}'),
-    "forged gradient": forged(FRAME % '{"value": {"t": "tensor", "dtype": "int8", "shape": [0], "grad": true}}'),
-    "forged truth as size": forged(FRAME % '{"value": {"t": "tensor", "dtype": "int8", "shape": [true]}}'),
-    "forged number": forged(FRAME % '{"value": {"t": "float", "v": ["1"]}}'),
-    "forged pairs": forged(FRAME % '{"value": {"t": "dict", "v": [[1, 2, 3], 4]}}'),
-    "forged nothing": forged(FRAME % '{"value": {"t": "tuple"}}'),
-    "forged generator": forged("(lambda t: struct.pack('<Q', len(t) + 4 + 9) + struct.pack('<I', len(t)) + t + b'x' * 9)"
-                               """(b'{"m": {"value": {"t": "generator"}}, "b": [9]}')"""),
-    "forged device": forged(FRAME % '{"value": {"t": "device", "v": "cuda:99999999999999999999"}}'),
-    "forged hint of time": forged(FRAME % '{"error": {"kind": "time", "text": "the machine was slow"}}'),
-    "forged crash": forged(FRAME % '{"error": {"kind": "killed", "text": "the grader was restarted"}}'),
-    "forged callback of a number": forged(FRAME % '{"callback": 1e400, "args": [], "kwargs": {}}'),
     # Time and memory of the other side.
     "empty rows": "import torch\nWRONG_SUM = torch.empty(2**26, 0)\n",
-    "claimed rows": forged(FRAME % '{"value": {"t": "tensor", "dtype": "int8", "shape": [1099511627776, 0]}}'),
     "60 MB for each answer": "import torch\nWRONG_SUM = torch.zeros(15 * 2**20)\n",
     "list without end": "WRONG_SUM = [0] * 1_900_000\n",
     "thousands of tensors": "import torch\nWRONG_SUM = [torch.zeros(1)] * 19_000\n",
@@ -315,6 +298,38 @@ ATTACKS = {
     "recursion": "def f(): return f()\nf()\n",
     "exception that breaks": "class E(Exception):\n    def __str__(self): raise E\nraise E\n",
     "text with escapes": "raise ValueError('\\x1b[2J\\ud800 passed 100 / 100')\n",
+}  # fmt: skip
+
+
+# Bytes that no `encode` makes, sent instead of the frame of an answer.
+FORGED = {
+    "garbage reply": b"garbage" * 100,
+    "huge reply announced": struct.pack("<Q", 2**60),
+    "reply that ends early": struct.pack("<Q", 100) + b"x",
+    "forged pass": frame('{"value": true, "outcome": "passed", "score": 100}'),
+    "forged credit": frame('{"error": {"kind": "passed", "text": "", "fraction": 1}}'),
+    "forged layers": frame('{"layers": []}'),
+    "deep JSON": frame("[" * 100_000),
+    "impossible tensor": frame('{"value": {"t": "tensor", "dtype": "float32", "shape": [-1]}}'),
+    "forged handle": frame('{"value": {"t": "handle", "v": -1}}'),
+    "forged kind": frame('{"error": {"kind": []}}'),
+    "forged prints": frame('{"value": 3, "printed": {"score": 100}}'),
+    "forged dtype": frame('{"value": {"t": "tensor", "dtype": [], "shape": [0]}}'),
+    "forged array": frame('{"value": {"t": "array", "dtype": "bfloat16", "shape": [0]}}'),
+    "forged gradient": frame('{"value": {"t": "tensor", "dtype": "int8", "shape": [0], "grad": true}}'),
+    "forged truth as size": frame('{"value": {"t": "tensor", "dtype": "int8", "shape": [true]}}'),
+    "forged number": frame('{"value": {"t": "float", "v": ["1"]}}'),
+    "forged pairs": frame('{"value": {"t": "dict", "v": [[1, 2, 3], 4]}}'),
+    "forged nothing": frame('{"value": {"t": "tuple"}}'),
+    "forged generator": frame('{"value": {"t": "generator"}}', b"x" * 9),
+    "forged number of a handle": frame('{"value": {"t": "handle", "v": 1%s}}' % ("0" * 4000)),
+    "forged words": frame('{"error": {"kind": "exception", "text": [{"a": [NaN, -Infinity]}]}}'),
+    "forged sizes": frame('{"value": {"t": "array", "dtype": "int8", "shape": [NaN, 1e400]}}', b""),
+    "forged device": frame('{"value": {"t": "device", "v": "cuda:99999999999999999999"}}'),
+    "forged hint of time": frame('{"error": {"kind": "time", "text": "the machine was slow"}}'),
+    "forged crash": frame('{"error": {"kind": "killed", "text": "the grader was restarted"}}'),
+    "forged callback of a number": frame('{"callback": 1e400, "args": [], "kwargs": {}}'),
+    "claimed rows": frame('{"value": {"t": "tensor", "dtype": "int8", "shape": [1099511627776, 0]}}'),
 }  # fmt: skip
 
 
