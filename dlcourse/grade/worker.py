@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import os
 import queue
 import resource
@@ -33,6 +34,7 @@ __all__ = ["SubmissionRun", "Worker", "needs", "worker"]
 RELOADS = 2  # in the visible tests, and again in the hidden ones
 # When the process of the tests ends itself: by the clock, times the budget and more.
 PATIENCE, PATIENCE_S = 6.0, 120.0
+LARGE = 2**24  # bytes of the answers to one test, after which its memory is freed at once
 MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
 
 NEEDS = """
@@ -210,6 +212,8 @@ class SubmissionRun:
         if self.failure is not None:
             raise self.failure
         process = self.process
+        if process is not None and process.received > LARGE:
+            gc.collect()  # a test that failed leaves frames that hold their answers in a cycle
         if process is None or not process.alive:
             process = self.successor()
         process.allow(self.job.limits_s.get(test, self.job.default_s))
