@@ -102,10 +102,10 @@ WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
 INIT = "torch.nn.init"
 ASKS_COMPILER = torch.optim.Optimizer.add_param_group.__code__  # a wrapper that many methods share
 STDLIB = (str(Path(functools.__file__).parent), "<frozen ")
-# What runs while a library is imported.
-LIBRARY = (*PACKAGES, *STDLIB)
-CTYPES = str(Path(ctypes.__file__).parent)
 SITE_PACKAGES = str(Path(torch.__file__).parents[1])
+# What runs while a library is imported; pytest imports modules whose names begin with "test".
+LIBRARY = (*PACKAGES, *STDLIB, str(Path(SITE_PACKAGES) / "_pytest"))
+CTYPES = str(Path(ctypes.__file__).parent)
 SEPARATORS = re.compile(r"[\\/]+")
 
 
@@ -428,7 +428,7 @@ def audit(event: str, arguments: tuple) -> None:
         return
     elif event in NAMES_CODE:
         file = arguments[NAMES_CODE[event]]
-        if isinstance(file, str) and file.startswith((*PACKAGES, *STDLIB)):
+        if isinstance(file, str) and file.startswith(LIBRARY):
             guard.forged |= not by_library(guard)
     elif event in UNSEEN:
         guard.note(event)

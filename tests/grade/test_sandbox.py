@@ -209,8 +209,17 @@ def see_nothing_of(course):
 """
 
 
+FILES = """
+        import tempfile
+        with tempfile.TemporaryFile("w+") as file, tempfile.NamedTemporaryFile() as other:
+            print(file.isatty(), other.name, file=file)
+        return a + b"""
+
+
 def test_honest_solution_scores_full(warm):
-    assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
+    own_tmp = any(one.layer == "own tmpfs" and one.in_force for one in warm.reports)
+    source = tiny.SOLUTION.replace("return a + b", f"if {own_tmp}:{FILES}\n    return a + b", 1)
+    assert sum(test.score for test in grade(warm, source.encode())) == 6
 
 
 @pytest.mark.parametrize("name", attacks.ATTACKS)

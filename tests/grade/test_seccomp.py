@@ -21,7 +21,7 @@ CALLS = {
     "exit_group": (231, 94), "clock_gettime": (228, 113), "getrandom": (318, 278),
     "socket": (41, 198), "connect": (42, 203), "execve": (59, 221), "ptrace": (101, 117),
     "kill": (62, 129), "tgkill": (234, 131), "mount": (165, 40), "unshare": (272, 97),
-    "setns": (308, 268), "prctl": (157, 167), "ioctl": (16, 29), "bpf": (321, 280),
+    "setns": (308, 268), "prctl": (157, 167), "bpf": (321, 280),
     "io_uring_setup": (425, 425), "symlinkat": (266, 36), "linkat": (265, 37), "mknodat": (259, 33),
     "prlimit64": (302, 261), "memfd_create": (319, 279), "shmget": (29, 194), "chroot": (161, 51),
     "process_vm_readv": (310, 270), "sched_setaffinity": (203, 122), "setuid": (105, 146),
@@ -66,6 +66,11 @@ def test_threads_may_be_started_and_processes_may_not(machine):
     assert verdict(machine, clone, thread) == ALLOW
     assert verdict(machine, clone, fork) == EPERM
     assert verdict(machine, 435, thread) == ENOSYS  # clone3: glibc then calls clone
+
+
+@machines
+def test_no_file_is_a_terminal(machine):
+    assert verdict(machine, {"x86_64": 16, "aarch64": 29}[machine]) == 0x00050019  # ENOTTY
 
 
 @machines

@@ -283,7 +283,7 @@ ATTACKS = {
     "WON = (any(works(os.utime, path) for path in ('/dev/null', '/dev/zero', '/dev/urandom', dlcourse.__file__))\n"
     "    or any(works(fcntl.fcntl, file, n, lock) for n in (fcntl.F_SETLK, fcntl.F_GETLK, fcntl.F_OFD_SETLK))\n"
     "    or works(fcntl.flock, file, fcntl.LOCK_SH) or works(fcntl.fcntl, file, fcntl.F_NOTIFY, fcntl.DN_ACCESS)\n"
-    "    or works(os.getloadavg) or os.sysconf('SC_AVPHYS_PAGES') > 0)\n",
+    "    or works(os.getloadavg))\n",
     "paths in the frames": won_if(
         "import sys\nframe, seen = sys._getframe().f_back, ''\nwhile frame:\n    seen += repr(frame.f_locals)\n"
         f"    frame = frame.f_back\nassert any(word[::-1] in seen for word in ({BACKWARD}))"

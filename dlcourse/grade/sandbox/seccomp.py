@@ -52,8 +52,9 @@ FCNTL = {"x86_64": 72, "aarch64": 25}
 # Its commands to copy a descriptor and for flags. Others lock files and watch folders, by which
 # submissions that run at the same time could talk.
 COMMANDS = (0, 1, 2, 3, 4, 1030)
+IOCTL = {"x86_64": 16, "aarch64": 29}
 KILL, ALLOW, ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
-EPERM, ENOSYS = 1, 38
+EPERM, ENOTTY, ENOSYS = 1, 25, 38
 LOAD, EQUAL, BITS, RETURN = 0x20, 0x15, 0x45, 0x06
 
 
@@ -78,17 +79,20 @@ def program(machine: str | None = None) -> bytes:
         (EQUAL, 1, 0, ARCHITECTURES[machine]),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, 0),  # the call's number
-        # How many rules to skip: the rest of these three, the list, what stands before the target.
-        (EQUAL, 2 + len(listed), 0, CLONE[machine]),
+        # How many rules to skip: the rest of these four, the list, what stands before the target.
+        (EQUAL, 3 + len(listed), 0, CLONE[machine]),
         # After ENOSYS for clone3 glibc calls clone, whose flags this filter can read.
-        (EQUAL, 1 + len(listed) + 4, 0, CLONE3),
-        (EQUAL, len(listed) + 5, 0, FCNTL[machine]),
+        (EQUAL, 2 + len(listed) + 4, 0, CLONE3),
+        # Python asks an opened file by ioctl, and goes on if that says it is no terminal.
+        (EQUAL, 1 + len(listed) + 5, 0, IOCTL[machine]),
+        (EQUAL, len(listed) + 6, 0, FCNTL[machine]),
         *listed,
         (LOAD, 0, 0, 16),  # the low half of clone's flags
         (BITS, 0, 1, CLONE_THREAD),
         (RETURN, 0, 0, ALLOW),
         (RETURN, 0, 0, ERRNO | EPERM),
         (RETURN, 0, 0, ERRNO | ENOSYS),
+        (RETURN, 0, 0, ERRNO | ENOTTY),
         (LOAD, 0, 0, 24),  # the command of fcntl
         *allow_only(COMMANDS),
     ]
