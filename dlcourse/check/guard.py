@@ -96,11 +96,10 @@ PACKAGES = {
 }
 
 
-IMPORTING = {importlib._bootstrap._find_and_load.__code__}  # type: ignore[attr-defined]
+IMPORTING = importlib._bootstrap._find_and_load.__code__  # type: ignore[attr-defined]
 # torch's operators in Python, and what wraps them.
 WRAPPERS = ("torch._decomp", "torch._prims_common", "torch._refs")
 INIT = "torch.nn.init"
-ASKS_COMPILER = torch.optim.Optimizer.add_param_group.__code__  # a wrapper that many methods share
 STDLIB = (str(Path(functools.__file__).parent), "<frozen ")
 SITE_PACKAGES = str(Path(torch.__file__).parents[1])
 # What runs while a library is imported; pytest imports modules whose names begin with "test".
@@ -157,8 +156,8 @@ class Guard:
         self.verdicts = self.verdicts_by_rule[()]
         self.forbids, self.calls = pattern(()).match, SWITCHES
         self.finders = [*sys.meta_path]
-        # The first optimizer imports the compiler, which runs what tasks forbid. In `grade` it is
-        # there already, so that student code has no part in its import.
+        # The first optimizer or profiler imports the compiler, which runs what tasks forbid. In
+        # `grade` it is there already, so that student code has no part in its import.
         self.compiler_waits = "torch._dynamo" not in sys.modules
         self.strangers: set[int] = set()  # the threads that the file has started and not ended
         self.known = set(_current_frames())
@@ -295,6 +294,8 @@ class Guard:
             return
         if event == "call":
             code = frame.f_code
+            if self.compiler_waits and code is IMPORTING:
+                self.meet_compiler(frame.f_locals["name"])
             known = self.verdicts.get(id(code))
             path = known[1] if known else self.look_up(code)
             if path and not self.internal(path, frame) and not self.imports(frame):
@@ -313,7 +314,7 @@ class Guard:
         if own or self.forged:
             return False
         while frame is not None and frame.f_code.co_filename.startswith(LIBRARY):
-            if frame.f_code in IMPORTING:
+            if frame.f_code is IMPORTING:
                 return True
             frame = frame.f_back
         return False
@@ -336,11 +337,14 @@ class Guard:
                 return True  # a new layer gets its first weights
         return False
 
-    def look_up(self, code: CodeType) -> str:
-        """Return the path of a function that the rule forbids, or "". Keeps `code` alive."""
-        if code is ASKS_COMPILER and self.compiler_waits:
+    def meet_compiler(self, name: str) -> None:
+        """Import the whole compiler, unseen, if the import of `name` is about to do that."""
+        if name.startswith(("torch._dynamo", "torch._inductor")):
             self.compiler_waits = False
             importlib.import_module("torch._dynamo")  # nothing is watched in a profile function
+
+    def look_up(self, code: CodeType) -> str:
+        """Return the path of a function that the rule forbids, or "". Keeps `code` alive."""
         path = path_of(code)
         path = path if path and self.forbids(path) else ""
         self.verdicts[id(code)] = code, path
