@@ -158,7 +158,7 @@ def results_table(study: Study) -> tuple[list[str], list[list[str]]]:
         mean, _, rest = cell.text.partition("±")
         if not rest:
             mean, _, rest = cell.text.partition(" ")
-        rows.append([*(str(cell.settings.get(name)) for name in names), lrs, mean, rest])
+        rows.append([*(cell.named(name) for name in names), lrs, mean, rest])
     return [*names, "lr", table.headline(study), "± (n)"], rows
 
 
@@ -195,7 +195,7 @@ def study_figures(study: Study) -> dict[str, Figure]:
     names = table.varying(cells)
     drawn = {}
     if len(names) == 2:
-        labels = [list(dict.fromkeys(str(cell.settings.get(n)) for cell in cells)) for n in names]
+        labels = [list(dict.fromkeys(cell.named(n) for cell in cells)) for n in names]
         if len(labels[0]) <= MOST_ROWS and len(labels[1]) <= MOST_COLUMNS:
             drawn["Every cell"] = heat_map(study, cells, names, *labels)
     groups = curve_groups(study)
@@ -253,7 +253,7 @@ def heat_map(
     texts = [[""] * len(columns) for _ in rows]
     for cell in cells:
         i, j = (
-            labels.index(str(cell.settings.get(name)))
+            labels.index(cell.named(name))
             for labels, name in zip((rows, columns), names, strict=True)
         )
         values[i][j] = cell.mean
@@ -269,7 +269,7 @@ def heat_map(
 
 def name_of(cell: table.Cell, names: Sequence[str]) -> str:
     """The values that tell a cell from the others; the legend's title names the settings."""
-    return ", ".join(str(cell.settings.get(name)) for name in names) or "all runs"
+    return ", ".join(cell.named(name) for name in names) or "all runs"
 
 
 def picture(caption: str, figure: Figure) -> dict[str, Any]:

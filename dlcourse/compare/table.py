@@ -53,6 +53,11 @@ class Cell:
         """The number of runs with a score."""
         return len(self.values)
 
+    def named(self, name: str) -> str:
+        """The value of a setting, as the command line takes it."""
+        value = self.settings.get(name)
+        return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
     @property
     def mean(self) -> float:
         """The mean score; NaN without a run."""
@@ -250,11 +255,11 @@ def formulas(study: Study) -> list[str]:
 
 
 def crossed(found: Sequence[Cell], row_axis: str, column_axis: str) -> list[str]:
-    columns = list(dict.fromkeys(str(cell.settings.get(column_axis)) for cell in found))
+    columns = list(dict.fromkeys(cell.named(column_axis) for cell in found))
     table: dict[str, dict[str, str]] = {}
     for cell in found:
-        row = table.setdefault(str(cell.settings.get(row_axis)), {})
-        row[str(cell.settings.get(column_axis))] = cell.text
+        row = table.setdefault(cell.named(row_axis), {})
+        row[cell.named(column_axis)] = cell.text
     head = [f"{row_axis} \\ {column_axis}", *columns]
     return aligned(
         [head, *([name, *(row.get(c, "") for c in columns)] for name, row in table.items())]
@@ -265,7 +270,7 @@ def listed(found: Sequence[Cell], names: Sequence[str]) -> list[str]:
     head = [*names, *(["lr"] if "lr" not in names else []), "score"]
     body = []
     for cell in found:
-        row = [str(cell.settings.get(name)) for name in names]
+        row = [cell.named(name) for name in names]
         if "lr" not in names:
             row.append(",".join(f"{lr:g}" for lr in cell.lrs if lr is not None))
         body.append([*row, cell.text])
@@ -325,7 +330,7 @@ def name_of(cell: Cell, one: Study, other: Study) -> str:
         for name in both
         if name != "seed" and any(len(study.grid.get(name, [])) > 1 for study in (one, other))
     ]
-    return " ".join(f"{name}={cell.settings[name]}" for name in several if name in cell.settings)
+    return " ".join(f"{name}={cell.named(name)}" for name in several if name in cell.settings)
 
 
 def fixed(one: Study, other: Study) -> list[str]:
