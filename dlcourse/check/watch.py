@@ -13,7 +13,7 @@ from dlcourse.check.source import read_source
 from dlcourse.course import Lab, enclosing_names
 from dlcourse.errors import UsageError
 
-__all__ = ["changed_tasks", "saves", "watch"]
+__all__ = ["changed_tasks", "saves", "split", "watch"]
 
 POLL_S = 0.05
 
@@ -38,12 +38,12 @@ def watch(
         raise UsageError(f"no file {path}; `dlcourse labs` lists the labs that are there")
 
     def work(session: TestSession) -> None:
-        items, before = session.items, ""
+        items, before = session.items, None
         tasks = {worth(item).task for item in items}
         functions = lab.functions  # reads the lab as it was handed out
         for data in saved or saves(path):
-            after = text_of(data, path)
-            changed = tasks & changed_tasks(before, after, functions) if before else tasks
+            after = split(text_of(data, path), functions)
+            changed = tasks & changed_tasks(before, after) if before and after else tasks
             before = after
             few = bool(changed) and changed != tasks
             if few:
@@ -87,22 +87,23 @@ def text_of(data: bytes, path: Path) -> str:
         return ""
 
 
-def changed_tasks(before: str, after: str, functions: dict[str, list[str]]) -> set[str]:
+Lines = dict[str, list[str]]  # of each task's functions, and under "" all others
+
+
+def changed_tasks(before: Lines, after: Lines) -> set[str]:
     """The tasks with code that differs; all if something outside of their functions does."""
-    try:
-        old, new = split(before, functions), split(after, functions)
-    except SyntaxError:
-        return set(functions)
-    if old[""] != new[""]:
-        return set(functions)
-    return {task for task in functions if old[task] != new[task]}
+    outside = before[""] != after[""]
+    return {task for task in after if task and (outside or before[task] != after[task])}
 
 
-def split(source: str, functions: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The lines of each task's functions in `source`, and under "" all others."""
+def split(source: str, functions: dict[str, list[str]]) -> Lines:
+    """The lines of `source`; {} if it is not Python."""
     owner = {name: task for task, names in functions.items() for name in names}
-    found: dict[str, list[str]] = {"": [], **{task: [] for task in functions}}
-    names = enclosing_names(source)
+    found: Lines = {"": [], **{task: [] for task in functions}}
+    try:
+        names = enclosing_names(source)
+    except SyntaxError:
+        return {}
     for number, line in enumerate(source.splitlines(), start=1):
         name = names.get(number, "")
         # A line of a function inside of a task's function is a line of the task.
