@@ -35,7 +35,7 @@ RELOADS = 2  # in the visible tests, and again in the hidden ones
 # When the process of the tests ends itself: by the clock, times the budget and more.
 PATIENCE, PATIENCE_S = 6.0, 120.0
 LARGE = 2**24  # bytes of the answers to one test, after which its memory is freed at once
-MEMORY = 4 * 2**30  # bytes of address space that a lab's tests may take
+MEMORY = 2 * 2**30  # bytes of address space that a lab's tests may take; none of ours takes half
 
 NEEDS = """
 import sys

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import mmap
 import os
 import random
 import re
@@ -38,7 +39,7 @@ from dlcourse.grade.reports import feedback, gradescope
 from dlcourse.grade.sandbox.confinement import Limits, missing
 from dlcourse.grade.sandbox.process import SIZE, Budget, SandboxProcess
 from dlcourse.grade.submissions import Graded, Submission
-from dlcourse.grade.worker import SubmissionRun, Worker
+from dlcourse.grade.worker import MEMORY, SubmissionRun, Worker, bounded_memory
 
 from support.warm import WarmWorker
 
@@ -529,6 +530,12 @@ def test_request_within_a_request_stays_under_its_deadline():
         assert process.deadline != deadline
     theirs.close()
     ours.close()
+
+
+def test_memory_of_the_tests_is_bounded_while_they_run_and_not_after():
+    with bounded_memory(), pytest.raises(OSError, match="Cannot allocate memory"):
+        mmap.mmap(-1, 2 * MEMORY)
+    mmap.mmap(-1, 2 * MEMORY).close()
 
 
 def test_failure_of_the_grader_itself_costs_one_submission_alone(warm, monkeypatch):
