@@ -73,9 +73,11 @@ def encode(value: object, buffers: Buffers, other: Callable[[object], dict]) -> 
         return value if math.isfinite(value) else {"t": "float", "v": repr(value)}
     if type(value) is list:
         return [encode(item, buffers, other) for item in value]
-    if kind in (tuple, torch.Size, set, frozenset) and isinstance(value, tuple | set | frozenset):
-        name = "tuple" if kind is torch.Size else kind.__name__
-        return {"t": name, "v": [encode(item, buffers, other) for item in value]}
+    # A namedtuple is a tuple; what torch.max returns, by mistake as a rule, is not taken for one.
+    if isinstance(value, tuple) and (kind in (tuple, torch.Size) or hasattr(kind, "_fields")):
+        return {"t": "tuple", "v": [encode(item, buffers, other) for item in value]}
+    if kind in (set, frozenset) and isinstance(value, set | frozenset):
+        return {"t": kind.__name__, "v": [encode(item, buffers, other) for item in value]}
     if isinstance(value, dict):
         pairs = [
             [encode(key, buffers, other), encode(item, buffers, other)]

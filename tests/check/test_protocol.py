@@ -1,6 +1,7 @@
 """What student code hands over is bounded, and describing it never fails."""
 
 import random
+from collections import namedtuple
 
 import pytest
 import torch
@@ -30,6 +31,16 @@ def test_no_answer_is_beyond_description():
         assert isinstance(difference(crossed([got]), [expected]), str)
         assert isinstance(explain_assertion(AssertionError(), None, ("==", got, expected)), str)
         assert isinstance(explain_assertion(AssertionError(), None, ("<", got, expected)), str)
+
+
+def test_namedtuple_is_a_tuple_and_what_max_returns_is_none():
+    pair = namedtuple("Pair", "mean components")(torch.ones(2), 3)
+    got = crossed(pair)
+    assert type(got) is tuple
+    assert got[0].tolist() == [1, 1]
+    assert got[1] == 3
+    with pytest.raises(TypeError, match="no plain data"):
+        crossed(torch.eye(2).max(1))
 
 
 def test_dictionaries_of_tensors_are_compared_by_value():
