@@ -100,7 +100,8 @@ def standardize(
     """Return the three tensors with each column standardized: (x - mean) / sqrt(var + eps).
 
     mean and var are always those of the column in `train`. var is the mean of the squared distances
-    from the mean. With eps, a pixel that almost never changes does not become very large.
+    from the mean. With eps, a pixel that almost never changes does not become very large. The given
+    tensors stay as they are.
     Shape: train (N, D), val (M, D), test (L, D) -> the same three shapes.
 
     >>> train = torch.tensor([[1.0, 5.0], [4.0, 5.0]])  # means 2.5 and 5, variances 2.25 and 0

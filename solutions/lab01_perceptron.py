@@ -161,6 +161,7 @@ def perceptron_epoch(
         weight <- weight + lr (t - y) x          bias <- bias + lr (t - y)
     Shape: weight (D,), bias (), inputs (N, D), targets 0.0 or 1.0 (N,).
     Returns the new weight (D,), the new bias () and the number of wrong answers during the pass.
+    The given weight and bias stay as they are.
 
     >>> perceptron_epoch(torch.zeros(2), torch.tensor(0.0), GATE_INPUTS, AND)
     (tensor([1., 1.]), tensor(0.), 2)

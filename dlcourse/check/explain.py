@@ -156,11 +156,8 @@ def kind(value: object) -> str:
     if value is None or isinstance(value, bool):
         return repr(value)
     if isinstance(value, torch.Tensor):
-        return (
-            f"a tensor of shape {tuple(value.shape)}"
-            if value.dim()
-            else (f"a tensor of shape () with the value {value.item():.6g}")
-        )
+        shape = f"a tensor of shape {tuple(value.shape)}"
+        return shape if value.dim() else f"{shape} with the value {value.item():.6g}"
     if isinstance(value, np.ndarray):
         return f"a numpy array of shape {value.shape}; torch.from_numpy makes it a tensor"
     if isinstance(value, int | float):

@@ -35,6 +35,7 @@ LIBRARIES = ("torch.", "dlcourse.")
 MAX_ITEMS = 100_000
 LIMIT_S = 30.0  # for student code in one test of `dlcourse check`
 MAX_PRINTED = 2**20  # characters
+LEFT_OVER = re.compile(r"<{7}|={7}|>{7}|%%?\w+|!\w+")  # lines of git and of IPython
 NOT_WRITTEN = re.compile(r"^task (\d+\.\d+): (.+)$")
 
 # What a test can ask of an object, besides calling it.
@@ -259,13 +260,13 @@ class StudentHost:
         if loading:
             line = frames[-1].lineno if frames else getattr(error, "lineno", None)
             at = f", {place(self.source, line)}" if line else ""
-            what = error.msg if isinstance(error, SyntaxError) else said
-            what = clean_text(what, 300)
-            text = f"{self.filename} does not load: {type(error).__name__}{at}: {what}"
+            what = clean_text(error.msg if isinstance(error, SyntaxError) else said, 300)
+            if left := LEFT_OVER.match(getattr(error, "text", None) or ""):
+                what = f"remove {left[0]}, which a merge or a notebook has left here"
+            what = f"{type(error).__name__}{at}: {what}"
             if isinstance(error, SystemExit):
-                text = (
-                    f"{self.filename} does not load: your code called sys.exit() while loading{at}"
-                )
+                what = f"your code called sys.exit() while loading{at}"
+            text = f"{self.filename} does not load: {what}"
         shown = "".join(
             f"{self.filename}, {place(self.source, frame.lineno or 1)}, in {frame.name}\n"
             f"    {frame.line}\n"

@@ -144,6 +144,14 @@ def test_exception_shows_the_students_own_lines_only(check):
             "EOFError, line 3: nobody types while a lab is checked; take values from the arguments",
         ),
         ("x = 1 / 0", "ZeroDivisionError, line 3: division by zero"),
+        (
+            "<<<<<<< HEAD",
+            "SyntaxError, line 3: remove <<<<<<<, which a merge or a notebook has left here",
+        ),
+        (
+            "%%time",
+            "SyntaxError, line 3: remove %%time, which a merge or a notebook has left here",
+        ),
     ],
 )
 def test_file_that_does_not_load_says_so_for_every_task(check, new, reason):

@@ -165,7 +165,9 @@ def test_perceptron_rule_by_hand(student):
         torch.tensor(-0.5),
         torch.tensor([1.0, 1, 1, 1, 0]),
     )
-    got = student.perceptron_epoch(weight, bias, inputs, targets, lr=0.25)
+    given = (weight, bias, inputs, targets)
+    got, left = student.probe("in_place", "perceptron_epoch", *given, lr=0.25)
+    expect(left, list(given), "the arguments, which must not change: weight = weight + ...")
     new_weight, new_bias = torch.tensor([-0.25, -0.75, -0.75]), torch.tensor(-0.25)
     old = targets - step(inputs, weight, bias)
     expect(

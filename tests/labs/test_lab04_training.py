@@ -36,8 +36,10 @@ def check_standardize(student, train, val, test, *eps):
 
     rows, (mean, var) = len(train), (train.mean(0), train.var(0, correction=0))
     whole = torch.cat(given)
+    got, left = student.probe("in_place", "standardize", *given, *eps)
+    expect(left[:3], list(given), "the given tensors, which must not change")
     expect(
-        student.standardize(*given, *eps),
+        got,
         with_values(mean, var),
         ("train", "val", "test"),
         mistakes={
@@ -381,6 +383,7 @@ def test_dropout_drops_its_share(student):
         assert 0.01 < share.std() < 0.1, f"draw for each number, not for whole {what}"
     second = student.dropout(inputs, 0.5, True)
     assert not torch.equal(outputs, second), "expected other zeros in each call"
+    student.probe("gradients", "dropout", torch.ones(2, 3).requires_grad_(), 0.5, True)
 
 
 def check_dropped(student, inputs, p):

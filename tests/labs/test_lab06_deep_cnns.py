@@ -290,6 +290,7 @@ def test_loss_by_hand(student):
     )
     expect(student.loss_of((flat, logits), targets), second + 0.3 * first, "weight of 0.3")
     # The derivative is (probability - 1 for the target) / N: 1/4 and -3/4, for three images.
+    student.probe("gradients", "loss_of", flat.clone().requires_grad_(), targets)
     leaves = (flat.clone().requires_grad_(), flat.clone().requires_grad_())
     expected = (torch.full((3, 4), 0.25) - F.one_hot(targets, 4)) / 3
     expect(

@@ -296,6 +296,8 @@ def test_losses_by_hand(student):
     outputs = outputs.clone().requires_grad_()
     slopes = student.probe("gradients", "reconstruction_loss", outputs, targets)[0]
     expect(slopes, 2 * (outputs.detach() - targets) / 3, "the gradient with respect to outputs")
+    for kind in ("absolute", "cross_entropy"):
+        student.probe("gradients", "reconstruction_loss", outputs, targets, kind)
 
 
 @points(1, task="10.4", hint="-t log(o) - (1 - t) log(1 - o); it is 0 if both are 0", hidden=True)

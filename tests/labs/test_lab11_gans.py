@@ -230,6 +230,8 @@ def check_left_alone(players, name, before, call):
         learning = [weight.requires_grad for weight in players.nets[player].parameters()]
         what = f"requires_grad of the {player}'s weights afterwards"
         expect(learning, [True, True], what, call=CALLS[call])
+        what = f"training mode of the {player} afterwards"
+        expect(players.nets[player].training, True, what, call=CALLS[call])
 
 
 @points(

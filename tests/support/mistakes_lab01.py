@@ -21,6 +21,16 @@ SIGMOID = "error = torch.sigmoid(inputs @ weight + bias) - targets  # (N,)"
 LOGISTIC = "return error @ inputs / len(inputs), error.mean()"
 
 MISTAKES = {
+    "1.4 changes the given weight": Mistake(
+        "weight, bias = weight + lr * error * x, bias + lr * error",
+        "weight += lr * error * x\n        bias = bias + lr * error",
+        "must not change",
+    ),
+    "1.4 changes the given bias": Mistake(
+        "weight, bias = weight + lr * error * x, bias + lr * error",
+        "weight = weight + lr * error * x\n        bias += lr * error",
+        "must not change",
+    ),
     "1.1 fires only above 0": Mistake(NEURON, NEURON.replace(">=", ">"), "`> 0` instead of `>= 0`"),
     "1.1 forgets the bias": Mistake(NEURON, NEURON.replace(" + bias", ""), "leaving out the bias"),
     "1.1 subtracts the bias": Mistake(

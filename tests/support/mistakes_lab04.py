@@ -21,6 +21,16 @@ KEEP = "self.best, self.best_epoch = error, self.epoch\n        return True"
 STOP = "return self.epoch - self.best_epoch >= self.patience"
 
 MISTAKES = {
+    "4.1 changes train": Mistake(
+        "return (train - mean) / scale, (val",
+        "train -= mean\n    return train / scale, (val",
+        "must not change",
+    ),
+    "4.5 detaches the inputs": Mistake(
+        "return inputs * (torch.rand_like(inputs) >= p) / (1 - p)",
+        "return inputs.detach() * (torch.rand_like(inputs) >= p) / (1 - p)",
+        "detached",
+    ),
     "4.1 divides by N - 1": Mistake(
         SCALE, SCALE.replace(", correction=0", ""), "the variance with N - 1"
     ),

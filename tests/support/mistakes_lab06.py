@@ -24,6 +24,11 @@ PAD = "padded = F.pad(images, (padding,) * 4)"
 FLIP = "return torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)"
 
 MISTAKES = {
+    "6.4 returns a number for one head": Mistake(
+        "return F.cross_entropy(outputs, targets)",
+        "return F.cross_entropy(outputs, targets).item()",
+        "number",
+    ),
     "6.1 forgets the biases of the convolutions": Mistake(
         CONV, CONV.replace(" + 1", ""), "leaving out the biases of the convolutions"
     ),

@@ -31,6 +31,11 @@ TURNS = "inputs = torch.cat([images.rot90(turns, (2, 3)) for turns in range(4)])
 TARGETS = "return inputs, torch.arange(4, device=images.device).repeat_interleave(len(images))"
 
 MISTAKES = {
+    "10.4 detaches the absolute errors": Mistake(
+        "errors = (outputs - targets).abs()",
+        "errors = (outputs - targets).detach().abs()",
+        "detached",
+    ),
     "10.1 does not subtract the mean": Mistake(
         SVD, SVD.replace("images - mean", "images"), "not subtracting the mean"
     ),

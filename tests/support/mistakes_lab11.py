@@ -39,6 +39,11 @@ PLAY = """    way = [(x, y)]
 PROJECT = "return latents / latents.norm(dim=1, keepdim=True).clamp(min=1)"
 
 MISTAKES = {
+    "11.3 sets the generator to evaluation mode": Mistake(
+        "fakes = generator(latents).detach()",
+        "generator.eval()\n    fakes = generator(latents).detach()",
+        "training mode",
+    ),
     "11.1 swaps real and fake": Mistake(
         LOSS_D,
         "return F.softplus(real_logits).mean() + F.softplus(-fake_logits).mean()",
