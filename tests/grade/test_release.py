@@ -405,7 +405,7 @@ def test_bundle_holds_nothing_of_the_instructors(bundle):
 
 def test_bundle_is_small_enough_to_read(bundle):
     sources = list((bundle / "dlcourse").rglob("*.py"))
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 15_400
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 15_450
 
 
 def test_bundle_lists_and_builds_the_models_that_it_holds(ran):
