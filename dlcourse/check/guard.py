@@ -435,7 +435,7 @@ def audit(event: str, arguments: tuple) -> None:
         if isinstance(file, str) and file.startswith(LIBRARY):
             guard.forged |= not by_library(guard)
     elif event in UNSEEN:
-        guard.note(event)
+        guard.note("a debugger (sys.settrace)" if event == "sys.settrace" else event)
     elif event == "sys.setprofile" and guard.active and _getframe(1).f_code not in OWN:
         # Not refused at once: Python itself does it where an exception, of an endless
         # recursion or of the time limit, ends the profile function.
