@@ -70,8 +70,8 @@ class Worker:
         threading.Thread(target=self.serve, daemon=True).start()
         self.hear()
 
-    def prepare(self) -> None:
-        self.fork_server = self.start_fork_server()
+    def probe(self) -> None:
+        """Raise GradingError if a layer of the sandbox that is needed is not in force."""
         self.reports = self.fork_server.probe()
         lacking = missing(self.reports)
         if lacking and not self.settings.allow_unsandboxed:
@@ -117,6 +117,7 @@ class Worker:
         lab = self.settings.lab
 
         def work(session: TestSession) -> None:
+            self.probe()
             self.answers.put([])
             while True:
                 job = self.jobs.get()
@@ -129,7 +130,8 @@ class Worker:
 
         try:
             # In this thread: the kernel ends the fork server with the thread that started it.
-            self.prepare()
+            # It becomes warm while the tests are collected.
+            self.fork_server = self.start_fork_server()
             run_session(lab, work)
         except Exception as error:  # noqa: BLE001 (likewise)
             self.error = error

@@ -66,6 +66,8 @@ def answers(package: Path) -> list[str]:
 class ForkServer:
     """A warm process that forks a confined process for each submission, one at a time.
 
+    It starts at once, and only the first `open` waits until it is warm.
+
     modules: imported before the first fork. hidden: folders that no fork may see.
     """
 
@@ -99,7 +101,7 @@ class ForkServer:
             "answers": answers(package),
         }
         self.say(json.dumps(setup).encode())
-        self.problem = self.hear()["namespaces"]
+        self.ready = False
         self.current: SandboxProcess | None = None
 
     def say(self, message: bytes, descriptors: Iterable[int] = ()) -> None:
@@ -137,6 +139,8 @@ class ForkServer:
         """
         if self.current is not None:
             self.current.close()
+        if not self.ready:
+            self.ready = self.hear()["ready"]
         ours, theirs = socket.socketpair()
         order = {"filename": filename, "name": name, "limits": asdict(limits), **probing}
         with theirs:
