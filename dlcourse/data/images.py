@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
@@ -40,10 +40,10 @@ class ImageData:
     source: str
     synthetic: bool
     class_names: tuple[str, ...]
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    train_images: Tensor = field(repr=False)
+    train_labels: Tensor = field(repr=False)
+    test_images: Tensor = field(repr=False)
+    test_labels: Tensor = field(repr=False)
 
     def __post_init__(self) -> None:
         tensors = {f"{s}_{w}": getattr(self, f"{s}_{w}")

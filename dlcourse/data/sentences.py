@@ -10,7 +10,7 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from random import Random
@@ -57,9 +57,9 @@ class SentencePairs:
     synthetic: bool
     source_vocabulary: Vocabulary
     target_vocabulary: Vocabulary
-    train: list[Pair]
-    val: list[Pair]
-    test: list[Pair]
+    train: list[Pair] = field(repr=False)
+    val: list[Pair] = field(repr=False)
+    test: list[Pair] = field(repr=False)
     best: float | None = None
 
 
@@ -75,9 +75,9 @@ class LabeledTexts:
     synthetic: bool
     vocabulary: Vocabulary
     class_names: tuple[str, ...]
-    train: list[Labeled]
-    val: list[Labeled]
-    test: list[Labeled]
+    train: list[Labeled] = field(repr=False)
+    val: list[Labeled] = field(repr=False)
+    test: list[Labeled] = field(repr=False)
     best: float | None = None
 
 

@@ -121,6 +121,10 @@ class TextData:
         self.vocabulary, self.entropy_rate = vocabulary, entropy_rate
         self.tokens = {"train": train, "val": val, "test": test}
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(part)} {split}" for split, part in self.tokens.items())
+        return f"TextData(name={self.name!r}, source={self.source!r}, {self.level}s: {sizes})"
+
     @property
     def train(self) -> Tensor:
         return self.tokens["train"].long()

@@ -56,6 +56,9 @@ class Vocabulary:
         ranked = sorted((-n, token) for token, n in counts.items() if n >= min_count)
         return cls([UNK, *(token for _, token in ranked)][:max_size])
 
+    def __repr__(self) -> str:
+        return f"Vocabulary of {len(self)} tokens"
+
     def __len__(self) -> int:
         return len(self.tokens)
 

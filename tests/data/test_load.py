@@ -409,6 +409,16 @@ def test_names_that_load_lazily_are_the_names_that_a_type_checker_sees(package):
     assert all(getattr(package, name).__name__ for name in seen if name not in CONSTANTS)
 
 
+def test_a_data_set_shows_what_it_is_and_not_its_numbers(tmp_path):
+    (tmp_path / "mine.txt").write_text("a b\n" * 20)
+    assert repr(data.load_text("mine", tmp_path)) == (
+        f"TextData(name='mine', source='mine from {tmp_path / 'mine.txt'}', words: 54 train, "
+        "3 val, 3 test)"
+    )
+    assert len(repr(data.load("mnist", tmp_path, offline=True))) < 300
+    assert len(repr(data.load_pairs("multi30k", tmp_path, offline=True))) < 300
+
+
 @pytest.mark.real_data
 def test_real_data_verify_good():
     assert all(status.ok for status in store.verify())

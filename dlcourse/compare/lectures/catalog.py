@@ -374,8 +374,8 @@ EXPERIMENTS = {
             "T, A, J, K: dropout",
             "On few training images dropout lowers the test loss of a wide net.",
             {**MNIST, "train_size": 1000, "depth": 2, "width": 1024, "dropout": [0.0, 0.2, 0.5],
-             "keep": "last", "epochs": 60, "seeds": 5},
-            {"train_size": 300, "limit": 4000, "width": 256, "epochs": 25, "seeds": 3},
+             "lr": 1e-4, "keep": "last", "epochs": 60, "seeds": 5},
+            {"train_size": 300, "limit": 4000, "width": 256, "lr": 1e-3, "epochs": 25, "seeds": 3},
             dropout,
         ),
         Experiment(
