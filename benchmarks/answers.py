@@ -136,9 +136,12 @@ class Place:
         setattr(self.channel.host.module, self.name, value)
 
     def record(self, *args: Any, **kwargs: Any) -> object:
-        given = copy.deepcopy((args, kwargs))
-        result = self.own(*args, **kwargs)
+        given = None
         if len(self.calls) < 3:
+            with contextlib.suppress(RuntimeError):  # a tensor in the middle of a graph
+                given = copy.deepcopy((args, kwargs))
+        result = self.own(*args, **kwargs)
+        if given is not None:
             self.calls.append((*given, None if isinstance(self.own, type) else result))
         return result
 
