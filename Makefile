@@ -20,8 +20,8 @@ ifneq ($(filter-out cpu,$(TORCH)),)
   $(error TORCH=$(TORCH) is not known; use TORCH=cpu for PyTorch without CUDA, or leave TORCH out)
 endif
 
-# Python keeps what it has compiled. Else each process compiles torch anew, which takes as long as to
-# import it, and the tests start a hundred processes.
+# Python keeps what it has compiled. Else each process that the tests start compiles torch
+# anew, where the environment forbids to keep it.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check site install constraints clean

@@ -40,7 +40,7 @@ def lasting_imports() -> Iterator[None]:
 def end_process(status: int) -> NoReturn:
     """End this process with `status`, and leave the memory of torch to the system as it is.
 
-    Python would take all modules apart first, for 0.4 s where torch is one of them. What is
+    Python would take all modules apart first, which takes long where torch is one of them. What is
     registered for the end still runs, and what was printed is written. Where something else waits
     for the end (another thread, a profiler, a debugger), the process ends in Python's own way.
     """
