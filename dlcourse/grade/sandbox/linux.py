@@ -162,8 +162,8 @@ def use_huge_pages() -> None:
     """Let the memory that this process has now consist of pages of 2 MiB, where the kernel can.
 
     A fork copies the table of all pages and its end gives them back. With torch loaded, pages of
-    4 KiB make that the larger part of grading a small file. A page that a fork writes to is still copied alone.
-    Needs Linux 6.1; on an older one, nothing changes.
+    4 KiB make that the larger part of grading a small file. A page that a fork writes to is still
+    copied alone. Needs Linux 6.1; on an older one, nothing changes.
     """
     size, collapse = 2**21, 25
     for line in Path("/proc/self/maps").read_text().splitlines():
