@@ -107,7 +107,9 @@ def run(parser: Parser) -> Call:
         if args.solution:
             return course.load_script(lab.solution).main(args.rest) or 0
         with course.task_named(lab):
-            return course.load_script(lab.student).main(args.rest) or 0
+            status = course.load_script(lab.student).main(args.rest) or 0
+        print(lab.doubts(), end="")
+        return status
 
     return call
 

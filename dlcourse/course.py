@@ -25,6 +25,7 @@ from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 __all__ = [
     "TASK",
     "Lab",
+    "Lines",
     "Task",
     "as_json",
     "as_text",
@@ -33,6 +34,7 @@ __all__ = [
     "find_lab",
     "is_text",
     "labs",
+    "lines_of_tasks",
     "load_script",
     "read_functions",
     "task_named",
@@ -53,6 +55,7 @@ WRONG = (
     TypeError,
     ValueError,
 )
+Lines = dict[str, list[str]]  # of each task's functions, and under "" all others
 LAB_NUMBER = re.compile(r"(?:lab[ _-]?)?(\d+)", re.IGNORECASE | re.ASCII)
 
 
@@ -161,17 +164,35 @@ class Lab:
         """The file in which `dlcourse check` remembers what is passed, of all labs."""
         return self.root / "results" / "passed.json"
 
-    def passed(self) -> tuple[set[str], bool]:
-        """The ids of the tasks that the last check passed, and whether the file is still the same.
+    def checked(self) -> dict[str, bool]:
+        """Whether each task passed its last check; only tasks whose code has not changed since.
 
         An unreadable memory is an empty one.
         """
         try:
             seen = json.loads(self.memory.read_text(encoding="utf-8"))[self.short]
-            sha256 = hashlib.sha256(self.student.read_bytes()).hexdigest()
-            return set(seen["passed"]), seen["sha256"] == sha256
-        except (OSError, ValueError, KeyError, TypeError):
-            return set(), True
+            now = self.fingerprints()
+            return {task: seen[task][0] for task in now if seen.get(task, "")[1:] == [now[task]]}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    def fingerprints(self) -> dict[str, str]:
+        """A hash of the code of each task in the student's file and of what belongs to no task."""
+        text = self.student.read_text(encoding="utf-8", errors="replace")
+        lines = lines_of_tasks(text, self.functions)
+        texts = {task: repr((lines[""], own)) for task, own in lines.items() if task}
+        return {task: hashlib.sha256(code.encode()).hexdigest() for task, code in texts.items()}
+
+    def doubts(self) -> str:
+        """What to say below the results of the student's file, by the last check of each task."""
+        checked, unwritten = self.checked(), self.unwritten()
+        written = [task.id for task in self.tasks if task.id not in unwritten]
+        failed = [task for task in written if checked.get(task) is False]
+        unknown = [task for task in written if task not in checked]
+        said = "Do not trust these results before these tasks pass their tests"
+        told = {said: failed, "These tasks were not checked since the last change": unknown}
+        check = f"dlcourse check {self.short}"
+        return "".join(f"{said}: {', '.join(ids)} ({check})\n" for said, ids in told.items() if ids)
 
 
 def enclosing_names(source: str) -> dict[int, str]:
@@ -267,6 +288,23 @@ def read_functions(source: str) -> dict[str, list[str]]:
     return found
 
 
+def lines_of_tasks(source: str, functions: dict[str, list[str]]) -> Lines:
+    """The lines of each task's `functions` in `source`; {} if it is not Python."""
+    owner = {name: task for task, names in functions.items() for name in names}
+    found: Lines = {"": [], **{task: [] for task in functions}}
+    try:
+        names = enclosing_names(source)
+    except SyntaxError:
+        return {}
+    for number, line in enumerate(source.splitlines(), start=1):
+        name = names.get(number, "")
+        # A line of a function inside of a task's function is a line of the task.
+        while name and name not in owner:
+            name = name.rpartition(".")[0]
+        found[owner.get(name, "")].append(line)
+    return found
+
+
 def find_course(start: Path | None = None) -> Path:
     """Find the course's folder: `start` (default: the current folder) or the nearest above it.
 
@@ -320,15 +358,14 @@ def as_text(labs: Iterable[Lab]) -> str:
     lines = []
     for lab in labs:
         tasks, unwritten = lab.tasks, lab.unwritten()
-        passed, is_same = lab.passed()
+        checked = lab.checked()
         total = sum(task.points for task in tasks)
         lines.append(f"{lab.short}  {lab.title}  ({total:g} points)")
         for task in tasks:
-            state = "passed" if task.id in passed else "written"
+            passed = checked.get(task.id)
+            state = "not checked" if passed is None else "passed" if passed else "not passed"
             state = "to do" if task.id in unwritten else state
             lines.append(f"    {task.id:<5} {task.name:<28} {task.points:>4g}  {state}")
-        if passed and not is_same:
-            lines.append(f"    changed since the last check: dlcourse check {lab.short}")
     return "\n".join(lines)
 
 
@@ -336,13 +373,14 @@ def as_json(labs: Iterable[Lab]) -> str:
     """The same as `as_text`, as a JSON list of labs."""
     found = []
     for lab in labs:
-        unwritten, (passed, is_same) = lab.unwritten(), lab.passed()
+        unwritten, checked = lab.unwritten(), lab.checked()
         tasks = [
             {"id": task.id, "points": task.points, "name": task.name,
-             "written": task.id not in unwritten, "passed": task.id in passed}
+             "written": task.id not in unwritten, "passed": checked.get(task.id) is True}
             for task in lab.tasks
         ]  # fmt: skip
-        found.append({"name": lab.name, "title": lab.title, "tasks": tasks, "checked": is_same})
+        done = checked.keys() >= {task["id"] for task in tasks if task["written"]}
+        found.append({"name": lab.name, "title": lab.title, "tasks": tasks, "checked": done})
     return json.dumps(found, indent=2)
 
 

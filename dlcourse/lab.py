@@ -140,8 +140,11 @@ def script(main: Callable[[], int | None]) -> None:
     """Run `main` as a script: a user error is one line on stderr and exit status 2."""
     path = Path(sys.argv[0]).resolve()
     try:
-        with course.task_named(course.Lab(path.stem, path.parent.parent)):
-            sys.exit(main())
+        here = course.Lab(path.stem, path.parent.parent)
+        with course.task_named(here):
+            status = main()
+        print(here.doubts() if path == here.student else "", end="")
+        sys.exit(status)
     except DlcourseError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_status)

@@ -1,8 +1,11 @@
 """The course on disk: labs found by name, and tasks that stay known."""
 
+import json
+
 import pytest
 
 from dlcourse import cli, course
+from dlcourse.check import run
 from dlcourse.errors import UsageError
 
 from support import tiny
@@ -71,6 +74,62 @@ def test_running_a_lab_with_an_unwritten_task_names_it_in_one_line(lab, capsys):
     assert capsys.readouterr().err == (
         "dlcourse: task 90.1 add is not written yet; `dlcourse check lab90` shows what is left\n"
     )
+
+
+MAIN = "\n\ndef main(argv):\n    print(add(1, 2))\n"
+
+
+def test_running_a_lab_tells_which_answers_are_known_to_be_wrong(lab, capsys):
+    def said(command, source):
+        lab.student.write_text(source)
+        cli.main([command, "90"])
+        return capsys.readouterr().out.splitlines()
+
+    right = tiny.SOLUTION + MAIN
+    wrong = right.replace("return a + b", "return a - b")
+    check = "{} (dlcourse check lab90)"
+    tells = f"Do not trust these results before these tasks pass their tests: {check}"
+    unknown = f"These tasks were not checked since the last change: {check}"
+    assert said("run", wrong) == ["-1", unknown.format("90.1, 90.2, 90.3")]
+    said("check", wrong)
+    # Task 90.2 needs 90.1, so its tests say nothing yet.
+    assert said("run", wrong) == ["-1", tells.format("90.1"), unknown.format("90.2")]
+    assert said("run", right) == ["3", unknown.format("90.1, 90.2")]
+    said("check", right)
+    assert said("run", right) == ["3"]
+    # What belongs to no task may change all of them.
+    assert said("run", right + "\nx = 1\n") == ["3", unknown.format("90.1, 90.2, 90.3")]
+    assert said("run", tiny.SOLUTION.replace("import torch", "import math") + MAIN)[1:] != []
+    lab.memory.write_text('{"lab90": {"passed": ["90.1"], "sha256": "0"}}')  # of an earlier version
+    assert said("run", right) == ["3", unknown.format("90.1, 90.2, 90.3")]
+    assert said("check", right)[-1].split()[0] == "total"
+    assert lab.checked() == {"90.1": True, "90.2": True, "90.3": True}
+
+
+def test_the_state_of_each_task_is_that_of_its_last_check(lab, capsys):
+    wrong = tiny.SOLUTION.replace("result = add(result, value)", "result = value")
+    stub = wrong.replace("self.count = start", 'raise NotImplementedError("task 90.3: Counter")')
+    lab.student.write_text(stub)
+    assert [line.split()[-1] for line in course.as_text([lab]).splitlines()[1:]] == [
+        "checked", "checked", "do"
+    ]  # fmt: skip
+    cli.main(["check", "90"])
+    assert [line.split()[3:] for line in course.as_text([lab]).splitlines()[1:]] == [
+        ["passed"], ["not", "passed"], ["to", "do"]
+    ]  # fmt: skip
+    assert json.loads(course.as_json([lab]))[0]["checked"] is True
+    lab.student.write_text(stub.replace("a + b", "b + a"))
+    assert lab.checked() == {"90.2": False, "90.3": False}
+    assert json.loads(course.as_json([lab]))[0]["checked"] is False
+
+
+def test_a_file_saved_while_it_is_checked_is_not_remembered(lab, monkeypatch):
+    lab.student.write_text(tiny.SOLUTION + "\nfrom pathlib import Path\nPath(__file__)\n")
+    record = run.check(lab)
+    lab.memory.unlink()
+    lab.student.write_text(tiny.SOLUTION)
+    run.remember(lab, record)
+    assert lab.checked() == {}
 
 
 def test_error_in_a_task_names_the_task_below_the_traceback(lab, capsys):

@@ -76,13 +76,14 @@ def check_cells(what: str) -> Shown | None:
 def definitions(cells: Iterable[str], lab: Lab) -> str:
     """The script that `cells`, in the order in which they were run, define.
 
-    Of each name the newest definition counts. Imports, functions, classes and the assignments of
-    the lab are kept, others only if they call nothing: training is not repeated.
+    Of each name the cell that defined it last counts. Imports, functions, classes and the
+    assignments of the lab are kept, others only if they call nothing: training is not repeated.
+    A mark and empty lines above each part tell `source.place` its cell and line.
     """
     given = {name for node in parsed(lab.source) for name in assigned(node)}
     found: dict[str, str] = {}
-    for cell in cells:
-        code = without_magics(cell)
+    for number, cell in enumerate(cells):
+        code, mark = without_magics(cell), f"# %% cell [{number}]\n"
         for node in parsed(code):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 key = ast.unparse(node)
@@ -94,9 +95,11 @@ def definitions(cells: Iterable[str], lab: Lab) -> str:
                     continue
                 key = " ".join(names)
             first = min(n.lineno for n in [node, *getattr(node, "decorator_list", [])])
-            found[key] = "\n".join(code.splitlines()[first - 1 : node.end_lineno])
-    futures = [text for text in found.values() if text.startswith("from __future__")]
-    return "\n\n\n".join([*futures, *(t for t in found.values() if t not in futures)]) + "\n"
+            part = "\n".join(code.splitlines()[first - 1 : node.end_lineno])
+            part = mark + "\n" * (first - 1) + part + "\n\n\n"
+            # A copy in the same cell is kept, for `source.defined_twice` to name it.
+            found[key] = found[key] + part if mark in found.get(key, "") else part
+    return "".join(sorted(found.values(), key=lambda part: "from __future__" not in part))
 
 
 def parsed(code: str) -> list[ast.stmt]:

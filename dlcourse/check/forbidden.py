@@ -65,11 +65,14 @@ class File:
     def other_bindings(self, function: str) -> list[tuple[str, int]]:
         """Return what binds `function` and is no `def` or `class`, with its line."""
         how = f"write {function} as a `def` or `class` of your file"
+        said = f"{function} is not defined here; {how}"
         parts = self.parts.get(function, [])
         lines = [part.lineno for part in parts if not isinstance(part, Definition)]
         if not parts and (self.stars or "__getattr__" in self.parts):
             lines = [1]
-        return [(f"{function} is not defined here; {how}", line) for line in lines]
+        if len(lines) < len(parts):
+            said = f"this line gives {function} another value than its `def` or `class`; delete it"
+        return [(said, line) for line in lines]
 
     def uses(self, function: str, forbidden: Sequence[str]) -> list[tuple[str, int]]:
         """Return a message and the line of each forbidden use that `function` reaches."""

@@ -13,8 +13,8 @@ import pytest
 
 from dlcourse.check import student_host
 from dlcourse.check.pytest_plugin import TestSession, run_session, worth
-from dlcourse.check.record import Record
-from dlcourse.check.source import read_source
+from dlcourse.check.record import COULD_NOT, Record
+from dlcourse.check.source import defined_twice, read_source
 from dlcourse.check.student import InProcessChannel, Student, StudentError
 from dlcourse.course import Lab
 from dlcourse.errors import UsageError
@@ -53,6 +53,7 @@ def check(lab: Lab, file: Path | None = None, task: str | None = None) -> Record
 def grade_file(session: TestSession, lab: Lab, path: Path) -> Record:
     """Load the file at `path` and run the tests of `session` on it. Raises like `check`."""
     start = time.perf_counter()
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     first = InProcessChannel(path, lab.name, shown(path))
     channels = {False: first}  # the hidden tests get one of their own, as in `grade`
     unwritten = stubs(first.host.source.decode("utf-8", "replace"))
@@ -77,8 +78,9 @@ def grade_file(session: TestSession, lab: Lab, path: Path) -> Record:
     tests = session.grade(open_student, unwritten, violations)
     extra = {
         "file": shown(path),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256,
         "tests_sha256": hashlib.sha256(lab.tests.read_bytes()).hexdigest(),
+        "defined_twice": defined_twice(first.host.source),
         "device": "cpu",
         "versions": versions(),
         "layers": [],
@@ -87,15 +89,19 @@ def grade_file(session: TestSession, lab: Lab, path: Path) -> Record:
 
 
 def remember(lab: Lab, record: Record) -> None:
-    """Write down which tasks of `record` passed, for `dlcourse labs`, if the folder allows it."""
-    verdicts = record.verdicts()
-    passed = lab.passed()[0] - {verdict.task for verdict in verdicts}
-    passed |= {verdict.task for verdict in verdicts if verdict.outcome == "passed"}
+    """Write down which tasks of `record` passed, for `labs` and `run`, if the folder allows it."""
     try:
         seen = dict(json.loads(lab.memory.read_text(encoding="utf-8")))
+        known = dict(seen.get(lab.short, {}))
     except (OSError, ValueError, TypeError):
-        seen = {}
-    seen[lab.short] = {"passed": sorted(passed), "sha256": record.extra_data["sha256"]}
+        seen, known = {}, {}
+    now = lab.fingerprints()
+    if hashlib.sha256(lab.student.read_bytes()).hexdigest() != record.extra_data["sha256"]:
+        return  # saved again since it was checked
+    for verdict in record.verdicts():
+        code = None if verdict.outcome in ("not reached", COULD_NOT) else now.get(verdict.task)
+        known[verdict.task] = [verdict.outcome == "passed", code]
+    seen[lab.short] = known
     with contextlib.suppress(OSError):
         write_text(lab.memory, json.dumps(seen, indent=1) + "\n")
 

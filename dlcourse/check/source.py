@@ -5,6 +5,7 @@ Nothing of the file is run. A notebook becomes the script that its code cells ma
 
 from __future__ import annotations
 
+import ast
 import codecs
 import io
 import re
@@ -12,7 +13,7 @@ import tokenize
 
 from dlcourse.errors import UsageError
 
-__all__ = ["is_notebook", "place", "read_source"]
+__all__ = ["defined_twice", "is_notebook", "place", "read_source"]
 
 # The marks that editors write at the start of a file. UTF-32's mark begins with UTF-16's.
 MARKS = {
@@ -56,12 +57,42 @@ def read_source(data: bytes, name: str) -> bytes:
 
 
 def place(source: bytes, line: int) -> str:
-    """Say where a line of `source` is: "line 7", or "cell 3, line 2" if it was a notebook."""
+    """Say where a line of `source` is: "line 7", or "cell 3, line 2" if it was a notebook.
+
+    `notebook.as_script` writes the numbers of the cells, and `cells.definitions` theirs as "[3]".
+    """
     lines = source.splitlines()[:line]
     for number in range(len(lines), 0, -1):
-        if cell := re.fullmatch(rb"# %% cell (\d+)", lines[number - 1]):  # by notebook.as_script
+        if cell := re.fullmatch(rb"# %% cell (\[?\d+\]?)", lines[number - 1]):
             return f"cell {cell[1].decode()}, line {line - number}"
     return f"line {line}"
+
+
+def defined_twice(source: bytes) -> list[str]:
+    """Name each function and class that a later one of the same name replaces, and both places.
+
+    The parts of a property, overloads and the like belong together. Returns nothing for a source
+    that does not parse.
+    """
+    try:
+        bodies = [getattr(node, "body", None) for node in ast.walk(ast.parse(source))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    said = []
+    for body in bodies:
+        first: dict[str, int] = {}
+        for node in body if isinstance(body, list) else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                above = set(re.findall(r"\w+", " ".join(map(ast.unparse, node.decorator_list))))
+                if node.name in first and not above & {node.name, "register"}:
+                    both = f"{place(source, first[node.name])} and {place(source, node.lineno)}"
+                    said.append(
+                        f"{node.name} is defined twice, in {both}: only the last one counts; "
+                        "delete the other one"
+                    )
+                if "overload" not in above:
+                    first[node.name] = node.lineno
+    return said
 
 
 def is_notebook(data: bytes) -> bool:

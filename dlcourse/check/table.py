@@ -49,15 +49,17 @@ def shown(functions: list[str]) -> str:
 
 
 def totals(record: Record, lab: Lab) -> list[str]:
-    """A line on the visible and the hidden points, if there are hidden ones."""
+    """Lines on what is defined twice, and on visible and hidden points, where there are any."""
+    said = list(record.extra_data.get("defined_twice", ()))
     shown = {verdict.task for verdict in record.verdicts()}
     hidden = sum(task.points for task in lab.tasks if task.id in shown) - record.max_score
     if hidden <= 0:
-        return []
+        return said
     return [
+        *said,
         f"{record.score:g} of {record.max_score:g} visible points; {hidden:g} more are graded "
         "by hidden tests, which try other inputs. The visible points of a task count only if "
-        "all its hidden tests pass."
+        "all its hidden tests pass.",
     ]
 
 

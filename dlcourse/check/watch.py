@@ -10,10 +10,10 @@ from dlcourse.check.pytest_plugin import TestSession, run_session, worth
 from dlcourse.check.record import Record
 from dlcourse.check.run import grade_file, remember
 from dlcourse.check.source import read_source
-from dlcourse.course import Lab, enclosing_names
+from dlcourse.course import Lab, Lines, lines_of_tasks
 from dlcourse.errors import UsageError
 
-__all__ = ["changed_tasks", "saves", "split", "watch"]
+__all__ = ["changed_tasks", "saves", "watch"]
 
 POLL_S = 0.05
 
@@ -42,7 +42,7 @@ def watch(
         tasks = {worth(item).task for item in items}
         functions = lab.functions  # reads the lab as it was handed out
         for data in saved or saves(path):
-            after = split(text_of(data, path), functions)
+            after = lines_of_tasks(text_of(data, path), functions)
             changed = tasks & changed_tasks(before, after) if before and after else tasks
             before = after
             few = bool(changed) and changed != tasks
@@ -87,27 +87,7 @@ def text_of(data: bytes, path: Path) -> str:
         return ""
 
 
-Lines = dict[str, list[str]]  # of each task's functions, and under "" all others
-
-
 def changed_tasks(before: Lines, after: Lines) -> set[str]:
     """The tasks with code that differs; all if something outside of their functions does."""
     outside = before[""] != after[""]
     return {task for task in after if task and (outside or before[task] != after[task])}
-
-
-def split(source: str, functions: dict[str, list[str]]) -> Lines:
-    """The lines of `source`; {} if it is not Python."""
-    owner = {name: task for task, names in functions.items() for name in names}
-    found: Lines = {"": [], **{task: [] for task in functions}}
-    try:
-        names = enclosing_names(source)
-    except SyntaxError:
-        return {}
-    for number, line in enumerate(source.splitlines(), start=1):
-        name = names.get(number, "")
-        # A line of a function inside of a task's function is a line of the task.
-        while name and name not in owner:
-            name = name.rpartition(".")[0]
-        found[owner.get(name, "")].append(line)
-    return found

@@ -8,6 +8,7 @@ import pytest
 from dlcourse import course
 from dlcourse import lab as lab_module
 from dlcourse.check.cells import check_cells, definitions
+from dlcourse.check.source import place
 from dlcourse.errors import UsageError
 
 from support import tiny
@@ -42,10 +43,13 @@ def test_the_newest_definition_counts_and_nothing_is_run_again(lab):
         ],
         lab,
     )
-    assert script == (
-        "from __future__ import annotations\n\n\nimport torch\n\n\n"
-        "@cache\ndef add(a, b):\n    return a + b\n\n\nTABLE = dict(a=add)\n\n\nLIMIT = 3\n"
-    )
+    assert [line for line in script.splitlines() if line and not line.startswith("#")] == [
+        "from __future__ import annotations", "import torch",
+        "@cache", "def add(a, b):", "    return a + b", "TABLE = dict(a=add)", "LIMIT = 3",
+    ]  # fmt: skip
+    lines = script.splitlines()
+    assert place(script.encode(), lines.index("@cache") + 1) == "cell [5], line 1"
+    assert place(script.encode(), lines.index("LIMIT = 3") + 1) == "cell [2], line 2"
 
 
 def test_a_task_is_checked_as_its_cell_defines_it(lab, cells):
@@ -57,6 +61,21 @@ def test_a_task_is_checked_as_its_cell_defines_it(lab, cells):
     assert shown.record.exit_status == 0
     assert "<td>90.1</td><td>add</td><td>2 of 2</td><td>passed</td>" in shown._repr_html_()
     assert "90.1" in repr(shown)
+
+
+def test_a_copy_in_the_same_cell_is_named_and_a_cell_that_is_run_again_is_not(lab, cells):
+    twice = "def add(a, b):\n    return a + b\n\ndef add(a, b):\n    return a - b"
+    cells += ["import torch", "def add(a, b):\n    return 7", twice, twice]
+    shown = check_cells("90.1")
+    said = "add is defined twice, in cell [3], line 1 and cell [3], line 4: only the last"
+    assert said in shown._repr_html_()
+    cells.append("def add(a, b):\n    return a + b")
+    assert "twice" not in check_cells("90.1")._repr_html_()
+
+
+def test_an_error_names_the_cell_and_its_line(lab, cells):
+    cells += ["import torch", "\ndef add(a, b):\n    return a.b"]
+    assert "cell [1], line 3, in add" in check_cells("90.1")._repr_html_()
 
 
 def test_a_reason_is_shown_as_text_and_not_as_html(lab, cells):

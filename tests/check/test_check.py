@@ -13,6 +13,7 @@ import torch
 from dlcourse import course
 from dlcourse.check import assert_close, expect, student_host, table
 from dlcourse.check.run import check as check_lab
+from dlcourse.check.source import defined_twice
 from dlcourse.cli import main
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
 
@@ -66,6 +67,33 @@ def test_a_line_of_a_notebook_is_named_by_its_cell(lab, tmp_path):
     assert f"mine.ipynb, cell 3, line {line}, in add" in told(start, add.replace("+", "/"), *rest)
     forbidden = add.replace("def", "add = torch.add\n\n\ndef")
     assert told(start, forbidden, *rest).endswith("cell 3, line 1")
+
+
+def test_what_is_defined_twice_is_named_with_both_lines(lab):
+    twice = tiny.SOLUTION.replace("class Counter", "def add(a, b):\n    pass\n\n\nclass Counter")
+    lab.student.write_text(twice)
+    first, last = (n for n, line in enumerate(twice.splitlines(), 1) if line.startswith("def add"))
+    said = f"add is defined twice, in line {first} and line {last}: only the last one counts; "
+    assert said + "delete the other one" in table.as_text(check_lab(lab), lab)
+    lab.student.write_text(tiny.SOLUTION)
+    assert "twice" not in table.as_text(check_lab(lab), lab)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("class A:\n    def f(self): pass\n    async def f(self): pass", ["f"]),
+        ("@no_grad()\ndef f(): pass\nclass f: pass\ndef f(): pass", ["f", "f"]),
+        ("if x:\n    def f(): pass\nelse:\n    def f(): pass", []),
+        ("class A:\n    def f(self): pass\nclass B:\n    def f(self): pass", []),
+        ("class A:\n    @property\n    def f(s): pass\n    @f.setter\n    def f(s, v): pass", []),
+        ("@typing.overload\ndef f(a): ...\ndef f(a): pass", []),
+        ("@g.register\ndef _(a): pass\n@g.register(int)\ndef _(a): pass", []),
+        ("def f(: pass", []),
+    ],
+)
+def test_only_what_a_later_definition_replaces_is_defined_twice(source, names):
+    assert [line.split()[0] for line in defined_twice(source.encode())] == names
 
 
 def test_file_in_another_encoding_is_refused_by_name(lab):

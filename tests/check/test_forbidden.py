@@ -106,10 +106,6 @@ def test_honest_code_is_let_through(source):
         "def __getattr__(name): return getattr(F, name)",
         "conv2d = F.conv2d",
         "class O:\n    def __call__(self, x, w): return F.conv2d(x, w)\nconv2d = O()",
-        f"{DEF}pass\nconv2d = object()",
-        f"{DEF}pass\nfrom torch.nn.functional import conv2d",
-        f"{DEF}pass\nfor conv2d in [F.conv2d]: pass",
-        f"{DEF}pass\nif True: conv2d = print",
     ],
 )
 def test_a_task_is_a_def_or_class_of_the_file(source):
@@ -117,6 +113,18 @@ def test_a_task_is_a_def_or_class_of_the_file(source):
     said = "conv2d is not defined here; write conv2d as a `def` or `class` of your file"
     assert text == f"task 5.2: {said}"
     assert 1 <= line <= 3 + source.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "again",
+    ["conv2d = object()", "from torch.nn.functional import conv2d",
+     "for conv2d in [F.conv2d]: pass", "if True: conv2d = print"],
+)  # fmt: skip
+def test_a_task_is_bound_by_its_def_alone(again):
+    source = f"{HEAD}{DEF}pass\n{again}"
+    text, line = violations(source.encode(), {"5.2": (["conv2d"], ["*conv*"])})["5.2"]
+    said = "this line gives conv2d another value than its `def` or `class`; delete it"
+    assert (text, line) == (f"task 5.2: {said}", 6)
 
 
 def test_name_with_a_dot_is_a_path_in_any_package():

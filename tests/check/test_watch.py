@@ -5,7 +5,8 @@ import os
 import pytest
 
 from dlcourse.check import watch as module
-from dlcourse.check.watch import changed_tasks, saves, split, watch
+from dlcourse.check.watch import changed_tasks, saves, watch
+from dlcourse.course import lines_of_tasks
 from dlcourse.errors import UsageError
 
 from support import tiny
@@ -45,7 +46,7 @@ def test_after_a_save_the_tasks_that_changed_come_first(lab):
         (every, 6.0, True),
         (every, 6.0, False),  # what is outside of the tasks may change all of them
     ]
-    assert lab.passed() == ({*every}, True)
+    assert lab.checked() == dict.fromkeys(every, True)
 
 
 def test_a_file_that_does_not_load_is_explained_and_the_watch_goes_on(lab):
@@ -63,8 +64,9 @@ def test_a_file_that_does_not_load_is_explained_and_the_watch_goes_on(lab):
     ],
 )
 def test_which_tasks_a_change_may_change(lab, old, new, tasks):
-    before = split(RIGHT, lab.functions)
-    assert changed_tasks(before, split(RIGHT.replace(old, new), lab.functions)) == tasks
+    before = lines_of_tasks(RIGHT, lab.functions)
+    after = lines_of_tasks(RIGHT.replace(old, new), lab.functions)
+    assert changed_tasks(before, after) == tasks
     assert changed_tasks(before, before) == set()
 
 
