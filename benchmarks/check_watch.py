@@ -1,8 +1,8 @@
 """`dlcourse check LAB --watch`: the time from a save to the verdict on the task that changed.
 
-For each lab, the solution is saved again and again with one more comment in a task, each task in
-turn; the clock runs from the write to the line "total" of the verdict. `cpu_s` is the processor
-time of the watching process in between (Linux), which other work on the machine does not lengthen.
+It runs in the student's bundle. For each lab, the solution is saved again and again with one more
+comment in a task, each task in turn; the clock runs from the write to the line "total" of the
+verdict. `cpu_s` is the processor time of the watching process in between (Linux).
 
     python benchmarks/check_watch.py [--saves 20]
 """
@@ -30,13 +30,13 @@ def cpu_s(process: subprocess.Popen) -> float:
 
 def seconds_of(lab: course.Lab, saves: int, place: Path) -> list[tuple[float, float]]:
     """The seconds of each save of `lab`, by the clock and of processor time."""
-    file = place / f"{lab.name}.py"
+    file = place / "labs" / f"{lab.name}.py"
     lines = lab.solution.read_text(encoding="utf-8").splitlines()
     ends = [number for number, line in enumerate(lines) if line.strip() == "# BEGIN SOLUTION"]
     file.write_text("\n".join(lines) + "\n")
-    command = [sys.executable, "-m", "dlcourse", "check", lab.short, "--watch", "--file", str(file)]
+    command = [sys.executable, "-m", "dlcourse", "check", lab.short, "--watch"]
     found = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as process:
         wait_for(process, "total")
         for number in range(saves):
             at = ends[number % len(ends)]
@@ -68,8 +68,9 @@ def main() -> None:
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
+        place = common.student_bundle(Path(scratch))
         for lab in course.labs():
-            clock, cpu = zip(*seconds_of(lab, args.saves, Path(scratch)), strict=True)
+            clock, cpu = zip(*seconds_of(lab, args.saves, place), strict=True)
             rows.append(
                 {"lab": lab.short,
                  "median_s": round(statistics.median(clock), 2), "worst_s": round(max(clock), 2),

@@ -12,6 +12,7 @@ import os
 import platform
 import statistics
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,12 +21,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlcourse import course
+from dlcourse.grade.release import release
 from dlcourse.runtime import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 LINEAR = 1.1  # a power of the size up to this counts as linear
 TICK_S = 0.01  # the resolution of processor time
+
+
+def student_bundle(folder: Path) -> Path:
+    """Unpack what students are given into `folder`, with every lab solved, and return its path.
+
+    `python -m dlcourse` in that folder is the students' own.
+    """
+    release(course.find_course(), folder / "released")
+    place = folder / "course"
+    with zipfile.ZipFile(folder / "released" / "course.zip") as bundle:
+        bundle.extractall(place)
+    for lab in course.labs():
+        (place / "labs" / lab.solution.name).write_bytes(lab.solution.read_bytes())
+    return place
 
 
 def interleave(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

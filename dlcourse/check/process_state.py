@@ -28,6 +28,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import torch.testing._comparison
+from numpy.random import mtrand
 
 __all__ = ["Separation", "fixed_settings", "read_settings", "seed_everything"]
 
@@ -81,17 +82,6 @@ def set_torch_state(state: bytes) -> None:
     torch.default_generator.set_state(torch.from_numpy(np.frombuffer(state, np.uint8).copy()))
 
 
-def numpy_state() -> tuple:
-    state: Any = np.random.get_state()
-    name, keys, *others = state
-    return name, keys.tobytes(), *others
-
-
-def set_numpy_state(state: tuple) -> None:
-    name, keys, *others = state
-    np.random.set_state((name, np.frombuffer(keys, np.uint32), *others))
-
-
 # How to read each setting, and how to set it. Values can be compared.
 SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
@@ -128,7 +118,8 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "streams": (lambda: (sys.stdin, sys.stderr, sys.argv), set_streams),
     "torch's generator": (torch_state, set_torch_state),
-    "numpy's generator": (numpy_state, set_numpy_state),
+    # Each side has its own object, because to copy its state is slow.
+    "numpy's generator": (mtrand.get_bit_generator, mtrand.set_bit_generator),
     "random": (random.getstate, random.setstate),
 }
 GENERATORS = ("torch's generator", "numpy's generator", "random")
@@ -168,7 +159,7 @@ def seed_everything(seed: int = 0) -> None:
 def fixed_settings() -> Iterator[None]:
     """Use the same settings everywhere while tests run, and restore the earlier ones at the end."""
     before = read_settings()
-    apply_settings(FIXED, before)
+    apply_settings({**FIXED, "numpy's generator": np.random.MT19937()}, before)
     try:
         yield
     finally:
@@ -206,7 +197,11 @@ class Separation:
 
     def __init__(self, argv: list[str]) -> None:
         # What student code has changed, and so keeps from one block to the next.
-        self.theirs: Settings = {**FIXED, "streams": (sys.stdin, sys.stderr, argv)}
+        self.theirs: Settings = {
+            **FIXED,
+            "streams": (sys.stdin, sys.stderr, argv),
+            "numpy's generator": np.random.MT19937(),
+        }
         self.replaced: list[Settings] = [{} for _ in OWNERS]
 
     def enter(self) -> None:
