@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from dlcourse import data
+from dlcourse import data, runtime
 from dlcourse.data.folder import data_folder
 
 BATCH, SAMPLES = 512, 5000
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(2)
+    runtime.keep_freed_memory()  # as `fit` does; the peers have it too
     cifar = data.load("cifar10", offline=True)
     images = cifar.train_images
     augment = data.Compose(data.Crop(4), data.Flip())

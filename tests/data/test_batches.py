@@ -192,6 +192,12 @@ def test_windows_equal_a_gather_also_of_what_is_not_contiguous():
     assert torch.equal(windows(x, top, left, (8, 6)), every[torch.arange(20), :, top, left])
 
 
+def test_a_batch_may_be_empty_or_a_part_of_another():
+    x, steps = images(), data.Compose(data.Crop(2), data.Flip())
+    assert steps(x[:0], generator()).shape == x[:0].shape
+    assert torch.equal(steps(x[7:20], generator()), steps(x[7:20].clone(), generator()))
+
+
 def test_flip_mirrors_about_half_and_p_decides():
     x = images()
     y = data.Flip()(x, generator())
