@@ -151,8 +151,8 @@ class TextClassifier(nn.Module):
 # %% [markdown]
 # ## 3. Encoder and decoder
 # The encoder reads the source, and its last state is the first state of the decoder (Sutskever et
-# al. 2014). The decoder gets the last word that was written and predicts the next one; `END` tells
-# it to begin, and it writes `END` when the sentence is complete. For training there is teacher
+# al. 2014). The decoder gets the last word that was written and predicts the next one. `<eos>`
+# tells it to begin, and it writes `<eos>` when the sentence is complete. In training we use teacher
 # forcing: the decoder gets the right word before, not the one that it would have written itself.
 
 # %%
@@ -196,8 +196,8 @@ class Translator(nn.Module):
     ) -> tuple[Tensor, State, Tensor]:
         """One step of the decoder; it is complete.
 
-        before: the word before the one that is predicted. Return the logits of this one, the next
-        state, and the weights of the attention, or all 0.
+        before: the word before the one that is predicted. Return the logits of the predicted word,
+        the next state, and the weights of the attention (all 0 without attention).
         Shape: before int64 (N,), state and memory as from `encode`, mask (N, S)
         -> (N, target_size), state, (N, S).
         """
@@ -689,9 +689,9 @@ if __name__ == "__main__":
 #
 # The whole source must fit into one vector, and the first words that are read have passed through
 # the most steps. Reversed, the first words of the source are read last, just before the first words
-# of the translation are written, so a gradient goes from the ones to the others through few steps.
+# of the translation are written. Only a few steps lie between them, so the gradient reaches them.
 # Training starts more easily, and the rest of the sentence follows. The vector is as small as
-# before: it still cannot hold a long sentence. Lecture J's table shows the same for English and
+# before: it still cannot hold a long sentence. The lecture's table shows the same for English and
 # French, with much larger networks: 26.17 BLEU forward and 30.59 reversed.
 # </details>
 #

@@ -25,7 +25,7 @@ A recorded run of the solution (`dlcourse run lab13`, real MNIST, 2 cores):
     0%          8 ± 0.6       100.00%     87.8% ± 0.4%   12.2%
     50%         28 ± 3.1       99.93%     57.3% ± 1.1%   42.6%
     100%        33 ± 1.5      100.00%     11.8% ± 0.9%   88.2%
-    lecture A's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: 8.1
+    the lecture's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: 8.1
 
     Rademacher capacity, at least
     images      linear model   network
@@ -66,7 +66,7 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     random labels: training accuracy                            100.0% > 99.0%           3 of 3
     random labels: test accuracy                          11.8% (0.9%) < 20.0%           3 of 3
     epochs until 99 %: real labels, random ones                  8 (1) < 33 (2)          3 of 3
-    bound on the gap of lecture A                                  8.1 > 1.0             exact
+    bound on the gap from the lecture                              8.1 > 1.0             exact
     0% random: from the peak to training error 0                  1.33 < 2.00            3 of 3
     0% random, test error: widest, peak                   17.1% (0.7%) < 86.7% (1.2%)    3 of 3
     20% random: from the peak to training error 0                 1.00 < 2.00            3 of 3
@@ -75,7 +75,7 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
 The figures in results/lab13:
 
     double_descent: Error by width: the test error has a peak where the network just fits its
-      labels; label noise raises it, early stopping removes it.
+      labels; label noise makes it wider, early stopping removes it.
     random_labels: A network learns random labels by heart, only later than real ones; on test
       images they are worth nothing.
 """
@@ -552,8 +552,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     epochs = 15 if args.tiny else args.epochs
     curves = learn_by_heart(train, test, epochs, 256, seeds, findings)
     bound = 256 / math.sqrt(size)
-    print(f"lecture A's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: {bound:.1f}")
-    findings.claim("bound on the gap of lecture A", bound, ">", 1, ".1f", exact=True)
+    print(f"the lecture's bound on the gap, L p / sqrt(n), for L = 1 and p = 256: {bound:.1f}")
+    findings.claim("bound on the gap from the lecture", bound, ">", 1, ".1f", exact=True)
     sizes, draws = ((10, 20, 50), 1) if args.tiny else ((50, 200, 1000), 4)
     measure_capacity(train[0], sizes, draws, epochs)
 
@@ -631,7 +631,7 @@ if __name__ == "__main__":
 # ## What you have seen
 # A network that can learn any labels by heart still generalizes on real ones, so its size alone
 # decides nothing. The test error has a peak where the network just fits its labels, and falls again
-# beyond it; label noise raises the peak, early stopping removes it. Hyperband and successive
+# beyond it; label noise makes the peak wider, early stopping removes it. Hyperband and successive
 # halving spend their epochs on the promising candidates; whether this beats random search depends
 # on the problem, and here it does not.
 

@@ -100,8 +100,9 @@ from dlcourse.errors import UnknownNameError, UsageError
 #     BP   = 1 if c > r, else exp(1 - r / c)
 #     BLEU = 100 BP (p_1 p_2 p_3 p_4) ^ (1/4)
 #
-# An n-gram matches at most as often as it occurs in the reference that holds it most often. c is
-# the number of words of all captions, and r that of the references that are nearest in length.
+# Each n-gram has a limit: how often it occurs in the reference that contains it most often. Further
+# matches do not count. c is the number of words of all captions. r adds up, over the captions, the
+# length of the reference that is nearest in length to the caption.
 
 # %%
 Words = Sequence[str]
@@ -110,7 +111,8 @@ Words = Sequence[str]
 def clipped_matches(caption: Words, references: Sequence[Words], n: int) -> int:
     """Return how many n-grams of the caption are in its references.
 
-    An n-gram counts at most as often as the reference contains it that contains it most often.
+    Each n-gram has a limit: how often it occurs in the reference that contains it most often. If
+    the caption contains it more often, the rest does not count.
 
     >>> clipped_matches("a a b c".split(), ["a b a".split(), "b b c".split()], 1)  # 2 + 1 + 1
     4
@@ -139,8 +141,8 @@ def bleu(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> fl
 # ## 2. The caption of the nearest neighbor
 # The simplest way to caption an image: look for the training image that is most similar, and take
 # its caption. Similar means that the features of a CNN have a small angle. Devlin et al. (2015)
-# look for several neighbors, and take of their captions the one that agrees most with the others.
-# This was as good as the networks of its time.
+# look for several neighbors, and take the caption that agrees most with the other neighbors'
+# captions. This was as good as the networks of that time.
 
 
 # %%
@@ -164,7 +166,8 @@ def consensus(captions: Sequence[Words], similarity: Callable[[Words, Words], fl
     """Return the place of the caption that agrees most with the others.
 
     This is the caption whose sum of similarity(caption, other) over all others is largest; of
-    several, the first. The caption is not compared with itself, but with others that are the same.
+    several, the first. No caption is compared with itself, but one that occurs twice is compared
+    with its copy.
     Raise ValueError if there is no caption.
 
     >>> captions = ["a red circle".split(), "a blue square".split(), "a red square".split()]
@@ -177,8 +180,8 @@ def consensus(captions: Sequence[Words], similarity: Callable[[Words, Words], fl
 
 # %% [markdown]
 # ## 3. A decoder that reads the features of an image
-# The decoder is a language model (lab 08) that also knows the image. There are two places where it
-# can be told: at the start, as the first state of the recurrent network, which must then remember
+# The decoder is a language model (lab 08) that also knows the image. It can be told the image at
+# two places: at the start, as the first state of the recurrent network, which must then remember
 # the image until the last word; or at each word, next to the embedding of the word before.
 
 
@@ -239,13 +242,13 @@ class CaptionDecoder(nn.Module):
 
 # %% [markdown]
 # ## 4. Write
-# Now nobody knows the right word before: the decoder reads the word that it has just written. All
-# images of a batch are captioned together, and their captions end at different words.
+# Now the right words are not known: the decoder reads the word that it has just written. All images
+# of a batch are captioned together, and their captions end at different words.
 
 
 # %%
 def write(decoder: CaptionDecoder, features: Tensor, max_words: int = 20) -> list[list[int]]:
-    """Return a caption of each image: the most probable word after those before it, and so on.
+    """Return a caption of each image; each word is the most probable one after those before it.
 
     A caption holds the numbers of its words before the first `decoder.end`, at most `max_words`.
     Raise ValueError if max_words is below 1.
@@ -278,8 +281,8 @@ State = tuple[Tensor, Tensor]  # h and c, (N, D, H, W) each
 def conv_lstm_step(x: Tensor, state: State, weight: Tensor, bias: Tensor) -> State:
     """One step of a convolutional LSTM; return the next (h, c).
 
-    The maps x and h, in this order, are put on each other along the channels, and the convolution
-    keeps their height and width. K is odd.
+    The convolution reads x and h, concatenated along the channels in this order. It has stride 1
+    and pads with zeros, so that height and width stay the same. K is odd.
     Shape: x (N, C, H, W), h and c (N, D, H, W), weight (4 D, C + D, K, K), bias (4 D,)
     -> (N, D, H, W), (N, D, H, W).
 
@@ -862,8 +865,8 @@ if __name__ == "__main__":
 #
 # ## What you have seen
 # Where the scene was in the training, the caption of the nearest neighbor is hard to beat; on new
-# scenes it is never exactly right, and the decoder is so in two of five. The decoder needs to be
-# told the image at each word. It does not put together a color and a shape that it never saw
+# scenes it is never exactly right, and the decoder is right in two of five cases. The decoder needs
+# to be told the image at each word. It does not put together a color and a shape that it never saw
 # together. A network that says where each pixel comes from predicts the next five frames better
 # than a copy of the last one, and better than no picture at all, and its pictures fade with each
 # frame.

@@ -346,7 +346,7 @@ def project(latents: Tensor) -> Tensor:
 # ## 7. The experiment
 # The judge alone cannot tell good samples from bad ones: it is sure of many scribbles too. So the
 # samples are also compared with 1,000 real test images, pixel by pixel. An image is near a real one
-# if it is closer to it than the fifth closest of the other real images is. "near" is the share of
+# if it is closer to it than the fifth nearest neighbor of the real one. "near" is the share of
 # the samples that are near some real image. "reached" is the share of the real images that have a
 # sample near them: a generator that draws the same few images reaches few (Naeem et al. 2020).
 # "rarest" is the share of the rarest digit, and "sure" the mean confidence of the judge.

@@ -96,7 +96,7 @@ def attention(
         outputs = weights @ values
 
     mask: bool, True where a query may look at a key; all other weights are 0. None: everywhere.
-    Raise ValueError if the mask leaves a query no key, as for a text of nothing but padding.
+    Raise ValueError if the mask leaves a query no key, as in a text that is only padding.
     Shape: queries (..., T, D), keys (..., S, D), values (..., S, V), mask (..., T, S)
     -> (..., T, V), (..., T, S).
 
@@ -200,8 +200,8 @@ def multi_head(
 # %% [markdown]
 # ## 3. Positions
 # Attention does not know in which order its keys come: it is a sum. So each place adds its own
-# pattern to the vector of its token: sines and cosines of many wavelengths, like the hands of a
-# clock, from 6 places to 60,000.
+# pattern to the vector of its token: sines and cosines with wavelengths from 6 to 60,000 places,
+# like the fast and the slow hands of a clock.
 
 
 # %%
@@ -919,8 +919,8 @@ if __name__ == "__main__":
 # character, and its state goes on from window to window. The heads of the first block look at the
 # last few characters, those of the second one further back. Without its positions, and at places
 # that it never saw in training, the model is far worse. A cache writes the same text, and the
-# longer the text is, the more time it saves. What the GPT gains from many cores and much more time
-# shows nanoGPT's published loss of 1.47.
+# longer the text is, the more time it saves. A larger GPT gains much from a GPU and more time: the
+# published loss of nanoGPT is 1.47.
 
 # %% [markdown]
 # ## Quiz
@@ -956,8 +956,8 @@ if __name__ == "__main__":
 # - All outputs would be equal. | They depend on the query, which differs from token to token.
 # - The model would look only at the token itself. | It looks wherever query and key fit.
 # Q: Why may the keys and values of earlier tokens be kept while a causal model writes?
-# + They depend only on tokens before them, which do not change any more. | In a model that looks
-#     ahead, each new token would change them all.
+# + They depend only on their own token and on those before it, which do not change any more. | In
+#     a model that looks ahead, each new token would change them all.
 # - They are equal for all tokens. | Then attention would have nothing to choose from.
 # - The weights of the model are random. | Whether they are trained plays no role.
 # - Their gradients are 0. | No gradient is needed to write.

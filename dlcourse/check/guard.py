@@ -41,6 +41,7 @@ from torch._C import (
     _dispatch_has_kernel_for_dispatch_key,
     _dispatch_library,
 )
+from torch._functorch.vmap import lazy_load_decompositions
 
 __all__ = ["Guard", "NotAllowedError", "Rule", "split_names"]
 
@@ -364,6 +365,7 @@ is_compiled = pattern(COMPILED).match
 @functools.cache
 def observe() -> None:
     """Have TorchScript, new threads, and what Python itself reports tell the guard."""
+    lazy_load_decompositions()  # else the first torch.vmap would register them while it is watched
     for owner in (torch._C, torch._C.ScriptModule, torch._C.CompilationUnit):
         for name in filter(MAKES_SCRIPT, dir(owner)):
             observe_one(owner, name, note_script)
