@@ -4,6 +4,7 @@ import csv
 import json
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -621,3 +622,31 @@ def test_a_score_has_the_digits_that_its_test_set_can_tell(grid):
     assert "note: a score counts 120 test images, so it has a binomial standard error of" in (
         compare.as_text(study)
     )
+
+
+def test_a_reader_follows_few_calls_from_the_command_to_a_row(tmp_path, data_dir):
+    """Files, and calls from a function of one file to one of another, until the row is written."""
+    package = str(Path(compare.__file__).parent)
+    calls, files = set(), set()
+
+    def note(frame, event, _):
+        code, caller = frame.f_code, frame.f_back
+        if event != "call" or not code.co_filename.startswith(package):
+            return
+        while caller is not None and not caller.f_code.co_filename.startswith(package):
+            caller = caller.f_back
+        files.add(code.co_filename)
+        if caller is not None and caller.f_code.co_filename != code.co_filename:
+            calls.add((caller.f_code, code))
+        if code is Journal.add.__code__:
+            sys.setprofile(None)
+
+    command = ["compare", "--data", "blobs", "--data-dir", data_dir, "--out", str(tmp_path / "s")]
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        main([*command, "--epochs", "1", "--lr", "0.1", "--seeds", "1", "--no-together"])
+    finally:
+        sys.setprofile(before)
+    assert len(calls) <= 40, [(caller.co_name, code.co_name) for caller, code in calls]
+    assert 5 < len(files) <= 18
