@@ -78,10 +78,12 @@ class GradientDescent:
                 parameter.grad.zero_()
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = torch.enable_grad()(closure)() if closure else None
         for parameter in self.param_groups[0]["params"]:
             if parameter.grad is not None:
                 parameter -= self.param_groups[0]["lr"] * parameter.grad
+        return loss
 
 
 def gradient_descent(module: ModuleType, network: torch.nn.Module, lr: float) -> GradientDescent:

@@ -64,6 +64,18 @@ def generator_loss(fake_logits, kind="non_saturating"):
         return torch.mean(-torch.logaddexp(zeros, fake_logits))
     return torch.mean(torch.logaddexp(zeros, -fake_logits))
 """,
+    "11.3 with a closure": """
+def discriminator_step(generator, discriminator, optimizer, images, latents):
+    fakes = generator(latents).detach()
+
+    def closure():
+        optimizer.zero_grad()
+        loss = discriminator_loss(discriminator(images), discriminator(fakes))
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure).item()
+""",
     "11.3 without a graph of the generator": """
 def discriminator_step(generator, discriminator, optimizer, images, latents):
     with torch.no_grad():
