@@ -602,7 +602,7 @@ if __name__ == "__main__":
 #
 # ## What you have seen
 # The curvature decides how large a step can be: a percent above the limit, gradient descent
-# diverges. In a ravine, momentum and the optimizers that scale each coordinate need far fewer
+# diverges. In a ravine, momentum and most optimizers that scale each coordinate need far fewer
 # steps. On the digits, which are no such ravine, the optimizers end so close to each other that
 # another seed changes their order, so one training proves nothing about them. What does matter
 # there: a learning rate that falls when the steps are noisy, and batches that are shuffled.

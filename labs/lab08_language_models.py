@@ -191,7 +191,7 @@ def elman_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
 def lstm_step(
     x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of an LSTM with forget gates (Hochreiter & Schmidhuber 1997); return (h', c').
+    """One step of an LSTM (Hochreiter & Schmidhuber 1997) with forget gates; return (h', c').
 
         i, f, g, o = the four blocks of H rows of W x + U h + b, in this order
         c' = sigma(f) c + sigma(i) tanh(g)
@@ -636,8 +636,8 @@ if __name__ == "__main__":
 # </details>
 #
 # **3.** In a default run, counting with a cache beats every network. With all the text the LSTM
-# beats it: the published perplexities are 115 and 125. What does the LSTM gain from more text that
-# the counts do not?
+# beats it: the published perplexities are 115 for the LSTM and 125 for the counts. What does the
+# LSTM gain from more text that the counts do not?
 #
 # *Your answer:*
 #
@@ -656,9 +656,9 @@ if __name__ == "__main__":
 #
 # <details><summary>An answer to compare with yours</summary>
 #
-# The state of the first batch still hangs on the graph of that batch. The second gradient would go
-# back through it, but torch has freed it after the first one. If it were kept, the graph would grow
-# with every batch, until the memory is full.
+# The state of the first batch still belongs to the graph of that batch. The second gradient would
+# go back through this graph, but torch has freed it after the first one. If it were kept, the graph
+# would grow with every batch, until the memory is full.
 # </details>
 #
 # ## What you have seen

@@ -451,10 +451,10 @@ def grid_sample(images: Tensor, grid: Tensor) -> Tensor:
 
 # %% [markdown]
 # ## 7. The experiment
-# LeNet-5 is trained on MNIST and attacked: once with first weights as He et al. (2015) draw them,
-# once with PyTorch's, which are smaller, and once, also with PyTorch's, on adversarial images. A
-# small network on CIFAR-10 serves for everything that needs color (CIFAR-10 means images that went
-# through JPEG here). The pixels are in [0, 1].
+# LeNet-5 is trained on MNIST and attacked: once with initial weights as in He et al. (2015), once
+# with PyTorch's, which are smaller, and once, also with PyTorch's, on adversarial images. A small
+# network on CIFAR-10 is used for everything that needs color; its images went through JPEG. The
+# pixels are in [0, 1].
 #
 # **Predict before you run it.** Each pixel of a digit may change by at most 0.15, where black is 0
 # and white is 1. How many of 100 digits does LeNet-5 still read after one step of FGSM, and after
@@ -986,7 +986,7 @@ if __name__ == "__main__":
 # only guessed.
 # </details>
 #
-# **2.** LeNet-5 with He's first weights reads the test images about as well as the one with
+# **2.** LeNet-5 with He's initial weights reads the test images about as well as the one with
 # PyTorch's, but far fewer of the attacked ones. He's weights are about 2.4 times as large. Why does
 # this matter after the training?
 #

@@ -654,7 +654,7 @@ if __name__ == "__main__":
 #
 # ## What you have seen
 # The curvature decides how large a step can be: a percent above the limit, gradient descent
-# diverges. In a ravine, momentum and the optimizers that scale each coordinate need far fewer
+# diverges. In a ravine, momentum and most optimizers that scale each coordinate need far fewer
 # steps. On the digits, which are no such ravine, the optimizers end so close to each other that
 # another seed changes their order, so one training proves nothing about them. What does matter
 # there: a learning rate that falls when the steps are noisy, and batches that are shuffled.
@@ -683,7 +683,7 @@ if __name__ == "__main__":
 # - RMSprop has momentum, Adagrad has none. | Neither needs momentum.
 # - Adagrad divides by the squared gradient, RMSprop by its root. | Both divide by a root.
 # - RMSprop uses one number for all weights. | Both keep a number for each weight.
-# Q: Adam divides its averages m and s by 1 - beta to the power t. What for?
+# Q: Adam divides its averages m and s by 1 - beta^t. What for?
 # + Both averages start at 0 and would be too small in the first steps. | With beta = 0.999, s after
 #     one step is a thousandth of the squared gradient.
 # - To make the learning rate smaller over time. | The correction tends to 1, and no schedule

@@ -652,7 +652,7 @@ if __name__ == "__main__":
 # + They depend on the other images in the batch. | In training mode, mean and variance come from
 #     the batch; after model.eval() from running values.
 # - They are all 0. | This is so only for a batch of one image.
-# - They are scaled by gamma twice. | gamma and beta act once in both modes.
+# - They are scaled by the learned weight twice. | Weight and bias act once in both modes.
 # - Nothing: only dropout has two modes. | Batch normalization has two modes, too.
 # Q: With inverted dropout of probability p, what is done to the units that are kept during
 #     training?

@@ -1,5 +1,5 @@
 # %% [markdown]
-"""Lab 7: transfer, learning without labels, compression.
+"""Lab 07: transfer, learning without labels, compression.
 
 A network has learned to recognize some classes. What is this worth for other classes of which we
 have only a few labels? Can features be learned without any labels? And how small can the network
@@ -155,7 +155,7 @@ def fit_linear(
 
 # %% [markdown]
 # ## 2. Fine-tuning
-# Fine-tuning goes on with the training of the backbone on the new classes. The new last layer, the
+# Fine-tuning continues the training of the backbone on the new classes. The new last layer, the
 # head, begins with random weights and needs large steps. The backbone is already good, and large
 # steps would destroy what it has learned. So each gets its own learning rate. The optimizers of
 # torch take a list of groups, each a dict with "params" and "lr".
@@ -391,8 +391,8 @@ def low_rank(layer: nn.Linear, rank: int) -> nn.Sequential:
 # The first five classes of CIFAR-10 are the source: all of their labels are known. The other five
 # are the target, of which few labels are known.
 #
-# Before you run it, write down your guess: how many of 100 target images does a network recognize
-# that has learned from 40 images of each class, with and without the source? Which features are the
+# Before you run it, write down your guess: after training on 40 images of each class, how many of
+# 100 target images does a network recognize, with and without the source? Which features are the
 # best without labels? How much smaller can a layer become?
 #
 # *Your prediction:*

@@ -218,7 +218,7 @@ def elman_step(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
 def lstm_step(
     x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of an LSTM with forget gates (Hochreiter & Schmidhuber 1997); return (h', c').
+    """One step of an LSTM (Hochreiter & Schmidhuber 1997) with forget gates; return (h', c').
 
         i, f, g, o = the four blocks of H rows of W x + U h + b, in this order
         c' = sigma(f) c + sigma(i) tanh(g)
@@ -696,8 +696,8 @@ if __name__ == "__main__":
 # </details>
 #
 # **3.** In a default run, counting with a cache beats every network. With all the text the LSTM
-# beats it: the published perplexities are 115 and 125. What does the LSTM gain from more text that
-# the counts do not?
+# beats it: the published perplexities are 115 for the LSTM and 125 for the counts. What does the
+# LSTM gain from more text that the counts do not?
 #
 # *Your answer:*
 #
@@ -716,9 +716,9 @@ if __name__ == "__main__":
 #
 # <details><summary>An answer to compare with yours</summary>
 #
-# The state of the first batch still hangs on the graph of that batch. The second gradient would go
-# back through it, but torch has freed it after the first one. If it were kept, the graph would grow
-# with every batch, until the memory is full.
+# The state of the first batch still belongs to the graph of that batch. The second gradient would
+# go back through this graph, but torch has freed it after the first one. If it were kept, the graph
+# would grow with every batch, until the memory is full.
 # </details>
 #
 # ## What you have seen
@@ -755,7 +755,7 @@ if __name__ == "__main__":
 # Q: Why does the LSTM keep a gradient over more steps than the Elman network?
 # + Its cell is changed by addition: c' = f c + i g, so a gradient passes through a factor f, which
 #     can stay near 1. | In the Elman network each step multiplies by the weight and the slope of
-#     the sigmoid.
+#     the tanh.
 # - It has more parameters. | Parameters alone do not stop a product of factors from shrinking.
 # - It has no nonlinearity. | It has five in each step.
 # - Its gates are either 0 or 1. | They are sigmoids and lie between 0 and 1.
