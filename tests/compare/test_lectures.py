@@ -55,6 +55,39 @@ def test_the_experiments_are_listed_with_lecture_and_expected_outcome(capsys):
         assert experiment.expected.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("initialization --init xavier,kaiming", "init, with normal:0.01, normal:1, xavier"),
+        ("optimizers --optimizer adam", "optimizer, with sgd, momentum among them, got adam"),
+        ("schedules --schedule cosine,linear", "schedule, with none among them"),
+        ("batch-size --batch-size 16", "batch_size, to compare, got 16"),
+        ("batch-norm --batch-norm true", "batch_norm, with False, True among them"),
+        ("depth --model plain20,plain56", "model, with plain20, plain56, resnet20, resnet56"),
+        ("dropout --dropout 0.2,0.5", "dropout, with 0.0 among them"),
+        ("dropout --lr 0.1,0.01", "dropout takes one value of lr, got 2: it compares dropout"),
+        ("early-stopping --axis keep=last", "keep, with best, last among them"),
+        ("random-labels --random-labels 0,0.5", "random_labels, with 0.0, 1.0 among them"),
+        ("width --width 4", "width, to compare, got 4"),
+        ("width --depth 1,2", "width takes one value of depth, got 2"),
+    ],
+)
+def test_settings_that_leave_an_experiment_without_an_answer_are_refused_before_it_runs(
+    flags, said, tmp_path, capsys
+):
+    assert main(["compare", *flags.split(), "--tiny", "--out", str(tmp_path / "s")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_every_experiment_says_what_it_needs_and_has_it():
+    for name in NAMES:
+        for size in ("tiny", "full"):
+            EXPERIMENTS[name].check(grid_of(name, size))
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", ["tiny", "full"])
 def test_every_run_of_an_experiment_can_start(name, size, monkeypatch):
@@ -221,3 +254,20 @@ def test_one_seed_decides_nothing_about_depth(tmp_path):
     made.grid["seed"] = [0]
     made.results = [one for one in made.results if one.settings["seed"] == 0]
     assert judged(made, "depth").outcome == "not decided"
+
+
+def test_batch_sizes_are_compared_from_small_to_large_in_whatever_order_they_are_given(tmp_path):
+    found = study(tmp_path, "batch-size", lambda run: {"train_loss": run["batch_size"] / 100})
+    found.grid["batch_size"] = [256, 16, 64]
+    answer = judged(found, "batch-size")
+    texts = [claim.text for claim in answer.claims]
+    assert texts == ["16 ends lower than 64", "64 ends lower than 256"]
+
+
+def test_the_share_dropped_is_chosen_by_the_validation_loss(tmp_path):
+    losses = {0.0: (1.0, 1.0), 0.2: (0.7, 0.9), 0.5: (0.8, 0.5)}
+    found = study(
+        tmp_path, "dropout",
+        lambda run: dict(zip(("val_loss", "test_loss"), losses[run["dropout"]], strict=True)),
+    )  # fmt: skip
+    assert judged(found, "dropout").claims[0].text.startswith("dropout 0.2 ends")

@@ -135,7 +135,7 @@ def schedules(study: Study, environment: Environment) -> Answer:
 
 def batch_size(study: Study, environment: Environment) -> Answer:
     losses = spread_by(study, "train_loss", "batch_size")
-    sizes = list(losses)
+    sizes = sorted(losses)
     claims = [
         Claim(f"{small} ends lower than {large}", minus(losses[large], losses[small]))
         for small, large in itertools.pairwise(sizes)
@@ -179,7 +179,8 @@ def depth(study: Study, environment: Environment) -> Answer:
         kind: [int(name.removeprefix(kind)) for name in study.grid["model"] if kind in name]
         for kind in ("plain", "resnet")
     }
-    shallow, deep = min(depths["plain"]), max(depths["plain"])
+    both = set(depths["plain"]) & set(depths["resnet"])
+    shallow, deep = min(both), max(both)
     losses = spread_by(study, "train_loss", "model")
     cost = {kind: minus(losses[f"{kind}{deep}"], losses[f"{kind}{shallow}"]) for kind in depths}
     wrong = percent_wrong(study, "train_accuracy", "model")
@@ -198,8 +199,8 @@ def depth(study: Study, environment: Environment) -> Answer:
 
 
 def dropout(study: Study, environment: Environment) -> Answer:
-    losses = means(study, "test_loss", "dropout")
-    best = min((share for share in losses if share), key=lambda share: losses[share])
+    losses, chosen_by = (means(study, score, "dropout") for score in ("test_loss", "val_loss"))
+    best = min((share for share in losses if share), key=lambda share: chosen_by[share])
     gain = minus(*(by_seed(study, "test_loss", dropout=share) for share in (0.0, best)))
     return Answer(
         [Claim(f"dropout {best} ends with a lower test loss than none", gain)],
@@ -316,6 +317,7 @@ EXPERIMENTS = {
              "optimizer": "sgd", "lr": "auto", "epochs": 6, "seeds": 3},
             {"limit": 1500, "width": 100, "epochs": 2, "lr": 0.03},
             initialization,
+            {"init": ("normal:0.01", "normal:1", "xavier", "kaiming")},
         ),
         Experiment(
             "optimizers",
@@ -326,6 +328,7 @@ EXPERIMENTS = {
              "lr": "auto", "keep": "last", "epochs": 10, "seeds": 3},
             {"limit": 3000, "epochs": 3},
             optimizers,
+            {"optimizer": ("sgd", "momentum")},
         ),
         Experiment(
             "schedules",
@@ -335,6 +338,7 @@ EXPERIMENTS = {
              "schedule": [None, "linear", "cosine", "inverse", "halve"], "epochs": 10, "seeds": 3},
             {"limit": 2500, "epochs": 5},
             schedules,
+            {"schedule": (None,)},
         ),
         Experiment(
             "batch-size",
@@ -345,6 +349,7 @@ EXPERIMENTS = {
              "keep": "last", "epochs": 10, "seeds": 3},
             {"limit": 4000, "epochs": 3},
             batch_size,
+            {"batch_size": ()},
         ),
         Experiment(
             "batch-norm",
@@ -356,6 +361,7 @@ EXPERIMENTS = {
              "seeds": 3},
             {"limit": 3000, "width": 100, "epochs": 3},
             batch_norm,
+            {"batch_norm": (False, True)},
         ),
         Experiment(
             "depth",
@@ -368,6 +374,7 @@ EXPERIMENTS = {
              "train_size": 384, "width": 4, "batch_size": 32, "epochs": 3,
              "seeds": 1},
             depth,
+            {"model": ("plain20", "plain56", "resnet20", "resnet56")},
         ),
         Experiment(
             "dropout",
@@ -377,6 +384,7 @@ EXPERIMENTS = {
              "lr": 1e-4, "keep": "last", "epochs": 60, "seeds": 5},
             {"train_size": 300, "limit": 4000, "width": 256, "lr": 1e-3, "epochs": 25, "seeds": 3},
             dropout,
+            {"dropout": (0.0,)},
         ),
         Experiment(
             "early-stopping",
@@ -387,6 +395,7 @@ EXPERIMENTS = {
              "mode": "min", "keep": ["best", "last"], "epochs": 60, "seeds": 5},
             {"train_size": 300, "limit": 4000, "width": 256, "epochs": 30, "seeds": 3},
             early_stopping,
+            {"keep": ("best", "last")},
         ),
         Experiment(
             "random-labels",
@@ -397,6 +406,7 @@ EXPERIMENTS = {
              "train_scores": True, "keep": "last", "epochs": 100, "seeds": 3},
             {"train_size": 300, "limit": 4000, "width": 256, "epochs": 60, "seeds": 3},
             random_labels,
+            {"random_labels": (0.0, 1.0)},
         ),
         Experiment(
             "width",
@@ -410,6 +420,7 @@ EXPERIMENTS = {
             {"train_size": 300, "limit": 4000, "width": [1, 2, 4, 6, 16, 64, 256], "epochs": 50,
              "seeds": 3},
             width,
+            {"width": ()},
         ),
     )
 }  # fmt: skip

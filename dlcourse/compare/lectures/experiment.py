@@ -23,6 +23,7 @@ from dlcourse.compare.grid import grid
 from dlcourse.compare.settings import Environment
 from dlcourse.compare.study import Study
 from dlcourse.compare.table import half_width
+from dlcourse.errors import UsageError
 
 __all__ = ["Answer", "Claim", "Experiment", "as_list", "by_seed", "judge", "means", "run"]
 
@@ -110,7 +111,8 @@ class Experiment:
 
     lecture: the letter of the deck (T, C, A, J, K) and the topic. expected: the outcome in one
     sentence. grid: settings of `grid` at full size. tiny: the settings that differ at the size that
-    takes about half a minute on two cores. judge: returns the answer of a finished study.
+    takes about half a minute on two cores. judge: returns the answer of a finished study. needs:
+    settings that must have two values or more, and which values its question cannot do without.
     """
 
     name: str
@@ -119,10 +121,30 @@ class Experiment:
     grid: Mapping[str, Any]
     tiny: Mapping[str, Any]
     judge: Callable[[Study, Environment], Answer]
+    needs: Mapping[str, Sequence[Any]]
 
     @property
     def title(self) -> str:
         return f"{self.name} ({self.lecture})"
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raise UsageError for settings of `grid` with which `judge` has no answer."""
+        grid = "for a study without its question, leave the experiment's name out"
+        for name, value in settings.items():
+            values = value if isinstance(value, list) else [value]
+            required = self.needs.get(name)
+            if required is not None and (len(values) < 2 or set(required) - set(values)):
+                shown = ", ".join("none" if one is None else str(one) for one in required)
+                which = f"with {shown} among them" if required else "to compare"
+                raise UsageError(
+                    f"{self.name} needs two or more values of {name}, {which}, got {value}; {grid}"
+                )
+            own = isinstance(self.grid.get(name), list) or name in ("seed", "seeds")
+            if len(values) > 1 and not own:
+                raise UsageError(
+                    f"{self.name} takes one value of {name}, got {len(values)}: it compares "
+                    f"{', '.join(self.needs)}; {grid}"
+                )
 
 
 def run(
@@ -138,8 +160,11 @@ def run(
 
     options: of `grid`; they also replace the experiment's own settings. export: as for
         `write_report`.
+
+    Raises UsageError for settings with which the experiment has no answer.
     """
     settings = {**experiment.grid, **(experiment.tiny if tiny else {}), **options}
+    experiment.check(settings)
     size = "tiny" if tiny else "full"
     out = out or Path("results/compare") / f"{experiment.name}_{size}"
     study = grid(out, **settings, environment=environment, about={"experiment": experiment.name})
@@ -149,7 +174,11 @@ def run(
 def judge(
     experiment: Experiment, study: Study, environment: Environment, export: str | None = None
 ) -> Answer:
-    """What the finished `study` says to `experiment`; its page is written into the folder."""
+    """What the finished `study` says to `experiment`; its page is written into the folder.
+
+    Raises UsageError for a study of settings with which the experiment has no answer.
+    """
+    experiment.check(study.grid)
     environment = dataclasses.replace(environment, synthetic=study.about.get("synthetic"))
     if len(study.lost) == len(study.results):
         answer = Answer([], "no run has a score")
