@@ -1,8 +1,9 @@
 """Run the lectures' experiments; record the verdict, table and figures of each.
 
-python benchmarks/compare_experiments.py [NAME ...] [--full]
+python benchmarks/compare_experiments.py [NAME ...] [--full] [--smaller SETTING=VALUE ...]
 
-The tiny size runs unless --full is given. What is recorded of other experiments stays. The figures
+The tiny size runs unless --full is given. --smaller makes the full size of an experiment that is
+out of reach smaller; the record says so. What is recorded of other experiments stays. The figures
 go to docs/experiments/; the web site shows them with the record.
 """
 
@@ -29,24 +30,26 @@ def main() -> None:
     args = parser(__doc__)
     args.add_argument("names", nargs="*", default=list(EXPERIMENTS), help="default: all")
     args.add_argument("--full", action="store_true", help="run the full size")
+    args.add_argument("--smaller", nargs="+", default=[], metavar="SETTING=VALUE")
     args = args.parse_args()
     size = "full" if args.full else "tiny"
     title = f"compare_experiments{'_full' if args.full else ''}"
     for name in args.names:
-        found = run(name, size)
+        found = run(name, size, dict(one.split("=") for one in args.smaller))
         path = args.out or RESULTS / f"{title}.json"
         before = json.loads(path.read_text(encoding="utf-8"))["result"] if path.is_file() else {}
         record(title, before | {name: found}, args.out)
 
 
-def run(name: str, size: str) -> dict[str, Any]:
-    """Run one experiment at a size; return its record."""
+def run(name: str, size: str, smaller: dict[str, str]) -> dict[str, Any]:
+    """Run one experiment at a size, with the settings `smaller` changed; return its record."""
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "study"
         command = [sys.executable, "-m", "dlcourse", "compare", name, "--offline", "--figures"]
         start = time.perf_counter()
         lines = subprocess.run(
-            [*command, "png", *["--tiny"] * (size == "tiny"), "--out", str(study)],
+            [*command, "png", *["--tiny"] * (size == "tiny"), "--out", str(study),
+             *(f"--{name.replace('_', '-')}={value}" for name, value in smaller.items())],
             check=True, capture_output=True, text=True,
         ).stdout.splitlines()  # fmt: skip
         took = time.perf_counter() - start
@@ -57,6 +60,7 @@ def run(name: str, size: str) -> dict[str, Any]:
             "seconds": round(took, 1),
             "date": about["date"][:10],
             "synthetic": about["synthetic"],
+            "smaller": smaller,
             "verdict": next(line for line in lines if line.startswith("Expected outcome")),
             "table": [
                 line.replace(str(data_folder()), "datasets").replace(str(Path.cwd()), ".")

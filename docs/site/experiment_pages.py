@@ -68,7 +68,8 @@ def outcome(records: Mapping[str, Any], size: str, name: str) -> str:
         return "no record yet"
     if not found["verdict"].startswith(NOW):
         return "recorded under an older rule"
-    return found["verdict"].removeprefix(NOW).partition(":")[0]
+    verdict: str = found["verdict"].removeprefix(NOW).partition(":")[0]
+    return f"{verdict}, at a smaller size" if found.get("smaller") else verdict
 
 
 def experiment_page(one: Experiment, records: Mapping[str, Any], root: Path) -> str:
@@ -121,6 +122,9 @@ def recorded(one: Experiment, size: str, record: Mapping[str, Any] | None, root:
         f"({record['hardware']['cpu']}), in {found['seconds']:g} s.",
         "",
     ]
+    if changed := found.get("smaller"):
+        told = ", ".join(f"`{name}` {value}" for name, value in changed.items())
+        lines += [f"The full size was out of reach there; it ran with {told}.", ""]
     if found.get("synthetic"):
         lines += ["The data were synthetic: they replaced the real ones.", ""]
     if not found["verdict"].startswith(NOW):
