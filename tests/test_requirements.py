@@ -34,6 +34,15 @@ def test_every_dependency_is_pinned_in_the_constraints():
     assert {name.lower() for name in named} <= {name.lower() for name in pinned}
 
 
+def test_the_lock_of_uv_is_of_these_requirements():
+    """`uv lock` writes it anew after a change of pyproject.toml."""
+    text = (ROOT / "uv.lock").read_text()
+    block = re.search(r'^name = "dlcourse".*?^requires-dist = \[\n(.*?)^\]', text, re.S | re.M)
+    locked = re.findall(r'name = "([^"]+)", specifier = "([^"]+)"', block.group(1))
+    named = [re.match(r"([\w-]+)(.*)", requirement).groups() for requirement in requirements()[0]]
+    assert {(name.lower(), version) for name, version in named} <= set(locked)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
 def test_the_text_reading_above_is_what_toml_says():
     import tomllib
