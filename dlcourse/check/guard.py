@@ -70,7 +70,7 @@ NAMES_CODE = {"compile": 1, "code.__new__": 1}
 GENERATED = "torch.fx.generated"
 COMPILED = (
     "torch._dynamo.convert_frame*", "torch._dynamo.eval_frame*compile_wrapper", f"{GENERATED}*",
-    "torch.fx.interpreter*",
+    "torch.fx.interpreter*", "torch._inductor*",
 )  # fmt: skip
 
 
