@@ -41,6 +41,8 @@ A recorded run of the solution (`dlcourse run lab01`, real MNIST, 2 cores):
 Over 3 seeds (mean, standard deviation, how many seeds agree):
 
     parameters of the XOR network                                    9 = 9               exact
+    right answers of the AND neuron                                  4 = 4               exact
+    right answers of the XOR network                                 4 = 4               exact
     epochs of the perceptron rule, AND                               6 = 6               exact
     epochs of the perceptron rule, XOR                             100 = 100             exact
     epochs of the perceptron rule, AND, bias 0                     100 = 100             exact
@@ -286,6 +288,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"XOR by three neurons: {answers}, {parameters} parameters")
     claim = functools.partial(args.findings.claim, form="g", exact=True)
     claim("parameters of the XOR network", parameters, "=", 9, task="1.3")
+    for name, outputs, gate, task in (
+        ("AND neuron", neuron(GATE_INPUTS, *and_gate()), AND, "1.2"),
+        ("XOR network", run_network(GATE_INPUTS, *xor_network()), XOR, "1.3"),
+    ):
+        right = outputs.eq(gate).sum().item()
+        claim(f"right answers of the {name}", right, "=", 4, task=task)
     for name, gate, use_bias, expected in (
         ("AND", AND, True, 6), ("XOR", XOR, True, 100), ("AND, bias 0", AND, False, 100),
     ):  # fmt: skip

@@ -627,7 +627,7 @@ if __name__ == "__main__":
 # hundreds of times as large in the first layer as in the last one. Whether 44 residual layers are
 # better than 20 cannot be told from so short a training, and neither can the use of Inception's
 # second classifier: GoogLeNet needed it before batch normalization was known, this small network
-# does not. Augmentation closes the gap between train and test; it pays only in a longer training.
+# does not. Augmentation narrows the gap between train and test; it pays only in a longer training.
 
 # %% [markdown]
 # ## Quiz
