@@ -12,7 +12,7 @@ Logistic regression.
 
     dlcourse check lab01              check your answers (takes seconds)
     dlcourse check lab01 --task 1.3   check one task
-    dlcourse run lab01 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab01 --tiny         run the whole experiment on 1,800 images (takes seconds)
     dlcourse run lab01                run the whole experiment (takes seconds too)
 
 A recorded run of the solution (`dlcourse run lab01`, real MNIST, 2 cores):

@@ -573,8 +573,8 @@ if __name__ == "__main__":
 # The size of the first weights decides whether ten layers learn at all. Batch normalization makes
 # them learn even from weights that are far too small; where the start is good already, it brings
 # nothing here, and alone it only learns the wrong labels faster. Against wrong labels, dropout and
-# early stopping help by far more than chance explains; weight decay alone helps hardly more than
-# the spread. And a network with dropout must be told when the training is over.
+# early stopping help far more than chance explains; weight decay alone helps hardly more than the
+# spread. And a network with dropout must be told when the training is over.
 
 # %% [markdown]
 # ## Quiz

@@ -870,11 +870,12 @@ if __name__ == "__main__":
 # ## What you have seen
 # Features that were learned on some classes are worth many labels of others, and the fewer labels
 # there are, the more. Features can also be learned without any label: colorization beats untrained
-# convolutions, though it is far from labels. NAT does not beat them here. It has few epochs and
-# small batches, in which an image seldom meets a similar one to share a part of the sphere with;
-# its authors trained far longer, on a million images. A small network learns a
-# little more from a large one than from the labels alone, with 2 of 3 seeds; hints add nothing. The
-# largest layer of the large network can lose nine tenths of its numbers at the cost of one percent.
+# convolutions, though it is far from features learned with labels. NAT does not beat them here. It
+# has few epochs and small batches, so an image rarely meets a similar one with which it could share
+# a part of the sphere; its authors trained far longer, on a million images. A small network learns
+# a little more from a large one than from the labels alone, with 2 of 3 seeds; hints add nothing.
+# The largest layer of the large network can lose nine tenths of its numbers at the cost of one
+# percent.
 #
 # The seeds draw the labels and the start of each network that learns from them. The backbones of
 # the table of features are trained once.

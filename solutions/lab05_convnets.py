@@ -11,7 +11,7 @@ Lecture sections: Convolution; Convolutional neural networks (CNN); LeNet5.
 
     dlcourse check lab05              check your answers (takes seconds)
     dlcourse check lab05 --task 5.2   check one task
-    dlcourse run lab05 --tiny         run the whole experiment on 2,000 images (takes seconds)
+    dlcourse run lab05 --tiny         run the whole experiment on 1,800 images (takes seconds)
     dlcourse run lab05                use 10,800 images (half a minute on a laptop)
     dlcourse run lab05 --full         use all images and 20 epochs (minutes on a laptop)
 

@@ -439,7 +439,7 @@ def soften(logits: Tensor, temperature: float) -> Tensor:
 #
 # A default run is small: 25,000 of the 930,000 words, and only the 2,000 most frequent words are
 # told apart; the others count as `<unk>`. So its perplexities cannot be compared with published
-# ones. `--full` uses all words and prints the published numbers beside its own.
+# ones. `--full` uses all words and prints the published numbers next to its own.
 #
 # **Predict before you run it.** With 25,000 words of training text, which predicts better: the LSTM
 # or counting with a cache? And what does the Elman network do if its gradients are not clipped?
