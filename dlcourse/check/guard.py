@@ -7,10 +7,13 @@ The syntax tree of a file cannot tell what runs, so two observers watch it:
   TorchScript, a thread, a saved reference, also with modes switched off or keys excluded.
 - **Python functions.** A profile function sees each call. The file of the called code tells whether
   it is, for example, `torch.optim.adam.adam`, under whatever name it was saved.
+- **Gradients.** Autograd numbers what it records. Where a task forbids it, a number that is missing
+  afterwards tells that the student's code had something recorded, and so could derive it.
 
 What would run out of their sight is refused as a whole: functions that were traced, scripted or
 compiled before the call, threads that started before it, trace functions, audit hooks, code that
-bears the name of a library's file, and ctypes, which can change the process itself.
+bears the name of a library's file or is a copy of a code object, and ctypes, which can change the
+process itself.
 
 A refusal counts even if student code catches the exception. Student code may also replace what this
 module uses; so that it sees no difference, functions are bound here by name, the module has
@@ -24,12 +27,17 @@ import builtins
 import ctypes
 import fnmatch
 import functools
+import gc
 import importlib
 import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from gc import collect as gc_collect
+from gc import disable as gc_disable
+from gc import get_count as gc_get_count
+from gc import isenabled as gc_isenabled
 from pathlib import Path
 from sys import _current_frames, _getframe, getprofile, setprofile
 from types import CodeType, FrameType
@@ -54,7 +62,12 @@ Rule = tuple[str, Sequence[str]]
 # By the id of a code: the code, and the path of the function if it is forbidden, or "".
 Verdicts = dict[int, tuple[CodeType, str]]
 
-KEYS = ("CPU", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "MkldnnCPU")
+# Those of the kernels that compute, on every kind of tensor that a processor holds.
+KEYS = (
+    "CPU", "CompositeImplicitAutograd", "CompositeExplicitAutograd", "MkldnnCPU",
+    "CompositeExplicitAutogradNonFunctional", "CompositeImplicitAutogradNestedTensor",
+    "AutogradNestedTensor", "NestedTensorCPU", "QuantizedCPU", "SparseCPU", "SparseCsrCPU",
+)  # fmt: skip
 # Calls that would go around a kernel, or around the profile function.
 SWITCHES = {
     "call_boxed", "redispatch_boxed", "_dispatch_library", "_jit_script_compile",
@@ -64,13 +77,16 @@ SWITCHES = {
 UNSEEN = {
     "sys.addaudithook", "sys.monitoring.register_callback", "sys.settrace",
 }  # fmt: skip
+# What makes code objects; a copy of a library's would not tell that it is one.
+COPIES_CODE = {"code.__new__", "marshal.loads"}
 # The argument with the name of the file.
-NAMES_CODE = {"compile": 1, "code.__new__": 1}
-# Code that torch.compile and torch.fx have made of other functions.
+NAMES_CODE = {"compile": 1}
+# Code that torch.compile and torch.fx have made of other functions; their Tracker takes note of
+# code that is deleted.
 GENERATED = "torch.fx.generated"
 COMPILED = (
-    "torch._dynamo.convert_frame*", "torch._dynamo.eval_frame*compile_wrapper", f"{GENERATED}*",
-    "torch.fx.interpreter*", "torch._inductor*",
+    "torch._dynamo.convert_frame.[!T]*", "torch._dynamo.eval_frame*compile_wrapper",
+    f"{GENERATED}*", "torch.fx.interpreter*", "torch._inductor*",
 )  # fmt: skip
 
 
@@ -107,6 +123,12 @@ SITE_PACKAGES = str(Path(torch.__file__).parents[1])
 LIBRARY = (*PACKAGES, *STDLIB, str(Path(SITE_PACKAGES) / "_pytest"))
 CTYPES = str(Path(ctypes.__file__).parent)
 SEPARATORS = re.compile(r"[\\/]+")
+GARBAGE = 50_000  # objects with references to others; Python collects some after 700
+GRADIENTS = "run_backward"  # who forbids this forbids autograd
+LEAF = torch.zeros((), requires_grad=True)
+# What a library that is only imported does not have yet.
+VALUES = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer)
+IS_META = torch._C.TensorBase.is_meta.__get__  # type: ignore[attr-defined]
 
 
 class NotAllowedError(BaseException):
@@ -152,6 +174,7 @@ class Guard:
         self.refusal: NotAllowedError | None = None
         self.libraries: dict[tuple[str, str], Any] = {}  # by namespace and key
         self.operators: tuple[str, ...] = ()
+        self.kernels: list[tuple[str, str]] = []  # those that are replaced, by operator and key
         # For each rule, what is known of the codes that have run; they are kept alive.
         self.verdicts_by_rule: dict[tuple[str, ...], Verdicts] = {(): {}}
         self.verdicts = self.verdicts_by_rule[()]
@@ -166,6 +189,10 @@ class Guard:
         self.unseen = ""  # what the file has installed while it loaded, such as a trace function
         self.lost = False  # whether something has replaced the profile function
         self.forged = False  # whether code bears the name of a library's file
+        self.stays = False  # whether the profile function works between two calls, too
+        self.callbacks = [*map(id, gc.callbacks)]
+        # By thread, how many of autograd's numbers went to others than the student's code.
+        self.other_nodes: dict[int, int] = {}
 
     def prepare(self, rules: Iterable[Rule]) -> None:
         """Make what `rules` need, before student code could replace what makes it."""
@@ -179,9 +206,14 @@ class Guard:
         A function of the tests that student code calls may watch another act meanwhile.
         """
         threads = set(_current_frames())
+        if self.stays:
+            rule = rule or self.rule
         if not self.shared:
             self.strangers |= threads - self.known - self.of_libraries
         outer, self.refusal = self.refusal, None
+        if not self.watching and outer is not None:
+            # Student code has run after the last call, when something of its was deleted.
+            self.refusal, outer = outer, None
         before = self.rule
         self.watching += 1
         self.arm(rule or ("", ()))
@@ -221,30 +253,74 @@ class Guard:
             return act()
 
         def unarmed() -> Result:
+            nodes = self.nodes()
             self.arm(("", ()))
             try:
                 return act()
             finally:
                 self.arm(rule)
+                recorded = self.nodes() - nodes
+                self.other_nodes[_thread.get_ident()] += recorded
 
         return self.profiled(unarmed, on=False)
 
     def profiled(self, act: Callable[[], Result], *, on: bool) -> Result:
         """Return act(), while the profile function is on or off."""
         before, was, lost = getprofile(), self.active, self.lost
+        gone = self.stays and lost
         self.active = self.lost = False
         setprofile(self.profile if on else None)
         self.active = on
+        if on and not self.shared:
+            # No test shares this process. What student code does when its objects are deleted, or
+            # when an exception of its is described, is not its answer, but could become the next.
+            before, was = self.profile, True
         try:
+            if on and not self.shared:
+                self.collect()
+            nodes = self.nodes() if on else 0
             result = act()
-            if on and (self.lost or getprofile() != self.profile):
+            if on and (gone or self.lost or getprofile() != self.profile):
                 self.refuse("sys.setprofile", HIDES)
+            if on:
+                self.refuse_nodes(nodes)
             return result
         finally:
             self.active = False
             # cProfile's own is an object that cannot be set again; it sees nothing from here on.
             setprofile(before if callable(before) else None)
-            self.active, self.lost = was, lost
+            self.active, self.lost = was, lost and not gone
+
+    def collect(self) -> None:
+        """Collect garbage here, where it is seen what the deleted objects run, and nowhere else.
+
+        The collector's callbacks run unseen where it interrupts the profile function.
+        """
+        if self.callbacks != [*map(id, gc.callbacks)]:
+            self.refuse("a change of the garbage collector", HIDES)
+        gc_disable()
+        self.stays = True
+        if gc_get_count()[0] > GARBAGE:
+            gc_collect()
+
+    def nodes(self) -> int:
+        """Return how many operations of student code this thread's autograd has recorded."""
+        thread = _thread.get_ident()
+        others = self.other_nodes.setdefault(thread, 0)
+        if GRADIENTS not in self.calls:
+            return 0
+        was, self.active = self.active, False
+        try:
+            number = record()
+        finally:
+            self.active = was
+        self.other_nodes[thread] = others + 1
+        return number - others
+
+    def refuse_nodes(self, before: int) -> None:
+        """Refuse autograd if it has recorded something since `nodes` returned `before`."""
+        if self.nodes() != before:
+            self.refuse("torch's autograd, with a tensor that requires a gradient")
 
     def arm(self, rule: Rule) -> None:
         """Replace the kernels that `rule` forbids, and put back those that it allows."""
@@ -259,9 +335,10 @@ class Guard:
         was, self.active = self.active, False  # what follows is not a student's
         self.libraries.clear()  # this puts the earlier kernels back
         self.operators = operators
+        self.kernels = kernels_of(operators, len(sys.modules)) if operators else []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch 2.11 warns of a kernel that is replaced
-            for operator, key in kernels_of(operators, len(sys.modules)) if operators else []:
+            for operator, key in self.kernels:
                 namespace, _, name = operator.partition("::")
                 if (namespace, key) not in self.libraries:
                     self.libraries[namespace, key] = _dispatch_library("IMPL", namespace, key)
@@ -271,6 +348,12 @@ class Guard:
                 except RuntimeError:
                     pass  # another library has replaced this kernel
         self.active = was
+
+    def arm_again(self) -> None:
+        """Replace the kernels of operators, too, that an import has brought, as torchvision's."""
+        if kernels_of(self.operators, len(sys.modules)) != self.kernels:
+            self.operators = ()
+            self.arm(self.rule)
 
     def refusing(self, operator: str) -> Callable:
         def kernel(*args: object, **kwargs: object) -> None:
@@ -293,17 +376,28 @@ class Guard:
     def profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self.active:
             return
+        if self.stays and gc_isenabled():
+            self.refuse("a change of the garbage collector", HIDES)
         if event == "call":
             code = frame.f_code
             if self.compiler_waits and code is IMPORTING:
                 self.meet_compiler(frame.f_locals["name"])
             known = self.verdicts.get(id(code))
             path = known[1] if known else self.look_up(code)
-            if path and not self.internal(path, frame) and not self.imports(frame):
+            if path and not self.internal(path, frame) and not self.defines(frame):
                 self.refuse(path, HIDES if is_compiled(path) else WRITE_IT)
         elif event == "c_call" and argument.__name__ in self.calls and not self.imports(frame):
             # torchvision registers its own operators while it is imported.
             self.refuse(argument.__name__)
+        elif event == "return" and frame.f_code is IMPORTING and not self.imports(frame.f_back):
+            self.arm_again()
+
+    def defines(self, frame: FrameType) -> bool:
+        """Return whether `frame` only makes what an import defines: it has no values yet.
+
+        A library that is imported may call what student code has put in the place of a function.
+        """
+        return self.imports(frame) and not any(map(is_value, values_in(frame)))
 
     def imports(self, frame: FrameType | None) -> bool:
         """Return whether a library runs in `frame` because it is imported.
@@ -320,23 +414,28 @@ class Guard:
             frame = frame.f_back
         return False
 
-    def internal(self, path: str, frame: FrameType | None) -> bool:
+    def internal(self, path: str, frame: FrameType) -> bool:
         """Return whether a library calls `path` for its own ends.
 
         PyTorch itself runs `torch._decomp` for tensors on the meta device, for example.
         """
         if self.forged:
             return False
-        caller = frame
-        while caller is not None and path_of(caller.f_code).startswith((*WRAPPERS, INIT)):
-            caller = caller.f_back
-        if path.startswith(WRAPPERS) and caller is not None and path_of(caller.f_code):
-            return True
-        if path.startswith(INIT) and caller is not None:
-            layer = path_of(caller.f_code).startswith("torch.nn.modules.")
-            if layer and caller.f_code.co_name == "reset_parameters":
-                return True  # a new layer gets its first weights
-        return False
+        inner, caller, by_name = frame, frame.f_back, True
+        while caller is not None:
+            # Student code may have put another function in the place of the one that is meant.
+            by_name &= inner.f_code.co_name in caller.f_code.co_names
+            if not path_of(caller.f_code).startswith((*WRAPPERS, INIT)):
+                break
+            inner, caller = caller, caller.f_back
+        if caller is None:
+            return False
+        if path.startswith(WRAPPERS) and path_of(caller.f_code):
+            # Where student code has it called back, it works on numbers.
+            return all(map(is_meta, filter(is_value, values_in(frame))))
+        layer = path_of(caller.f_code).startswith("torch.nn.modules.")
+        # A new layer gets its first weights.
+        return by_name and layer and caller.f_code.co_name == "reset_parameters"
 
     def meet_compiler(self, name: str) -> None:
         """Import the whole compiler, unseen, if the import of `name` is about to do that."""
@@ -360,6 +459,32 @@ def is_installed(finder: object) -> bool:
 
 
 is_compiled = pattern(COMPILED).match
+
+
+def record() -> int:
+    """Have autograd record an operation, under whatever mode, and return its number.
+
+    Raises AttributeError where student code keeps autograd from recording.
+    """
+    with torch._C._InferenceMode(False), torch._C.DisableTorchFunction():
+        return LEAF.clone().grad_fn._sequence_nr()  # type: ignore[union-attr]
+
+
+def values_in(frame: FrameType) -> Iterator[object]:
+    """Yield the local values of `frame`, and what its tuples, lists and dictionaries hold."""
+    for value in frame.f_locals.values():
+        kind = type(value)
+        yield value
+        yield from value if kind in (tuple, list) else value.values() if kind is dict else ()
+
+
+def is_value(value: object) -> bool:
+    # Not `isinstance`, which would ask an object of the student's for its class.
+    return issubclass(type(value), VALUES)
+
+
+def is_meta(value: object) -> bool:
+    return type(value) in (torch.Tensor, torch.nn.Parameter) and IS_META(value)
 
 
 @functools.cache
@@ -413,9 +538,13 @@ def starting(start: Callable) -> Callable:
         def run(*args: object, **kwargs: object) -> None:
             if of_library:
                 guard.of_libraries.add(_thread.get_ident())
-            if guard.active:
-                setprofile(guard.profile)
+            if not guard.active:
+                function(*args, **kwargs)
+                return
+            setprofile(guard.profile)
+            nodes = guard.nodes()
             function(*args, **kwargs)
+            guard.refuse_nodes(nodes)
 
         OWN.add(run.__code__)
         return start(run, *more, **settings)
@@ -432,6 +561,8 @@ def audit(event: str, arguments: tuple) -> None:
             refuse_ctypes(guard)
     elif not guard.watching:
         return
+    elif event in COPIES_CODE and not by_library(guard):
+        guard.note("a copy of a code object")
     elif event in NAMES_CODE:
         file = arguments[NAMES_CODE[event]]
         if isinstance(file, str) and file.startswith(LIBRARY):

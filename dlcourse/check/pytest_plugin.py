@@ -26,6 +26,7 @@ from dlcourse.check.points import ALWAYS, PartialCredit, Points
 from dlcourse.check.process_state import fixed_settings, seed_everything
 from dlcourse.check.record import COULD_NOT, NOT_COUNTED, TestRecord
 from dlcourse.check.student import Student, StudentError
+from dlcourse.check.student_host import TimeLimitError
 from dlcourse.check.text import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
@@ -57,6 +58,8 @@ class TestSession:
         self.student_now: Student | None = None
         self.compared: tuple[str, object, object] | None = None
         self.failure: pytest.ExceptionInfo | None = None
+        # Bounds each test itself; it may raise TimeLimitError in it.
+        self.limit: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Student:
@@ -97,6 +100,11 @@ class TestSession:
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         self.compared = (op, left, right)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self) -> object:
+        with self.limit():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo) -> object:
@@ -198,6 +206,8 @@ class TestSession:
                 test.outcome = "exception"  # what a student's process says of a hidden test
             if error.kind == "not written":
                 self.judge_stub(test, error.task)
+        elif isinstance(error, TimeLimitError):
+            test.outcome, test.reason = "time", f"{call}: the tests did not end on your answers"
         elif isinstance(error, PartialCredit):
             test.outcome, test.reason = "partial", clean_text(error)
             test.score = test.max_score * error.fraction

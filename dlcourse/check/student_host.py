@@ -117,7 +117,8 @@ class StudentHost:
         self.numbers: dict[int, int] = {}
 
     def answer(self, message: dict, buffers: Buffers) -> Answer:
-        """Do what `message` asks. The answer holds "value" or "error"; only Ctrl-C raises.
+        """Do what `message` asks. The answer holds "value" or "error"; only Ctrl-C and the time
+        limit raise.
 
         A function of the tests that student code calls may ask again before the first answer.
         """
@@ -133,7 +134,9 @@ class StudentHost:
             replies.clear()
             try:
                 reply = {"error": self.explain(error)}
-            except Exception:  # noqa: BLE001 (an exception may lie about its text, traceback, ...)
+            except (KeyboardInterrupt, TimeLimitError):
+                raise
+            except BaseException:  # noqa: BLE001 (it may lie about its text, traceback, ...)
                 reply = {"error": {"kind": "exception", "text": "an exception without words"}}
         finally:
             sys.stdin = stdin

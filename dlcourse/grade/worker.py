@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import gc
+import math
 import os
 import queue
 import resource
@@ -21,7 +22,7 @@ from dlcourse import course
 from dlcourse.check.pytest_plugin import TestSession, run_session, settle
 from dlcourse.check.record import TestRecord
 from dlcourse.check.run import stubs
-from dlcourse.check.student import Student, StudentError
+from dlcourse.check.student import Student, StudentError, TimeLimit
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError
 from dlcourse.grade.batch_process import memory
@@ -32,8 +33,9 @@ from dlcourse.grade.sandbox.process import Budget, ForkServer, SandboxProcess, b
 __all__ = ["SubmissionRun", "Worker", "needs", "worker"]
 
 RELOADS = 2  # in the visible tests, and again in the hidden ones
-# When the process of the tests ends itself: by the clock, times the budget and more.
-PATIENCE, PATIENCE_S = 6.0, 120.0
+# When the process of the tests ends itself: by the clock, times the budget and more; and by the CPU
+# time that its tests have taken after the budget.
+PATIENCE, PATIENCE_S, STUCK_S = 6.0, 120.0, 10.0
 LARGE = 2**24  # bytes of the answers to one test, after which its memory is freed at once
 MEMORY = 2 * 2**30  # bytes of address space that a lab's tests may take; none of ours takes half
 
@@ -67,7 +69,8 @@ class Worker:
         self.error: Exception | None = None
         self.load_s = 0.0  # of the last submission
         torch.set_num_threads(1)
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
         self.hear()
 
     def probe(self) -> None:
@@ -101,17 +104,32 @@ class Worker:
                 raise self.error
             self.jobs.put(job)
             with bounded_memory():
-                return self.hear(PATIENCE * job.budget_s + PATIENCE_S)
+                return self.hear(job.budget_s)
 
-    def hear(self, patience_s: float | None = None) -> list[TestRecord]:
-        try:
-            answer = self.answers.get(timeout=patience_s)
-        except queue.Empty:
-            # The tests themselves do not end on some value, and nothing can stop a thread.
-            os._exit(1)
+    def hear(self, budget_s: float = math.inf) -> list[TestRecord]:
+        """Return the next answer. If the tests do not end on some value, this process ends.
+
+        That is for what takes its time outside of Python; see OwnLimit.
+        """
+        start, start_cpu_s = time.monotonic(), self.cpu_s()
+        while True:
+            try:
+                answer = self.answers.get(timeout=1.0)
+                break
+            except queue.Empty:
+                late = time.monotonic() - start > PATIENCE * budget_s + PATIENCE_S
+                if late or self.cpu_s() - start_cpu_s > budget_s + STUCK_S:
+                    os._exit(1)
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU that the tests have taken."""
+        number = self.thread.ident
+        if number is None or not self.thread.is_alive():
+            return 0.0
+        return time.clock_gettime(time.pthread_getcpuclockid(number))
 
     def serve(self) -> None:
         lab = self.settings.lab
@@ -141,6 +159,7 @@ class Worker:
         """Grade `job`, the hidden tests last and in a process of their own."""
         run = SubmissionRun(self, job)
         unwritten = stubs(job.source.decode("utf-8", "replace"))
+        session.limit = lambda: OwnLimit(run.budget)
         try:
             tests = self.run_part(session, run, unwritten, hidden=False)
             self.load_s = run.load_s
@@ -174,6 +193,19 @@ class Worker:
         else:
             run.begin(session.rules)
         return session.run_part(lambda item: run.open(item.originalname), unwritten, hidden=hidden)
+
+
+class OwnLimit(TimeLimit):
+    """Ends a test that works on an answer for longer than the budget of its submission allows."""
+
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget.left_s)
+        self.budget = budget
+        self.clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def stop(self) -> float:
+        left_s = self.budget.left_s - (time.clock_gettime(self.clock) - self.budget.tests_s)
+        return max(left_s, 0.1) if left_s > 0 else super().stop()
 
 
 class SubmissionRun:
@@ -213,6 +245,10 @@ class SubmissionRun:
     def open(self, test: str) -> Student:
         if self.failure is not None:
             raise self.failure
+        self.budget.charge_tests()
+        if self.budget.left_s <= 0:
+            self.close()
+            raise budget_used_up(self.budget)
         process = self.process
         if process is not None and process.received > LARGE:
             gc.collect()  # a test that failed leaves frames that hold their answers in a cycle
@@ -225,8 +261,6 @@ class SubmissionRun:
         """Return a process that has loaded the file anew."""
         if self.loads > RELOADS:
             raise StudentError("killed", f"your code ended its process {self.loads} times")
-        if self.budget.left_s <= 0:
-            raise budget_used_up(self.budget)
         process = self.enter()
         try:
             self.load(process)

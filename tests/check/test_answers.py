@@ -1,33 +1,16 @@
 """The library's own answers to the labs' tasks are forbidden, as far as trying found them."""
 
 import json
-from functools import cache
 
 import pytest
 
-from dlcourse import course
 from dlcourse.check.forbidden import is_forbidden, violations
-from dlcourse.check.points import ALWAYS
 
 from support import shortcuts
 from support.imports import ROOT
+from support.rules import rules
 
 RECORDED = ROOT / "benchmarks" / "results" / "answers.json"
-
-
-@cache
-def rules(short):
-    """For each task of a lab, its functions, what it forbids, and what it allows."""
-    lab = course.find_lab(short, ROOT)
-    marks = [test.points for test in vars(course.load_script(lab.tests)).values()
-             if hasattr(test, "points")]  # fmt: skip
-    return {
-        task: (
-            functions,
-            [*ALWAYS, *(name for mark in marks if mark.task == task for name in mark.forbidden)],
-        )
-        for task, functions in lab.functions.items()
-    }
 
 
 @pytest.mark.parametrize(

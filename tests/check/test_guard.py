@@ -1,5 +1,6 @@
 """While a task's code runs, what the task forbids is refused however the code reaches it."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from dlcourse.check.protocol import Buffers, decode, encode
 from dlcourse.check.student_host import StudentHost
 
 from support import detours
+from support.rules import rules
 
 X, W = torch.arange(50.0).reshape(1, 2, 5, 5), torch.ones(3, 2, 3, 3)
 
@@ -39,9 +41,18 @@ def request(host, what, function, args, rule=None):
     reply, _ = ask({"do": "load"}, [])
     if "error" in reply:
         return reply["error"]
-    _, number = ask({"do": "get", "of": None}, [function])
-    reply, value = ask({"do": what, "of": number} | ({"rule": rule} if rule else {}), args)
+    under = {"rule": rule} if rule else {}
+    _, number = ask({"do": "get", "of": None, **under}, [function])
+    reply, value = ask({"do": what, "of": number, **under}, args)
     return reply.get("error", value)
+
+
+def unguard(host):
+    """Take back what the guard of a process of its own leaves in force between two calls."""
+    sys.setprofile(None)
+    gc.enable()
+    host.guard.active = False
+    host.guard.arm(("", ()))
 
 
 def as_callback(value):
@@ -51,6 +62,7 @@ def as_callback(value):
 def call_test(number, message, buffers):
     """The tests' own function, which may do what a student's must not."""
     replies = Buffers()
+    F.conv2d(X, W.clone().requires_grad_())
     return {"value": encode(F.conv2d(X, W), replies, None)}, replies
 
 
@@ -71,6 +83,52 @@ def test_no_detour_leads_to_a_function_in_python(name):
     _, got = answer(source, "adam", [w, g, {}], ["3.5", [pattern]])
     assert isinstance(got, dict), got
     assert got["kind"] == "not allowed", got
+
+
+@pytest.mark.parametrize("name", detours.BETWEEN)
+def test_nothing_that_runs_between_two_calls_becomes_an_answer(name):
+    pattern, source = detours.BETWEEN[name]
+    w, g = torch.tensor([1.0, -2.0, 3.0]), torch.ones(3)
+    host = StudentHost((detours.HEAD + source).encode(), "lab.py", "lab", call_test)
+    garbage, callbacks = gc.get_threshold(), [*gc.callbacks]
+    try:
+        got = [request(host, "call", "adam", [w, g, {}], ["3.5", [pattern]]) for _ in range(3)]
+    finally:
+        gc.set_threshold(*garbage)
+        gc.callbacks[:] = callbacks
+        unguard(host)
+    assert {one["kind"] for one in got if isinstance(one, dict)} >= {"not allowed"}, got
+    assert all(isinstance(one, dict) or torch.equal(one[0], w) for one in got), got
+
+
+INPUTS = {
+    "line_gradient": [torch.tensor(0.5), torch.tensor(1.0), torch.ones(3), torch.zeros(3)],
+    "cross_entropy_gradient": [torch.eye(3)[:, :2], torch.tensor([0, 1, 0])],
+    "lstm_step": [torch.rand(s) for s in ((2, 3), (2, 4), (2, 4), (16, 3), (16, 4), (16,))],
+    "grid_sample": [torch.rand(1, 2, 3, 4), torch.rand(1, 5, 6, 2)],
+    "attention": [torch.rand(1, 1, t, 4) for t in (3, 5, 5)],
+}
+
+
+@pytest.mark.parametrize("name", detours.OTHERS)
+def test_no_other_operator_of_the_library_answers_a_task(name):
+    task, function, source = detours.OTHERS[name]
+    lab = f"lab{int(task.partition('.')[0]):02}"
+    _, got = answer(source, function, INPUTS[function], [task, rules(lab)[task][1]])
+    assert isinstance(got, dict), got
+    assert got["kind"] == "not allowed", got
+
+
+def test_numbers_without_a_graph_are_no_gradients():
+    rule = ["1.5", ["run_backward"]]
+    for body in ("w * 2", "(w.detach().requires_grad_() > 0).sum()", "(lambda x: x * 2)(w)"):
+        _, got = answer(f"def f(w): return {body}", "f", [torch.ones(3)], rule)
+        assert isinstance(got, torch.Tensor), (body, got)
+    _, got = answer("@torch.no_grad()\ndef f(w): return w * w.requires_grad_()", "f", [W], rule)
+    assert isinstance(got, torch.Tensor), got
+    # The test's own function may have something recorded.
+    _, got = answer("def f(function): return function(1) + 1", "f", [print], rule)
+    assert torch.equal(got, F.conv2d(X, W) + 1)
 
 
 def test_torchs_operators_come_back_after_the_call():
@@ -131,7 +189,7 @@ def after(function):
             assert got["kind"] == "not allowed", (name, got)
         assert request(host, "call", "inner", [], rule) == 1
     finally:
-        host.guard.arm(("", ()))
+        unguard(host)
 
 
 def test_import_of_a_library_inside_the_call_is_not_refused():

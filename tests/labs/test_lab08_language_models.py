@@ -244,7 +244,7 @@ def test_feedforward_of_batches_of_windows(student):
         assert_close(slopes, torch.autograd.grad(expected.sum(), C)[0])
 
 
-CELLS = ("RNN*", "LSTM*", "GRU*", "rnn*", "lstm*", "gru*", "dlcourse.models*")
+CELLS = ("*RNN*", "*LSTM*", "*GRU*", "*rnn*", "*lstm*", "*gru*", "dlcourse.models*")
 # Each cell of torch: its function, how many blocks of rows its weights have, names of the results.
 OF_TORCH = {
     "elman_step": (torch.rnn_tanh_cell, 1, "h'"),

@@ -719,7 +719,10 @@ def test_style_of_other_networks(student):
     expect(student.stylize(model, *arguments), styled(twin, *arguments))
 
 
-SAMPLERS = ("*affine_grid*", "*grid_sampl*", "*GridSampl*")
+SAMPLERS = (
+    "*affine_grid*", "*grid_sampl*", "*GridSampl*", "*roi_align*", "*RoIAlign*",
+    "*deform*", "*Deform*",
+)  # fmt: skip
 
 
 @points(0.5, task="12.8", hint="pixel j is at (2 j + 1) / width - 1", forbidden=SAMPLERS)

@@ -61,9 +61,9 @@ def perceptron_epoch(weight, bias, inputs, targets, lr=1.0):
             bias = bias + lr * (targets[i] - y)
     return weight, bias, wrong
 """,
-    "1.4 in place": """
+    "1.4 in place, on a copy": """
 def perceptron_epoch(weight, bias, inputs, targets, lr=1.0):
-    mistakes = torch.tensor(0)
+    weight, bias, mistakes = weight.clone(), bias.clone(), torch.tensor(0)
     for x, t in zip(inputs, targets):
         y = neuron(x.unsqueeze(0), weight, bias).squeeze()
         weight += lr * (t - y) * x

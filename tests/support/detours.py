@@ -64,6 +64,8 @@ def by_torch(w, g, lr):
     return p.detach()
 def keep(*args): SEEN.append(by_torch(*args))
 """
+ONE_STEP = "f([w], [g], [w * 0], [w * 0], [], [torch.tensor(0.0)], None, None, amsgrad=False, beta1=0.9, beta2=0.999, lr=lr, weight_decay=0, eps=1e-8, maximize=False, capturable=False, differentiable=False, has_complex=False, decoupled_weight_decay=False)\n    return w, state"
+ENGINE = "run = getattr(torch.autograd.Variable._execution_engine, 'run_' + 'backward')\ndef adam(w, g, state, lr=0.1):\n    w.requires_grad_()\n    y = w.square().sum()\n    given = (y,), (torch.ones(()),), False, False, (), True\n"
 MODULE = f"{STEP}class M(nn.Module):\n    def forward(self, w, g): return f(w, g, w * 0, w * 0)\nm = torch.jit.trace(M(), (one, one), check_trace=False)\n"
 PYTHON = {
     "an optimizer by name": ("torch.optim*", f"{SIGNATURE}    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
@@ -110,7 +112,51 @@ PYTHON = {
     "a benchmark of TorchScript": ("torch.optim*", f"{MODULE}m = torch.utils.ThroughputBenchmark(m)\n{SIGNATURE}    return m.run_once(w, g), state"),
     "a class of TorchScript": ("torch.optim*", f"@torch.jit.script\nclass C:\n    def __init__(self):\n        self.lr = 0.1\n    def go(self, w: torch.Tensor, g: torch.Tensor):\n        return w - self.lr * g.sign()\n{SIGNATURE}    return C().go(w, g), state"),
     "an interpreter of its operators": ("torch.optim*", f"{STEP}from torch.fx.experimental.proxy_tensor import make_fx\nt = make_fx(f)(one, one, one * 0, one * 0)\n{SIGNATURE}    return torch.fx.Interpreter(t).run(w, g, w * 0, w * 0), state"),
+    "a copy of its code under another name": ("torch.optim*", f"import types, torch.optim.adam as m\nf = types.FunctionType(m._single_tensor_adam.__code__.replace(co_filename='lab.py'), vars(m))\n{SIGNATURE}    {ONE_STEP}"),
+    "its code written out and read again": ("torch.optim*", f"import marshal, types, torch.optim.adam as m\ncode = m._single_tensor_adam.__code__\nname = code.co_filename.encode()\nf = types.FunctionType(marshal.loads(marshal.dumps(code).replace(name, b'm' * len(name))), vars(m))\n{SIGNATURE}    {ONE_STEP}"),
+    "its code put into a function of the file": ("torch.optim*", f"import types, torch.optim.adam as m\ndef f(): pass\nf.__code__ = m._single_tensor_adam.__code__\nf = types.FunctionType(f.__code__, vars(m))\n{SIGNATURE}    {ONE_STEP}"),
+    "a step while a library is imported": ("torch.optim*", f"import _thread, sys\np = nn.Parameter(torch.ones(3))\no = getattr(torch, 'op' + 'tim').Adam([p])\n{SIGNATURE}    p.data, p.grad = w, g\n    sys.modules.pop('_strptime', None)\n    was = _thread.allocate_lock\n    _thread.allocate_lock = o.step\n    try: import _strptime\n    finally: _thread.allocate_lock = was\n    return p.detach(), state"),
+    "an initializer in the place of a layer's": ("torch.nn.init*", "def adam(w, g, state, lr=0.1):\n    layer, init = nn.Linear(3, 1), nn.init\n    was = init.kaiming_uniform_\n    init.kaiming_uniform_ = getattr(init, 'kaiming' + '_normal_')\n    try: layer.reset_parameters()\n    finally: init.kaiming_uniform_ = was\n    return layer.weight.detach(), state"),
+    "a decomposition called by a module": ("torch._decomp*", "import torch._decomp.decompositions as d\ndef adam(w, g, state, lr=0.1):\n    m = nn.Module()\n    m.forward = d.mse_loss\n    return m(w, g), state"),
+    "a reference called by a module": ("torch._refs*", "import torch._refs as r\ndef adam(w, g, state, lr=0.1): return nn.Module.__call__(type('M', (nn.Module,), {'forward': staticmethod(r.softmax)})(), w, 0), state"),
+    "a pool of ranks": ("*max_pool*", "def adam(w, g, state, lr=0.1):\n    values, ranks = torch.unique(w.reshape(1, 1, 1, 3), return_inverse=True)\n    q = torch._make_per_tensor_quantized_tensor(ranks.byte(), 1.0, 0)\n    return values[getattr(torch, 'quantized_' + 'max_pool2d')(q, [1, 3]).int_repr().long()], state"),
+    "a sparse form": ("*softmax*", "def adam(w, g, state, lr=0.1): return getattr(torch.sparse, 'soft' + 'max')(w[None].to_sparse(), 1).to_dense(), state"),
+    "a nested form": ("*softmax*", "def adam(w, g, state, lr=0.1): return getattr(torch, 'soft' + 'max')(torch.nested.nested_tensor([w[None]]), -1).unbind()[0], state"),
+    "a cell for quantization": ("torch.ao*", "import torch.ao.nn.quantizable as q\nc = getattr(q, 'LS' + 'TMCell')(3, 3)\ndef adam(w, g, state, lr=0.1): return c(w[None])[0].detach(), state"),
+    "autograd's engine, by partial": ("run_backward", f"import functools\n{ENGINE}    functools.partial(run, *given, accumulate_grad=True)()\n    return w.grad, state"),
+    "autograd's engine, by map": ("run_backward", f"{ENGINE}    list(map(run, *zip(given), [True]))\n    return w.grad, state"),
+    "autograd's engine in a thread": ("run_backward", f"import functools, threading\n{ENGINE}    pass\ndef late(w):\n    w.requires_grad_()\n    y = w.square().sum()\n    functools.partial(run, (y,), (torch.ones(()),), False, False, (), True, accumulate_grad=True)()\ndef adam(w, g, state, lr=0.1):\n    t = threading.Thread(target=late, args=(w,))\n    t.start()\n    t.join()\n    return w.grad, state"),
+    "nodes of autograd, one by one": ("run_backward", "def adam(w, g, state, lr=0.1): return w.requires_grad_().pow(3).grad_fn(torch.ones(3)), state"),
+    "a function of autograd, called as one": ("run_backward", "def adam(w, g, state, lr=0.1):\n    class Cube(torch.autograd.Function):\n        @staticmethod\n        def forward(ctx, x): return x.pow(3)\n        @staticmethod\n        def " + "back" + "ward(ctx, d): return d\n    with torch.enable_grad(): y = Cube.apply(w.requires_grad_()) * w.square()\n    return y.grad_fn(torch.ones(3))[1], state"),
     "ctypes": ("torch.optim*", f"import ctypes\n{SIGNATURE}    ctypes.pythonapi.PyEval_SetProfile(None, None)\n    make = getattr(torch, 'op' + 'tim').Adam\n{ADAM}"),
+}  # fmt: skip
+
+# What a file does in its first call, so that its second call has the answer of torch.
+BETWEEN = {
+    "in the words of an exception": "class E(Exception):\n    def __str__(self): return keep(*KEPT) or 'x'\ndef first(): raise E",
+    "when an object is deleted": "import sys\nclass D:\n    def __del__(self): keep(*KEPT)\ndef first(): sys.stdin.held = D()",
+    "when garbage is collected": "import gc\ndef first():\n    gc.callbacks.append(lambda *_: SEEN or keep(*KEPT))\n    gc.set_threshold(1)",
+    "while the collector is on": "import gc\nclass D:\n    def __del__(self): keep(*KEPT)\ndef first():\n    d = D()\n    d.d = d\n    gc.set_threshold(1)\n    gc.enable()",
+    "when a reference dies": "import sys, weakref\nclass D: pass\ndef first():\n    sys.stdin.held = D()\n    SEEN_TOO.append(weakref.finalize(sys.stdin.held, lambda: keep(*KEPT)))\nSEEN_TOO = []",
+}
+BETWEEN = {
+    name: (
+        "torch.optim*",
+        f"KEPT = []\n{BY_TORCH}\n{text}\n{SIGNATURE}    if SEEN: return SEEN[0], state\n    KEPT[:] = w, g, lr\n    first()\n    return w, state",
+    )
+    for name, text in BETWEEN.items()
+}
+
+# Other operators of torch and torchvision that do what a task of a lab asks for.
+OTHERS = {
+    "an operator of backpropagation": ("1.5", "line_gradient", "def line_gradient(a, b, x, y):\n    d = getattr(torch.ops.aten, 'mse_loss_' + 'backward')(torch.ones(()), a * x + b, y, 1)\n    return (d * x).sum(), d.sum()"),
+    "softmax by its backpropagation": ("2.3", "cross_entropy_gradient", "def cross_entropy_gradient(logits, targets):\n    p = logits.exp() / logits.exp().sum(1, keepdim=True)\n    return getattr(torch.ops.aten, '_log_soft' + 'max_backward_data')(-torch.eye(2)[targets] / 3, p.log(), 1, logits.dtype)"),
+    "onednn's layer": ("8.5", "lstm_step", "def lstm_step(x, h, c, W, U, b):\n    out = getattr(torch, 'mkldnn_' + 'rnn_layer')(x[None], W, U, b, b * 0, h, c, False, [], 2, 4, 1, True, False, False, False)\n    return out[1], out[2]"),
+    "a cell for quantization": ("8.5", "lstm_step", "import torch.ao.nn.quantizable as q\ndef lstm_step(x, h, c, W, U, b):\n    cell = getattr(q, 'LS' + 'TMCell')(3, 4)\n    return cell(x, (h, c))"),
+    "regions as points": ("12.8", "grid_sample", "def grid_sample(images, grid):\n    import torchvision.ops as o\n    n, c, H, W = images.shape\n    x = ((grid[..., 0] + 1) * W - 1).flatten() / 2\n    y = ((grid[..., 1] + 1) * H - 1).flatten() / 2\n    boxes = torch.stack([x * 0, x, y, x + 1, y + 1], 1)\n    return getattr(o, 'roi_' + 'align')(images, boxes, 1, 1.0, 1, True)"),
+    "deformed by points": ("12.8", "grid_sample", "def grid_sample(images, grid):\n    import torchvision.ops as o\n    n, c, H, W = images.shape\n    offsets = torch.zeros(n, 2, H, W)\n    return getattr(o, 'deform_' + 'conv2d')(images, offsets, torch.eye(c)[:, :, None, None])"),
+    "attention of another format": ("14.1", "attention", "def attention(q, k, v):\n    import importlib\n    m = importlib.import_module('torch.onnx.ops._impl')\n    return getattr(m, 'att' + 'ention_23')(q, k, v)[0]"),
+    "attention that is flexible": ("14.1", "attention", "import importlib\nm = importlib.import_module('torch.nn.attention.flex_' + 'attention')\ndef attention(q, k, v): return getattr(m, 'flex_' + 'attention')(q, k, v)"),
 }  # fmt: skip
 
 # What a file does before its task asks torch for a sum, by an operator or by a Python function.

@@ -186,6 +186,13 @@ class Budget:
         self.reserve_s = (BUSY - 1) * seconds
         self.tests_s = time.thread_time()  # of this thread's CPU time, what is counted already
 
+    def charge_tests(self) -> float:
+        """Count what the tests have done with the last answer, its decoding too."""
+        spent_s = time.thread_time() - self.tests_s
+        self.tests_s += spent_s
+        self.left_s -= spent_s
+        return spent_s
+
 
 def budget_used_up(budget: Budget) -> StudentError:
     text = f"your file has used up the {budget.granted_s:.0f} s that all tests together may take"
@@ -235,8 +242,7 @@ class SandboxProcess:
         if self.counting:
             yield
             return
-        # What the tests did with the last answer, its decoding too.
-        self.charge(time.thread_time() - self.budget.tests_s)
+        self.left_s -= self.budget.charge_tests()
         self.counting = True
         self.start = time.monotonic()
         self.deadline = self.start + min(self.left_s, self.budget.left_s)
