@@ -31,7 +31,15 @@ from dlcourse.check.source import read_source
 from dlcourse.check.student_host import StudentHost, TimeLimitError
 from dlcourse.check.text import clean_text
 
-__all__ = ["CallBack", "Channel", "Handle", "InProcessChannel", "Student", "StudentError"]
+__all__ = [
+    "CallBack",
+    "Channel",
+    "Handle",
+    "InProcessChannel",
+    "Student",
+    "StudentError",
+    "TimeLimit",
+]
 
 # What student code may say of itself. The other kinds of StudentError ("killed", "malformed reply"
 # and "time") are facts, which this side alone states.
