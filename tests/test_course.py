@@ -130,6 +130,9 @@ def test_a_file_saved_while_it_is_checked_is_not_remembered(lab, monkeypatch):
     lab.student.write_text(tiny.SOLUTION)
     run.remember(lab, record)
     assert lab.checked() == {}
+    lab.student.unlink()
+    run.remember(lab, record)
+    assert lab.checked() == {}
 
 
 def test_error_in_a_task_names_the_task_below_the_traceback(lab, capsys):

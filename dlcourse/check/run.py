@@ -95,14 +95,14 @@ def remember(lab: Lab, record: Record) -> None:
         known = dict(seen.get(lab.short, {}))
     except (OSError, ValueError, TypeError):
         seen, known = {}, {}
-    now = lab.fingerprints()
-    if hashlib.sha256(lab.student.read_bytes()).hexdigest() != record.extra_data["sha256"]:
-        return  # saved again since it was checked
-    for verdict in record.verdicts():
-        code = None if verdict.outcome in ("not reached", COULD_NOT) else now.get(verdict.task)
-        known[verdict.task] = [verdict.outcome == "passed", code]
-    seen[lab.short] = known
     with contextlib.suppress(OSError):
+        now = lab.fingerprints()
+        if hashlib.sha256(lab.student.read_bytes()).hexdigest() != record.extra_data["sha256"]:
+            return  # saved again since it was checked
+        for verdict in record.verdicts():
+            code = None if verdict.outcome in ("not reached", COULD_NOT) else now.get(verdict.task)
+            known[verdict.task] = [verdict.outcome == "passed", code]
+        seen[lab.short] = known
         write_text(lab.memory, json.dumps(seen, indent=1) + "\n")
 
 

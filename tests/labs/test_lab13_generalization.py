@@ -435,7 +435,7 @@ def test_hyperband_runs_each_bracket(student):
     expect(calls[: len(first)], first, "what the first bracket trains")
     expect(next(drawn), 15, "the number of candidates that are drawn")
     expect(
-        (best[0], round(best[1], 6)),
+        (best[0], round(float(best[1]), 6)),
         ({"id": 10}, round(1 / 9, 6)),
         ("best candidate", "its loss"),
         mistakes={"returning the result of the last bracket": ({"id": 12}, round(2 + 1 / 9, 6))},

@@ -350,6 +350,15 @@ def brackets(R, eta=3):
 
     return [rungs(top // (s + 1) * eta**s, s) for s in range(top - 1, -1, -1)]
 """,
+    "13.7 by argmin, the loss as a tensor": """
+def hyperband(train, draw, R, eta=3):
+    found = []
+    for rungs in brackets(R, eta):
+        found.append(successive_halving(train, [draw() for _ in range(rungs[0][0])], rungs))
+    losses = torch.tensor([loss for _, loss in found], dtype=torch.float64)
+    place = int(losses.argmin())
+    return found[place][0], losses[place]
+""",
     "13.7 in a loop": """
 def hyperband(train, draw, R, eta=3):
     best, lowest = None, math.inf
