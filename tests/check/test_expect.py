@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlcourse.check.expect import WrongAnswerError, expect
+from dlcourse.check.expect import WrongAnswerError, assert_close, expect
 
 NAN = float("nan")
 
@@ -87,3 +87,11 @@ def test_small_difference_in_double_precision_is_seen():
     expect(x.float() + 1e-5, x)
     with pytest.raises(WrongAnswerError, match="differs by up to 1e-05"):
         expect(x + 1e-5, x)
+
+
+def test_an_answer_in_float64_is_close_to_float32_and_one_that_lost_digits_is_not():
+    x = torch.tensor([0.1])
+    assert_close(x.double(), x)
+    for got, expected in ((x.double() + 1e-3, x), (x, x.double()), (torch.ones(1).int(), x / x)):
+        with pytest.raises(AssertionError):
+            assert_close(got, expected)

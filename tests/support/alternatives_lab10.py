@@ -142,6 +142,14 @@ def pca_reconstruct(images, mean, components):
         self.decoder = build(tuple(reversed(sizes)), nn.Sigmoid())""",
         encode="return self.encoder(torch.flatten(inputs, 1))",
     ),
+    "10.4 in double precision": """
+def reconstruction_loss(outputs, targets, kind="squared"):
+    o, t = outputs.double(), targets.double()
+    if kind == "cross_entropy":
+        return F.binary_cross_entropy(o, t, reduction="sum") / len(t)
+    d = (o - t).flatten(1)
+    return ((d * d if kind == "squared" else d.abs()).sum(1)).mean()
+""",
     "10.4 by means": """
 def reconstruction_loss(outputs, targets, kind="squared"):
     loss = {"squared": F.mse_loss, "absolute": F.l1_loss, "cross_entropy": F.binary_cross_entropy}[kind]

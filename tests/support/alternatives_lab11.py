@@ -5,6 +5,11 @@
 IMPORTS = "import math\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
 
 ALTERNATIVES = {
+    "11.1 in double precision": """
+def discriminator_loss(real_logits, fake_logits):
+    real, fake = real_logits.double(), fake_logits.double()
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+""",
     "11.1 by logsigmoid": """
 def discriminator_loss(real_logits, fake_logits):
     return -F.logsigmoid(real_logits).mean() - F.logsigmoid(-fake_logits).mean()
@@ -33,6 +38,11 @@ def discriminator_loss(real_logits, fake_logits):
         return (x.clamp(min=0) + torch.log1p(torch.exp(-x.abs()))).mean()
 
     return loss(-real_logits) + loss(fake_logits)
+""",
+    "11.2 in double precision": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    logits = fake_logits.to(torch.float64)
+    return -F.softplus(logits).mean() if kind == "minimax" else F.softplus(-logits).mean()
 """,
     "11.2 by logsigmoid": """
 def generator_loss(fake_logits, kind="non_saturating"):
