@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -221,7 +222,7 @@ def quiz(parser: Parser) -> Call:
         "--seed",
         type=int,
         metavar="N",
-        help="shuffle in the same way each time (default of --exam: 0)",
+        help="shuffle in the same way each time (default: anew)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the exam")
     parser.add_argument("--questions", type=int, metavar="N", help="of the exam (default: all)")
@@ -240,14 +241,17 @@ def quiz(parser: Parser) -> Call:
 
         if args.out is None:
             raise UsageError("--exam needs --out DIR")
+        # Students have the questions and this program: a seed that they know would tell the order.
+        seed = secrets.randbelow(2**31) if args.seed is None else args.seed
         for path in exam.write(
             exam.labs_named(args.exam),
             args.out,
-            seed=args.seed or 0,
+            seed=seed,
             questions=args.questions,
             sheets=2 if args.sheets is None else args.sheets,
         ):
             print(path)
+        print(f"the same exam again: --seed {seed}")
         return 0
 
     return call

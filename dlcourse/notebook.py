@@ -64,6 +64,8 @@ ADDED = re.compile(
 MAGIC = re.compile(r"[%!?]|[\w.,\s\[\]]+=\s*(?:!|%\w)|[\w.]+\?{1,2}$")  # of a stripped line
 MAX_CODE = 2**18  # characters; reading a program takes 500 times its size in memory
 MAX_TOKENIZED = 2**20  # characters, which takes 4 s
+MAX_CELLS = 10_000
+MAX_BRACES = 10_000  # Python 3.11 takes minutes for one text with ten times as many
 FUTURE = re.compile(r"^from __future__ import [\w, ]+", re.MULTILINE)
 # Cell magics whose cell is Python all the same.
 CELL_MAGICS_OVER_PYTHON = {"%%time", "%%timeit", "%%capture", "%%prun"}
@@ -149,8 +151,10 @@ def as_script(text: str, name: str = "the notebook") -> str:
         raise UsageError(f"{name} is not a notebook: it has no list of cells") from None
     if str(language).lower() != "python":
         raise UsageError(f"{name} is a notebook of the language {language}; expected Python")
+    if len(cells) > MAX_CELLS:
+        raise UsageError(f"{name} has more than {MAX_CELLS:,} cells")
     parts = []
-    code_size = tokenized = 0
+    code_size = braces = tokenized = 0
     for number, cell in enumerate(cells, start=1):
         try:
             if cell["cell_type"] != "code":
@@ -164,6 +168,9 @@ def as_script(text: str, name: str = "the notebook") -> str:
         code_size += len(code)
         if code_size > MAX_CODE:
             raise UsageError(f"{name} holds more than {MAX_CODE:,} characters of code")
+        braces += code.count("{")
+        if braces > MAX_BRACES:
+            raise UsageError(f"{name} holds more than {MAX_BRACES:,} braces")
         tokenized += sum(map(is_magic, code.splitlines())) * len(code)
         if tokenized > MAX_TOKENIZED:
             raise UsageError(f"{name}: too many lines begin with %, ! or ?, up to cell {number}")

@@ -73,10 +73,11 @@ ENDLESS = [
     "RUN = a" + " " * 200_000 + "\n(",
     "x = (\n" + "% 1\n" * 20_000 + ")",
     "x = [" + "0," * 8_000_000 + "]",
+    "x = f'" + "{a}" * 60_000 + "'",
 ]
 REFUSED = (
     r"^the notebook(?:: cell \d does not parse, .+|: too many lines begin with %, ! or \?, .+"
-    "| holds more than 262,144 characters of code)$"
+    "| holds more than (?:262,144 characters of code|10,000 braces))$"
 )
 
 
@@ -84,3 +85,8 @@ REFUSED = (
 def test_a_cell_that_would_take_hours_to_read_is_refused_at_once(cell):
     with pytest.raises(UsageError, match=REFUSED):
         as_script(exports.notebook(cell))
+
+
+def test_a_notebook_of_a_hundred_thousand_cells_is_refused_at_once():
+    with pytest.raises(UsageError, match=r"^the notebook has more than 10,000 cells$"):
+        as_script(exports.notebook(*["x"] * 100_000))

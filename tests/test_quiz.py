@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 
 import pytest
 
@@ -181,3 +182,14 @@ def test_bad_input_is_one_line(argv, message, capsys, tmp_path, monkeypatch):
     said = capsys.readouterr().err
     assert message in said
     assert len(said.splitlines()) == 1
+
+
+def test_nobody_can_guess_the_seed_of_an_exam(tmp_path, capsys):
+    seeds = []
+    for number in range(2):
+        assert main(["quiz", "--exam", "lab05", "--out", str(tmp_path / str(number))]) == 0
+        seeds += re.findall(r"the same exam again: --seed (\d+)", capsys.readouterr().out)
+    assert len(set(seeds)) == 2
+    again = tmp_path / "again"
+    assert main(["quiz", "--exam", "lab05", "--out", str(again), "--seed", seeds[1]]) == 0
+    assert (again / "key.csv").read_text() == (tmp_path / "1" / "key.csv").read_text()

@@ -13,6 +13,7 @@ import bz2
 import codecs
 import functools
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,8 +24,13 @@ LONG = 400  # characters without a docstring's spaces: nobody writes that by han
 MAX = 2**20  # bytes of one text, unpacked
 MAX_ALL = 2 * MAX  # and of all texts together, in all the ways in which they unpack
 MAX_TEXTS, MAX_DEPTH = 2000, 5
-MAX_BRACES = 30_000  # Python 3.11 takes minutes for one text with ten times as many
+MAX_BRACES = 10_000  # Python 3.11 takes minutes for one text with ten times as many
 RUNNERS = {"exec", "eval", "compile", "__import__", "FunctionType", "CodeType"}
+# How to reach one of them without its name, or have it called.
+WAYS = {"__builtins__", "__globals__", "__self__", "__subclasses__", "get_type_hints"}
+# No word of a program or a comment: numbers and letters as base64 has them, and escaped bytes.
+NO_WORD = re.compile(r"[A-Za-z0-9+/=]{20,}|(?:\\x[0-9a-fA-F]{2}){8,}")
+MOST_NO_WORDS = 1000  # characters of a file
 LOADERS = {"builtins", "importlib", "marshal", "runpy", "code", "codeop", "pickle", "types"}
 
 
@@ -72,7 +78,7 @@ def looked_through(source: bytes) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
         nodes = list(ast.walk(ast.parse(source)))
         programs, all_of_them = programs_in(nodes)
         more = () if all_of_them else ("line 1: more packed text than is looked through",)
-        return programs, more + signs_in(nodes)
+        return programs, more + signs_in(nodes) + no_words_in(source)
     except (RecursionError, MemoryError):
         return (), ("line 1: expressions that are too deep to be looked through",)
     except PROBLEMS:
@@ -154,6 +160,15 @@ def is_program(text: bytes) -> bool:
     return any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign) for node in body)
 
 
+def no_words_in(source: bytes) -> tuple[str, ...]:
+    found = [*NO_WORD.finditer(source.decode("utf-8", "replace"))]
+    length = sum(len(match[0]) for match in found)
+    if length <= MOST_NO_WORDS:
+        return ()
+    line = found[0].string.count("\n", 0, found[0].start()) + 1
+    return (f"line {line}: {length:,} characters that are no words",)
+
+
 def signs_in(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
     prose = {id(node.body[0].value) for node in nodes
              if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and node.body
@@ -164,7 +179,9 @@ def signs_in(nodes: Sequence[ast.AST]) -> tuple[str, ...]:
             continue
         name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
         owner = node.value if isinstance(node, ast.Attribute) else None
-        if name in RUNNERS and (owner is None or ast.unparse(owner) in LOADERS | {"__builtins__"}):
+        if name in WAYS or (
+            name in RUNNERS and (owner is None or ast.unparse(owner) in LOADERS | {"__builtins__"})
+        ):
             found.append((node.lineno, name))
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]

@@ -207,6 +207,30 @@ def test_code_that_runs_what_nobody_can_unpack_is_named():
         assert packed([Submission("ada", str(number), f"x = 1\n{way}\n".encode())]), way
 
 
+HIDDEN = base64.b64encode(bytes(one ^ 7 for one in tiny.SOLUTION.encode() * 3)).decode()
+PIECES = [HIDDEN[at : at + 50] for at in range(0, len(HIDDEN), 50)]
+UNKNOWN = {
+    "many short texts": f"import base64\nP = {PIECES}\n",
+    "texts in a dictionary": f"P = {dict(enumerate(PIECES))}\n",
+    "a number": f"P = {int.from_bytes(HIDDEN.encode(), 'big'):#x}\n",
+    "escaped bytes": "P = [" + ", ".join(
+        "b'" + "".join(f"\\x{ord(one) ^ 7:02x}" for one in part) + "'" for part in PIECES) + "]\n",
+    "comments": "".join(f"# {part}\n" for part in PIECES),
+    "names": "".join(f"{'abcdefghijk' * 3}{at} = 1\n" for at in range(40)),
+    "the owner of a function": "run = vars(print.__self__)['ex' + 'ec']\n",
+    "the built-in functions": "run = vars(__builtins__)['ex' + 'ec']\n",
+    "a type in words": "import typing\ndef f(x: 'run()'): pass\ntyping.get_type_hints(f)\n",
+    "the globals of a function": "import os\nrun = os.getenv.__globals__['sys']\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", UNKNOWN)
+def test_code_packed_in_a_way_that_is_not_known_is_named(form):
+    compile(UNKNOWN[form], form, "exec")
+    (line,) = packed([Submission("ada", "2", UNKNOWN[form].encode())])
+    assert line.startswith("ada: may run packed code (line "), line
+
+
 def test_an_expression_of_any_depth_hides_nothing():
     chain = "x = " + " + ".join(["'a'"] * 1_500)
     deep = "x" + ".a" * 3_000
