@@ -126,6 +126,13 @@ def test_numbers_without_a_graph_are_no_gradients():
         assert isinstance(got, torch.Tensor), (body, got)
     _, got = answer("@torch.no_grad()\ndef f(w): return w * w.requires_grad_()", "f", [W], rule)
     assert isinstance(got, torch.Tensor), got
+    _, got = answer(
+        "def f(w): return torch.vmap(lambda row: row * 2)(w)",
+        "f",
+        [W],
+        ["1.5", rules("lab01")["1.5"][1]],
+    )
+    assert torch.equal(got, W * 2), got
     # The test's own function may have something recorded.
     _, got = answer("def f(function): return function(1) + 1", "f", [print], rule)
     assert torch.equal(got, F.conv2d(X, W) + 1)

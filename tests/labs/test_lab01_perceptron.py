@@ -16,7 +16,8 @@ XOR = torch.tensor([0.0, 1.0, 1.0, 0.0])
 AUTOGRAD = (
     "autograd*", "backward", "_backward", "grad", "grad_and_value", "jac*", "vjp", "jvp", "*_dual",
     "torch.autograd.*backward*", "torch.autograd.functional*", "torch.autograd.gradcheck*",
-    "torch._functorch*", "run_backward", "*loss*_backward*", "*softmax_backward*",
+    "torch._functorch.apis.*grad*", "torch._functorch.eager*", "run_backward", "*loss*_backward*",
+    "*softmax_backward*",
 )  # fmt: skip
 
 
