@@ -39,9 +39,9 @@ BESIDE = (
 )
 
 UNUSED_MODELS = (
-    "alexnet", "cifar_resnet", "dcgan", "denoising_autoencoder", "feedforward_lm", "gan", "glo",
-    "googlenet", "logistic_regression", "pca", "perceptron", "seq2seq",
-    "spatial_transformer", "text_classifier",
+    "alexnet", "autoencoder", "cifar_resnet", "conv_autoencoder", "dcgan", "denoising_autoencoder",
+    "feedforward_lm", "gan", "glo", "googlenet", "logistic_regression", "pca", "perceptron",
+    "seq2seq", "text_classifier",
 )  # fmt: skip
 # What only an instructor or a lecturer runs, and what no lab uses. The commands, and
 # `models.build`, say what the student bundle lacks.

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from dlcourse import course
+from dlcourse import course, models
 from dlcourse.check.run import check as check_lab
 from dlcourse.cli import main
 from dlcourse.errors import UsageError
@@ -348,7 +348,7 @@ def in_bundle(bundle, code, *arguments):
 
 RUN_ALL = """
 import contextlib, io, json, shlex
-from dlcourse import course
+from dlcourse import course, models
 from dlcourse.cli import main
 
 found = {}
@@ -405,12 +405,24 @@ def test_bundle_holds_nothing_of_the_instructors(bundle):
 
 def test_bundle_is_small_enough_to_read(bundle):
     sources = list((bundle / "dlcourse").rglob("*.py"))
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 15_450
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources) <= 15_500
+
+
+def test_bundle_holds_the_models_that_the_labs_use(bundle):
+    """Only these: `models.NAME` of a class, or the name given to `models.build`."""
+    labs = "".join(lab.solution.read_text(encoding="utf-8") for lab in course.labs())
+    built = set(re.findall(r'models\.build\(\s*"(\w+)"', labs))
+    used = {models.MODELS[name].function.__module__.rpartition(".")[2] for name in built}
+    used |= {models.HOME.get(name, name) for name in re.findall(r"\bmodels\.(\w+)", labs)}
+    assert {"vgg", "spatial_transformer", "ngram"} <= used
+    held = {path.stem for path in (bundle / "dlcourse" / "models").glob("*.py")}
+    shared = {"__init__", "cache_lm", "cells", "checks", "language_model", "registry"}
+    assert held - shared == used - shared
 
 
 def test_bundle_lists_and_builds_the_models_that_it_holds(ran):
     names = {row["name"] for row in json.loads(ran["models --json"][1])}
-    assert {"lenet5", "mlp", "ngram", "lstm_lm", "conv_autoencoder"} <= names
+    assert {"lenet5", "mlp", "ngram", "lstm_lm", "vgg19"} <= names
     assert not names & {"alexnet", "resnet20", "dcgan"}
     assert ran["models lenet5"] == [
         2, "", "dlcourse: this is for instructors; the student bundle does not contain "
