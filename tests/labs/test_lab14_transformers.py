@@ -89,9 +89,9 @@ def test_attention_of_many_heads_at_once(student):
     wanted = F.scaled_dot_product_attention(*leaves, values).sum()
     got = student.probe("gradients", "attention", *leaves, values)
     # The weights of a query add up to 1, so their sum has no gradient.
-    expect(
-        got, [*torch.autograd.grad(wanted, leaves)], "the gradients of queries and keys", atol=1e-9
-    )
+    right = [*torch.autograd.grad(wanted, leaves)]
+    # sqrt(D) may be a float32, whose rounding reaches the small gradients.
+    expect(got, right, "the gradients of queries and keys", atol=1e-6)
 
 
 @points(0.5, task="14.1", hint="check mask.any(dim=-1) before the softmax; it must all be True")
