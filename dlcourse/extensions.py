@@ -33,7 +33,9 @@ def load(files: Sequence[str | Path]) -> None:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            # Python's cache would give the code of an edit that was saved in the same second.
+            code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+            exec(code, module.__dict__)
         except DlcourseError as error:
             del sys.modules[name]
             raise UsageError(f"extension {str(file)!r}: {error}") from None

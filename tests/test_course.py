@@ -1,6 +1,7 @@
 """The course on disk: labs found by name, and tasks that stay known."""
 
 import json
+import os
 
 import pytest
 
@@ -74,6 +75,15 @@ def test_running_a_lab_with_an_unwritten_task_names_it_in_one_line(lab, capsys):
     assert capsys.readouterr().err == (
         "dlcourse: task 90.1 add is not written yet; `dlcourse check lab90` shows what is left\n"
     )
+
+
+def test_a_script_is_run_as_it_was_saved_last_even_within_one_second(tmp_path):
+    script, answers = tmp_path / "script.py", []
+    for text in ("answer = 1\n", "answer = 2\n"):
+        script.write_text(text)
+        os.utime(script, (1_000_000_000, 1_000_000_000))
+        answers.append(course.load_script(script).answer)
+    assert answers == [1, 2]
 
 
 MAIN = "\n\ndef main(argv):\n    print(add(1, 2))\n"

@@ -1,5 +1,6 @@
 """Your own files that register models and data sets, loaded by commands and their processes."""
 
+import os
 import sys
 
 import pytest
@@ -93,3 +94,12 @@ def test_a_model_that_cannot_be_registered_is_refused():
         models.register("net", models.build("perceptron"))
     with pytest.raises(UsageError, match="give every argument a default"):
         models.register("net", models.Entry)
+
+
+def test_an_extension_is_run_as_it_was_saved_last_even_within_one_second(own):
+    for module in ("math", "cmath"):
+        own.write_text(f"import {module} as chosen".ljust(40))
+        os.utime(own, (1_000_000_000, 1_000_000_000))
+        extensions.load([own])
+        name = next(name for name in sys.modules if name.startswith(extensions.PREFIX))
+        assert sys.modules.pop(name).chosen.__name__ == module
