@@ -504,7 +504,7 @@ TABLES: dict[str, list[Row]] = {
             before=("2026-11-21", "under the rule of version 0.1.0, which ignored the spread"),
         ),
         Row(
-            "the same at full size",
+            "the same at full size, depth at a smaller one",
             "compare_experiments_full",
             outcomes,
             "compare_experiments.py --full",
@@ -519,8 +519,8 @@ TABLES: dict[str, list[Row]] = {
             front=True,
         ),
         Row(
-            "a class of submissions, the grader killed twice and started again: submissions a "
-            "minute; memory of the parent",
+            "a class of submissions, 10 % hostile, the grader killed twice and started again: "
+            "submissions a minute; memory of the parent",
             "grade_batch",
             "{submissions} submissions: {submissions_a_minute} a minute; {parent_peak_mb} MB; "
             "{graded_twice} graded twice",
@@ -555,9 +555,9 @@ TABLES: dict[str, list[Row]] = {
             "{min labs/*/median_s} to {max labs/*/median_s} s; {max labs/*/worst_s} s",
         ),
         Row(
-            "`dlcourse check lab05` of the solution",
+            "`dlcourse check lab05` of a solved lab in a student's bundle; `import torch` alone",
             "grade_check",
-            "{seconds/check of the solution/median:.1f} s",
+            "{seconds/check/median:.1f} s; {seconds/import torch/median:.1f} s",
         ),
         Row(
             "names of torch, torchvision and dlcourse that answer a task when put in its place",

@@ -128,6 +128,8 @@ def test_an_experiment_page_says_which_record_is_missing_and_which_is_outdated(p
     assert pages.outcome(records, "full", "width") == "confirmed"
     assert pages.outcome(records, "tiny", "width") == "recorded under an older rule"
     assert pages.outcome(records, "tiny", "depth") == "no record yet"
+    depth = {"full": {**new, "result": {"depth": new["result"]["width"]}}}
+    assert "went through JPEG" in pages.experiment_page(pages.EXPERIMENTS["depth"], depth, ROOT)
     records["full"]["result"]["width"]["smaller"] = {"epochs": "2"}
     assert pages.outcome(records, "full", "width") == "confirmed, at a smaller size"
 

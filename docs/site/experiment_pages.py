@@ -125,6 +125,8 @@ def recorded(one: Experiment, size: str, record: Mapping[str, Any] | None, root:
     if changed := found.get("smaller"):
         told = ", ".join(f"`{name}` {value}" for name, value in changed.items())
         lines += [f"The full size was out of reach there; it ran with {told}.", ""]
+    if one.grid["data"] == "cifar10":
+        lines += ["CIFAR-10's pixels went through JPEG, so accuracies are a little too low.", ""]
     if found.get("synthetic"):
         lines += ["The data were synthetic: they replaced the real ones.", ""]
     if not found["verdict"].startswith(NOW):
