@@ -156,6 +156,7 @@ def test_the_reference_has_every_public_name(part):
     assert ".. autofunction:: dlcourse.train.fit\n" in pages.page("dlcourse.train")
     assert ".. autoclass:: dlcourse.train.EarlyStopping\n" in pages.page("dlcourse.train")
     assert "``perplexity``" in pages.page("dlcourse.train")
+    assert "The type ``dict[str, list[str]]``." in pages.page("dlcourse.course")
     names = set(found)
     assert pages.resolved("fit", "dlcourse.train", names) == "dlcourse.train.fit"
     assert pages.resolved("train.fit", "dlcourse.data", names) == "dlcourse.train.fit"

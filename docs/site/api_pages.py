@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from importlib import import_module
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import dlcourse
@@ -83,7 +84,7 @@ def page(part: str) -> str:
         lines += ["", name, "-" * len(name), ""]
         if inspect.isclass(entry):
             lines += [f".. autoclass:: {part}.{name}", "   :members:", ""]
-        elif callable(entry):
+        elif callable(entry) and not isinstance(entry, GenericAlias):
             lines += [f".. autofunction:: {part}.{name}", ""]
         else:
             lines += [f".. py:data:: {part}.{name}", "", f"   {described(entry)}", ""]
@@ -94,7 +95,9 @@ def page(part: str) -> str:
 
 
 def described(value: Any) -> str:
-    """What a constant is, in words."""
+    """What a constant or the name of a type is, in words."""
+    if isinstance(value, GenericAlias):
+        return f"The type ``{value}``."
     if isinstance(value, dict):
         return "A dictionary with the keys " + ", ".join(f"``{key}``" for key in value) + "."
     return f"A value of type ``{type(value).__name__}``."
