@@ -135,7 +135,7 @@ def recorded(one: Experiment, size: str, record: Mapping[str, Any] | None, root:
             "seeds. It counts no longer; the numbers are shown as they were.",
             "",
         ]
-    lines += ["```text", found["verdict"], "```"]
+    lines += ["```text", *found["verdict"].replace("; ", ";\n").splitlines(), "```"]
     if "table" in found:
         lines += ["", "```text", *found["table"], "```"]
     for picture in found.get("figures", []):
