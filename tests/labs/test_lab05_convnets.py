@@ -396,3 +396,7 @@ def test_parameters_of_lenet5(student):
 def test_parameters_of_another_lenet5(student):
     counts = counts_of(student, num_classes=3)
     expect(counts, {"conv1": 156, "conv2": 2416, "fc1": 48120, "fc2": 10164, "fc3": 255})
+    nn = student.nn
+    inner = nn.Sequential(nn.Conv2d(2, 7, 3, bias=False), nn.Tanh(), nn.Linear(3, 1))
+    model = nn.Sequential(nn.Linear(9, 4), nn.Sequential(inner, nn.Linear(5, 2)), nn.Flatten())
+    expect(student.count_parameters(model), {"0": 40, "1": 126 + 4 + 12, "2": 0})

@@ -150,6 +150,9 @@ def test_vgg_stage_computes_its_maps(student):
     for in_channels, widths, side in [(3, (4, 5), 8), (2, (3,), 7), (2, [4, 4, 4], 6)]:
         stage = student.vgg_stage(in_channels, widths)
         weights = list(redrawn(stage).values())
+        pairs = itertools.pairwise([in_channels, *widths])
+        sizes = [size for i, o in pairs for size in ((o, i, 3, 3), (o,))]
+        expect([tuple(weight.shape) for weight in weights], sizes, "the shapes of the weights")
         inputs = x = randn(2, in_channels, side, side + 1, seed=50)
         for weight, bias in zip(weights[::2], weights[1::2], strict=True):
             x = F.conv2d(x, weight, bias, padding=1).relu()
@@ -253,6 +256,12 @@ def test_inception_computes_its_maps(student):
     for sizes in [(3, 2, 3, 4, 5, 6, 7), (6, 1, 1, 1, 1, 1, 1)]:
         block = student.Inception(*sizes)
         state = redrawn(block)
+        n, one, few, three, fewer, five, last = sizes
+        filters = [(one, n, 1, 1), (few, n, 1, 1), (three, few, 3, 3), (fewer, n, 1, 1),
+                   (five, fewer, 5, 5), (last, n, 1, 1)]  # fmt: skip
+        found = [tensors_of(state, f"branch{number}") for number in (1, 2, 3, 4)]
+        found = [tuple(w.shape) for branch in found for w in branch if w.dim() == 4]
+        expect(found, filters, "the shapes of the filters")
         inputs = randn(2, sizes[0], 6, 5, seed=9).requires_grad_()
         expected = inception(state, inputs)
         assert_close(block(inputs), expected.detach(), atol=1e-4, rtol=1e-4)
@@ -489,6 +498,12 @@ def test_residual_block_computes_known_maps(student):
             near(slopes[1].sum((1, 2)), KNOWN_BLOCK_SLOPES, what, call=call)
 
 
+def has_width(state, width):
+    """Check the filters of a block of 4 channels in and `width` out, which it could choose."""
+    found = [tuple(state[f"conv{number}.weight"].shape) for number in (1, 2)]
+    expect(found, [(width, 4, 3, 3), (width, width, 3, 3)], "the shapes of the filters")
+
+
 @points(0.5, task="6.5", hint="use stride and residual; add the shortcut", hidden=True)
 def test_blocks_that_shrink_widen_or_are_plain(student):
     for out_channels, stride, residual in [
@@ -499,6 +514,7 @@ def test_blocks_that_shrink_widen_or_are_plain(student):
     ]:
         block = student.ResidualBlock(4, out_channels, stride, residual)
         state = redrawn(block, seed=out_channels + stride)
+        has_width(state, out_channels)
         inputs = randn(3, 4, 6, 9, seed=9)
         expected = block_of(state, inputs, stride, residual)
         assert_close(block(inputs), expected, atol=1e-4, rtol=1e-4)
@@ -514,6 +530,7 @@ def test_blocks_give_gradients_and_know_evaluation_mode(student):
     for out_channels, stride, residual in [(4, 1, True), (6, 2, True), (6, 1, False)]:
         block = student.ResidualBlock(4, out_channels, stride, residual)
         state = redrawn(block, seed=stride)
+        has_width(state, out_channels)
         inputs = randn(2, 4, 5, 8, seed=7).requires_grad_()
         slopes = student.probe("gradients", block, inputs)[0]
         expected = slope_of(block_of(state, inputs, stride, residual), inputs)

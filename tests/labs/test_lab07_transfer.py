@@ -97,7 +97,11 @@ def test_a_frozen_model_gives_the_same_features_again(student):
         expect(student.extract(one, inputs), expected.flatten(1))
         left = one.state_dict()
         assert all(torch.equal(left[name], value) for name, value in state.items())
-        assert not any(parameter.requires_grad for parameter in one.parameters())
+        # A gradient goes to the inputs, and to nothing else.
+        assert not one(inputs[:3]).requires_grad, "a parameter still requires a gradient"
+        slopes = student.probe("gradients", one, inputs[:3].clone().requires_grad_())[0]
+        factors = (scale / np.sqrt(var + 1e-5))[:, 0, 0] @ state["0.weight"][:, :, 0, 0].numpy()
+        expect(slopes, torch.from_numpy(factors)[:, None, None].expand(3, 2, 2, 1))
     sizes = []
 
     def sizing(batch):
@@ -635,7 +639,6 @@ def test_low_rank_of_other_layers(student):
             halves = student.low_rank(layer, rank)
             right = [(rank, fan_in), (fan_out, rank)] + [(fan_out,)] * bias
             assert shapes(halves) == right
-            assert all(parameter.requires_grad for parameter in halves.parameters())
             assert all(parameter.dtype == dtype for parameter in halves.parameters())
             inputs = randn(4, fan_in, seed=1).to(dtype)
             expected = inputs @ cut(state["weight"], rank).T + (state["bias"] if bias else 0)
@@ -643,6 +646,12 @@ def test_low_rank_of_other_layers(student):
             expect(halves(inputs), expected, **loose)
             slopes = student.probe("gradients", halves, inputs.clone().requires_grad_())[0]
             expect(slopes, cut(state["weight"], rank).sum(0).expand(4, fan_in), **loose)
-            load(halves, seed=77, dtype=dtype)
+            # What they compute, and learn, with other weights.
+            first, second, *added = load(halves, seed=77, dtype=dtype).values()
+            expect(halves(inputs), inputs @ first.T @ second.T + sum(added), **loose)
+            learned = [torch.outer(second.sum(0), inputs.sum(0)),
+                       (first @ inputs.sum(0)).expand(fan_out, rank),
+                       torch.full((fan_out,), 4.0, dtype=dtype)]  # fmt: skip
+            expect(student.probe("gradients", halves, inputs), learned[: 2 + bias], **loose)
             left = layer.state_dict()
             assert all(torch.equal(left[name], value) for name, value in state.items())

@@ -96,6 +96,7 @@ def drawn(model, seed):
         name: randn(*tensor.shape, seed=seed + number) / 2
         for number, (name, tensor) in enumerate(model.state_dict().items())
     }
+    assert all(value.numel() for value in state.values()), "a weight without numbers"
     model.load_state_dict(state)
     return state
 

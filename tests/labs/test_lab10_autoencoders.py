@@ -143,11 +143,11 @@ def shapes_of(pairs):
     return [shape for fan_in, fan_out in pairs for shape in ((fan_out, fan_in), (fan_out,))]
 
 
-def loaded(model, seed=0):
+def loaded(model, sizes, seed=0):
     """Load random weights into `model`, so that it cannot choose them; return them in order."""
     state = model.state_dict()
-    names = layers(state)
-    assert all(state[name].numel() for name in names), "a weight has a shape without numbers"
+    names, pairs = layers(state), itertools.pairwise([*sizes, *sizes[-2::-1]])
+    expect([tuple(state[name].shape) for name in names], shapes_of(pairs), "the weights' shapes")
     drawn = {
         name: rand(*state[name].shape, seed=seed + i, dtype=torch.float32) - 0.5
         for i, name in enumerate(names)
@@ -204,7 +204,7 @@ def test_autoencoder_has_its_layers(student):
 )
 def test_autoencoder_computes_its_codes_and_images(student):
     model = student.Autoencoder((12, 7, 5, 3))
-    weights = loaded(model)
+    weights = loaded(model, (12, 7, 5, 3))
     for batch_size in (1, 2):
         inputs = rand(batch_size, 1, 3, 4, seed=batch_size, dtype=torch.float32)
         got = (model.encode(inputs), model(inputs))
@@ -240,7 +240,7 @@ def check_slopes(student, model, weights, inputs):
 def test_autoencoders_of_other_sizes(student):
     for sizes, shape in [((8, 3), (2, 4)), ((18, 9, 6, 4, 2), (2, 3, 3)), ((5, 9, 4), (5,))]:
         model = student.Autoencoder(sizes)
-        weights = loaded(model, seed=len(sizes))
+        weights = loaded(model, sizes, seed=len(sizes))
         inputs = rand(3, *shape, dtype=torch.float32)
         codes, outputs = forward(weights, inputs)
         expect((model.encode(inputs), model(inputs)), (codes, outputs), ("codes", "outputs"))

@@ -32,7 +32,7 @@ def refused(function, *args):
         said = f"got {function(*args)!r}"
     except Exception as error:  # noqa: BLE001 (the student's error, whatever its class)
         said = str(error)
-    assert "ValueError" in said, f"expected a ValueError, {said}"
+    assert said.startswith("ValueError"), f"expected a ValueError, {said}"
 
 
 def twins(student, *layers, seed=0, dtype=torch.float64):

@@ -34,7 +34,7 @@ def refused(function, *args):
     try:
         got = function(*args)
     except Exception as error:  # noqa: BLE001 (the student's error, whatever its class)
-        return "ValueError" in str(error), str(error)
+        return str(error).startswith("ValueError"), str(error)
     return False, f"expected a ValueError, got {got!r}"
 
 

@@ -47,6 +47,7 @@ def drawn(model, seed):
         name: randn(*shape, seed=seed + number) * (0.8 if len(shape) > 1 else 0.5)
         for number, (name, shape) in enumerate(shapes.items())
     }
+    assert all(value.numel() for value in state.values()), "a weight without numbers"
     model.double()
     model.load_state_dict(state)
     return state
