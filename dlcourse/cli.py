@@ -107,10 +107,8 @@ def run(parser: Parser) -> Call:
             import torch  # noqa: F401 (the lab script imports it next)
         if args.solution:
             return course.load_script(lab.solution).main(args.rest) or 0
-        with course.task_named(lab):
-            status = course.load_script(lab.student).main(args.rest) or 0
-        print(lab.doubts(), end="")
-        return status
+        with course.running(lab):
+            return course.load_script(lab.student).main(args.rest) or 0
 
     return call
 

@@ -16,6 +16,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from types import ModuleType
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
 __all__ = [
+    "DOUBTS",
     "TASK",
     "Lab",
     "Lines",
@@ -37,7 +39,8 @@ __all__ = [
     "lines_of_tasks",
     "load_script",
     "read_functions",
-    "task_named",
+    "running",
+    "stubs",
 ]
 
 TASK = re.compile(
@@ -56,6 +59,8 @@ WRONG = (
     ValueError,
 )
 Lines = dict[str, list[str]]  # of each task's functions, and under "" all others
+# `Lab.doubts` of the student's script that runs now.
+DOUBTS: ContextVar[tuple[list[str], list[str]]] = ContextVar("DOUBTS", default=([], []))
 LAB_NUMBER = re.compile(r"(?:lab[ _-]?)?(\d+)", re.IGNORECASE | re.ASCII)
 
 
@@ -144,9 +149,7 @@ class Lab:
         """The ids of the tasks that the student has not written yet; all without a file."""
         if not self.student.is_file():
             return {task.id for task in self.tasks}
-        text = self.student.read_text(encoding="utf-8", errors="replace")
-        stubs = re.finditer(rf'NotImplementedError\("{STUB.pattern}', text)
-        return {stub["id"] for stub in stubs}
+        return set(stubs(self.student.read_text(encoding="utf-8", errors="replace")))
 
     @property
     def handed_out(self) -> Path:
@@ -183,16 +186,18 @@ class Lab:
         texts = {task: repr((lines[""], own)) for task, own in lines.items() if task}
         return {task: hashlib.sha256(code.encode()).hexdigest() for task, code in texts.items()}
 
-    def doubts(self) -> str:
-        """What to say below the results of the student's file, by the last check of each task."""
+    def doubts(self) -> tuple[list[str], list[str]]:
+        """The written tasks that failed their last check, and those not checked since a change."""
         checked, unwritten = self.checked(), self.unwritten()
         written = [task.id for task in self.tasks if task.id not in unwritten]
         failed = [task for task in written if checked.get(task) is False]
-        unknown = [task for task in written if task not in checked]
-        said = "Do not trust these results before these tasks pass their tests"
-        told = {said: failed, "These tasks were not checked since the last change": unknown}
-        check = f"dlcourse check {self.short}"
-        return "".join(f"{said}: {', '.join(ids)} ({check})\n" for said, ids in told.items() if ids)
+        return failed, [task for task in written if task not in checked]
+
+
+def stubs(source: str) -> dict[str, str]:
+    """Tasks whose stub stands in `source`, and the name each asks for."""
+    pattern = r"""^[ \t]*raise NotImplementedError\(["']task (\d+\.\d+): ([\w.]{1,100})["']\)"""
+    return dict(reversed(re.findall(pattern, source, re.MULTILINE)))
 
 
 def enclosing_names(source: str) -> dict[int, str]:
@@ -403,13 +408,20 @@ def load_script(path: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def task_named(lab: Lab) -> Iterator[None]:
-    """Raise UsageError, which names the task, where a task of the student's script fails.
+def running(lab: Lab) -> Iterator[None]:
+    """Run the student's script in this context; its `DOUBTS` are printed below its results.
 
-    A stub that is left is named in one line. For another error the traceback is printed first.
+    Raises UsageError, which names the task, where a task fails. A stub that is left is named in one
+    line. For another error the traceback is printed first.
     """
+    token = DOUBTS.set(lab.doubts())
+    failed = "Do not trust these results before these tasks pass their tests"
+    unknown = "These tasks were not checked since the last change"
     try:
         yield
+        for why, tasks in zip((failed, unknown), DOUBTS.get(), strict=True):
+            if tasks:
+                print(f"{why}: {', '.join(tasks)} (dlcourse check {lab.short})")
     except DlcourseError:
         raise
     except Exception as error:
@@ -433,6 +445,8 @@ def task_named(lab: Lab) -> Iterator[None]:
             f"this {type(error).__name__} comes from {where or lab.student.name}, which uses your "
             f"answers; `dlcourse check {lab.short}` shows which of them is wrong"
         ) from None
+    finally:
+        DOUBTS.reset(token)
 
 
 def innermost(error: Exception, script: Path) -> str | None:

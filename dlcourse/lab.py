@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import os
 import shutil
 import sys
@@ -85,7 +86,7 @@ def parse_flags(
     runtime.set_threads(args.threads)
     runtime.seed_everything(args.seed)
     make_writable(args.out)
-    args.findings = Findings(args.out, args.tiny)
+    args.findings = Findings(args.out, args.tiny, course.DOUBTS.get())
     return args
 
 
@@ -141,9 +142,8 @@ def script(main: Callable[[], int | None]) -> None:
     path = Path(sys.argv[0]).resolve()
     try:
         here = course.Lab(path.stem, path.parent.parent)
-        with course.task_named(here):
+        with course.running(here) if path == here.student else contextlib.nullcontext():
             status = main()
-        print(here.doubts() if path == here.student else "", end="")
         sys.exit(status)
     except DlcourseError as error:
         print(error, file=sys.stderr)

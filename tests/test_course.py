@@ -116,6 +116,36 @@ def test_running_a_lab_tells_which_answers_are_known_to_be_wrong(lab, capsys):
     assert lab.checked() == {"90.1": True, "90.2": True, "90.3": True}
 
 
+CLAIMS = """
+
+def main(argv):
+    from dlcourse import lab
+
+    findings = lab.parse_flags("lab90", "", argv, epochs=1, full_epochs=1).findings
+    findings.claim("sum", add(1, 2), "=", 3, "g", task="90.1", exact=True)
+    findings.claim("all", total([1, 0]), "<", 2, "g", task="90.2")
+    findings.report()
+"""
+
+
+def test_a_claim_is_confirmed_only_where_the_tasks_behind_it_passed_their_tests(lab, capsys):
+    def marks(source, command=("run", "90"), by=cli.main):
+        lab.student.write_text(source)
+        by(list(command))
+        lines = capsys.readouterr().out.splitlines()
+        return [line[:3].strip() for line in lines if line[5:8] in ("sum", "all")]
+
+    right = tiny.SOLUTION + CLAIMS
+    wrong = right.replace("self.count = start", "self.count = 0")
+    assert marks(right) == ["?", "?"]
+    marks(right, ["check", "90"])
+    assert marks(right) == ["yes", "yes"]
+    marks(wrong, ["check", "90"])
+    assert marks(wrong) == ["yes", "?"]  # what is not exact rests on each task
+    lab.solution.write_text(wrong)
+    assert marks(wrong, ["run", "90", "--solution"]) == ["yes", "yes"]
+
+
 def test_the_state_of_each_task_is_that_of_its_last_check(lab, capsys):
     wrong = tiny.SOLUTION.replace("result = add(result, value)", "result = value")
     stub = wrong.replace("self.count = start", 'raise NotImplementedError("task 90.3: Counter")')

@@ -1,5 +1,6 @@
 """The claims of an experiment are compared, printed and saved as they are."""
 
+import functools
 import json
 
 from dlcourse.findings import Findings
@@ -39,6 +40,29 @@ def test_a_number_that_is_not_finite_fulfils_nothing_but_more_than(tmp_path):
         findings.claim("diverged", float("nan"), relation, 1)
     findings.claim("diverged", float("inf"), ">", 1)
     assert [claim.holds for claim in findings.claims] == [False, False, False, True]
+
+
+def test_a_claim_on_a_task_in_doubt_is_not_confirmed(tmp_path, capsys):
+    findings = Findings(tmp_path, doubts=(["2.3", "2.4"], ["2.7"]))
+    claim = functools.partial(findings.claim, form="g")
+    claim("trained", 2, ">", 1, task="2.1")
+    for task in ("2.1", "2.2 or 2.3", "2.7", ""):
+        claim("exact", 1, "=", 1, task=task, exact=True)
+        claim("not exact", 2, "=", 1, task=task, exact=True)
+    findings.report()
+    lines = [" ".join(line.split()) for line in printed(capsys)[2:]]
+    assert lines[:9] == [
+        "? trained 2 > 1; see task 2.3 or 2.4",
+        "yes exact 1 = 1",
+        "NO not exact 2, expected 1; see task 2.3 or 2.4",  # 2.1 passed its tests
+        "? exact 1 = 1; see task 2.3",
+        "NO not exact 2, expected 1; see task 2.3",
+        "? exact 1 = 1",
+        "NO not exact 2, expected 1; see task 2.3 or 2.4",
+        "? exact 1 = 1; see task 2.3 or 2.4",
+        "NO not exact 2, expected 1; see task 2.3 or 2.4",
+    ]
+    assert lines[9].startswith("?: it seems so, but a task behind it failed its last check")
 
 
 def test_a_tiny_run_shows_only_what_is_exact(tmp_path, capsys):

@@ -31,7 +31,7 @@ from dlcourse.check.text import clean_text
 from dlcourse.course import Lab
 from dlcourse.errors import GradingError, UnknownNameError
 
-__all__ = ["TestSession", "run_session", "settle", "worth"]
+__all__ = ["TestSession", "record_of", "run_session", "settle", "worth"]
 
 # Outcomes that a failed earlier task may explain. A crash or a time limit has its own cause.
 EXCUSED = {"wrong answer", "exception", "partial", "missing", "not reached"}
@@ -139,10 +139,6 @@ class TestSession:
         settle(tests, unwritten, violations)
         return tests
 
-    def has_hidden(self) -> bool:
-        """Return whether a test is hidden."""
-        return any(worth(item).hidden for item in self.items)
-
     def run_part(
         self,
         open_student: Callable[[pytest.Function], Student],
@@ -170,14 +166,6 @@ class TestSession:
                 lost.add(test.task)
                 queue = deque(sorted(queue, key=lambda other: worth(other).task in lost))
         return [merge(several) for several in cases.values()]
-
-    def could_not(self, error: Exception) -> list[TestRecord]:
-        """Return the records of a file on which the grader itself failed with `error`."""
-        reason = f"the grader itself failed: {type(error).__name__}: {clean_text(error, 300)}"
-        tests = {item.originalname: record_of(item, COULD_NOT) for item in self.items}
-        for test in tests.values():
-            test.score, test.reason = 0.0, reason
-        return list(tests.values())
 
     def run(self, item: pytest.Function, following: pytest.Function | None) -> TestRecord:
         self.student_now = self.compared = self.failure = None

@@ -7,7 +7,7 @@ score, max_score, status, output, visibility) and extra_data.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from dlcourse.errors import GradingError
 
@@ -163,11 +163,3 @@ class Record:
             "tests": [test.as_dict(hidden_too=hidden_too) for test in self.tests],
             "extra_data": extra,
         }
-
-    def to_journal(self) -> dict:
-        return asdict(self)
-
-    @classmethod
-    def from_journal(cls, saved: dict) -> Record:
-        tests = [TestRecord(**{**test, "needs": tuple(test["needs"])}) for test in saved["tests"]]
-        return cls(saved["lab"], tests, saved["execution_time"], saved["extra_data"])

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,13 @@ ADJUST = "adjust.csv"  # in the folder of reports: the points by hand that are i
 class Journal(work_folder.Journal):
     """Records of submissions by key, so that a batch that was killed continues where it was."""
 
-    encode = staticmethod(Record.to_journal)
-    decode = staticmethod(Record.from_journal)
+    encode = staticmethod(asdict)
     error = GradingError
+
+    @staticmethod
+    def decode(saved: dict) -> Record:
+        tests = [TestRecord(**{**test, "needs": tuple(test["needs"])}) for test in saved["tests"]]
+        return Record(saved["lab"], tests, saved["execution_time"], saved["extra_data"])
 
 
 def grade_folder(

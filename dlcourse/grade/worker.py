@@ -19,11 +19,11 @@ from collections.abc import Iterator
 import torch
 
 from dlcourse import course
-from dlcourse.check.pytest_plugin import TestSession, run_session, settle
-from dlcourse.check.record import TestRecord
-from dlcourse.check.run import stubs
+from dlcourse.check.pytest_plugin import TestSession, record_of, run_session, settle, worth
+from dlcourse.check.record import COULD_NOT, TestRecord
 from dlcourse.check.student import Student, StudentError, TimeLimit
-from dlcourse.course import Lab
+from dlcourse.check.text import clean_text
+from dlcourse.course import Lab, stubs
 from dlcourse.errors import GradingError
 from dlcourse.grade.batch_process import memory
 from dlcourse.grade.job import PROOF_S, BatchSettings, Job
@@ -144,7 +144,7 @@ class Worker:
                 except GradingError as error:
                     self.answers.put(error)
                 except Exception as error:  # noqa: BLE001 (one file never ends a batch)
-                    self.answers.put(session.could_not(error))
+                    self.answers.put(could_not(session, error))
 
         try:
             # In this thread: the kernel ends the fork server with the thread that started it.
@@ -163,7 +163,7 @@ class Worker:
         try:
             tests = self.run_part(session, run, unwritten, hidden=False)
             self.load_s = run.load_s
-            if session.has_hidden():
+            if any(worth(item).hidden for item in session.items):
                 tests += self.run_part(session, run, unwritten, hidden=True)
         finally:
             run.close()
@@ -285,6 +285,15 @@ class SubmissionRun:
     def close(self) -> None:
         if self.process is not None:
             self.process.close()
+
+
+def could_not(session: TestSession, error: Exception) -> list[TestRecord]:
+    """The records of a file on which the grader itself failed with `error`."""
+    reason = f"the grader itself failed: {type(error).__name__}: {clean_text(error, 300)}"
+    tests = {item.originalname: record_of(item, COULD_NOT) for item in session.items}
+    for test in tests.values():
+        test.score, test.reason = 0.0, reason
+    return list(tests.values())
 
 
 def not_loaded(error: StudentError) -> StudentError:
