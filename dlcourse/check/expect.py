@@ -68,10 +68,9 @@ def assert_close(got: object, expected: object, **settings: Any) -> None:
 def refuse_empty(got: object, expected: object) -> None:
     from torch import Tensor
 
-    if isinstance(expected, list | tuple):
-        for part in expected:
-            refuse_empty(got, part)
-    elif isinstance(expected, Tensor) and expected.numel() == 0:
+    for part in expected if isinstance(expected, list | tuple) else ():
+        refuse_empty(got, part)
+    if isinstance(expected, Tensor) and expected.numel() == 0:
         raise WrongAnswerError(f"your code's shapes leave no numbers to compare: {kind(got)}")
 
 

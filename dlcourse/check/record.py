@@ -61,7 +61,7 @@ class TestRecord:
         lines = [self.outcome if hidden_too else self.told]
         if self.outcome in ALWAYS_SHOWN:
             lines += [self.reason, self.where]
-        elif not self.hidden or hidden_too:
+        elif hidden_too or not (self.hidden or self.outcome == COULD_NOT):
             lines += [self.reason, self.traceback, self.where and f"in: {self.where}"]
             lines.append(self.printed and f"printed: {self.printed}")
         lines += [f"hint: {hint}" for hint in self.hint.splitlines()]
@@ -150,11 +150,13 @@ class Record:
         """Return the record with Gradescope's field names; without `hidden_too`, for a student.
 
         A student sees the time of the visible tests only, which run first: code could encode a
-        hidden input in the time that it takes. What the sandbox is made of is not theirs to know.
+        hidden input in the time that it takes. What the sandbox is made of is not theirs to know,
+        nor a hash that tells whether a guess of the tests or of the solution is right.
         """
         extra = {"lab": self.lab, **self.extra_data}
         if not hidden_too:
-            extra.pop("layers", None)
+            ours = ("layers", "allow_unsandboxed")
+            extra = {n: v for n, v in extra.items() if n not in ours and "_sha256" not in n}
         shown_s = sum(test.seconds for test in self.tests if not test.hidden)
         return {
             "score": self.score,

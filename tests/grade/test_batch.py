@@ -114,6 +114,8 @@ def test_batch_gives_every_submission_a_record_and_every_report(lab, folder, tmp
     assert "expected a value" not in seen
     assert "test_add_tensors" not in seen
     assert "test_counter" in seen
+    assert {"sha256"} == {name for name in shown["extra_data"] if "sha256" in name}
+    assert "layers" not in seen
     assert suites[-1][-1].get("name") == "test_add_tensors"  # the instructor's
     assert shown["score"] == 1
     page = (out / "report.html").read_text()

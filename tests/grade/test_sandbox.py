@@ -454,6 +454,25 @@ def test_end_of_its_process_tells_a_student_only_that_a_hidden_test_failed(warm)
         assert as_told(warm, body, 0.3 if body.startswith("while") else 10.0) == told
 
 
+def told_of(warm, body):
+    """All that a student sees of a submission that does `body` in the hidden test alone."""
+    hidden = f"if isinstance(a, torch.Tensor):\n        {body}\n    return a + b"
+    source = f"import os, sys, torch\n{tiny.SOLUTION.replace('return a + b', hidden)}"
+    tests = grade(warm, source.encode())
+    assert failed(tests) == ["test_add_tensors"]
+    return shown(tests, warm.settings.lab)
+
+
+@pytest.fixture(scope="module")
+def told_of_a_wrong_answer(warm):
+    return told_of(warm, "return a - b")
+
+
+@pytest.mark.parametrize("name", attacks.LEAKS)
+def test_nothing_that_is_done_in_a_hidden_test_is_told(warm, told_of_a_wrong_answer, name):
+    assert told_of(warm, attacks.LEAKS[name]) == told_of_a_wrong_answer
+
+
 def test_file_that_uses_ctypes_does_not_load(warm):
     tests = grade(warm, f"import ctypes; ctypes.string_at(0)\n{tiny.SOLUTION}".encode())
     assert {test.reason for test in tests} == {
@@ -571,6 +590,7 @@ def test_failure_of_the_grader_itself_costs_one_submission_alone(warm, monkeypat
         tests = grade(warm, tiny.SOLUTION.encode())
     assert [(test.score, test.outcome) for test in tests] == [(0.0, "could not check")] * 4
     assert tests[0].reason == "the grader itself failed: ZeroDivisionError: a fault"
+    assert "a fault" not in shown(tests, warm.settings.lab)  # it may come from a hidden test
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
 
 

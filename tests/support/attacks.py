@@ -333,6 +333,60 @@ FORGED = {
 }  # fmt: skip
 
 
+# What `add` does with the tensors of the hidden test, to tell its student more than that it failed.
+HOST = "host = [o for o in __import__('gc').get_objects() if type(o).__name__ == 'StudentHost'][0]"
+LEAKS = {
+    "words of an exception": 'raise ValueError(str(a.tolist()))',
+    "stub of another task": "raise NotImplementedError('task 90.2: total')",
+    "stub with a number": "raise NotImplementedError(f'task {100+len(a)}.{int(a.sum())}: x')",
+    "prints": 'print(a); return a - b',
+    "prints without end": "print('x' * 10**7)",
+    "large answer": 'return torch.zeros(2**25)',
+    "warning": "__import__('warnings').warn(str(a)); return a - b",
+    "text of an exit": 'raise SystemExit(str(a))',
+    "end of a generator": 'raise GeneratorExit(str(a))',
+    "network": "__import__('socket').socket()",
+    "process": 'os.fork()',
+    "memory at once": 'bytearray(2**40)',
+    "memory by and by": 'x = [bytearray(2**26) for _ in range(100)]',
+    "recursion": 'return add(a, b)',
+    "name of a class": 'return type(str(a.tolist()), (), {})()',
+    "missing name": 'return sys.modules[__name__].nothing',
+    "missing name of a task": "raise AttributeError(str(a), name='total', obj=sys.modules[__name__])",
+    "load again now": f"{HOST}; host.module = None; host.source = b'raise ImportError(1)'; return host.load()",
+    "load again for the next request": f"{HOST}; host.module = None; host.source = b'raise ImportError(1)'; return a - b",
+    "a refusal of its own": 'from dlcourse.check.guard import NotAllowedError; raise NotAllowedError(str(a))',
+    "ctypes": "__import__('ctypes').string_at(0)",
+    "hang up": 'os.close(3); return a - b',
+    "exit as the sandbox would": 'os._exit(70)',
+    "abort": 'os.abort()',
+    "stop itself": "__import__('signal').raise_signal(19)",
+    "not a number": "return a * float('nan')",
+    "deep value": 'x = []\n        for _ in range(500): x = [x]\n        return x',
+    "keys that collide": 'return {k * (2**61 - 1): 0 for k in range(9000)}',
+    "number beyond floats": 'return 10**4000',
+    "nothing": 'return None',
+    "text that is no text": "return '\\ud800'",
+    "error without words": "raise type('E', (Exception,), {'__str__': lambda s: 1/0})()",
+    "group of errors": 'raise ExceptionGroup(str(a), [ValueError(1)])',
+    "cause of an error": 'raise ValueError(1) from RuntimeError(str(a))',
+    "syntax error": 'raise SyntaxError(str(a))',
+    "missing module": 'import nothing_of_this',
+    "missing module of the package": 'import dlcourse.nothing',
+    "file of others": "open('/etc/shadow')",
+    "skip": 'import pytest; pytest.skip()',
+    "thread that stays": "__import__('threading').Thread(target=lambda: [0 for _ in iter(int, 1)]).start(); return a - b",
+    "empty rows": 'return torch.empty(2**19, 0)',
+    "tensor without data": "return torch.empty(20, device='meta')",
+    "profile function off": 'sys.setprofile(None); return a - b',
+    "warnings as errors": "__import__('warnings').simplefilter('error'); return a - b",
+    "another default dtype": 'torch.set_default_dtype(torch.float64); return a - b',
+    "complex numbers": 'return a * 1j',
+    "long list": 'return [0]*290_000',
+    "60 MB of truth": 'return torch.zeros(60*2**20, dtype=torch.bool)',
+}  # fmt: skip
+
+
 def dlcourse_names(text: str) -> set[str]:
     """Every dotted name of the package that the program `text` imports, reads, sets or spells."""
     names = set(re.findall(r"\bdlcourse(?:\.\w+)+", text))
