@@ -48,10 +48,12 @@ def write_reports(
     column: the name of Canvas's assignment. worksheet: Moodle's, to be filled.
     """
     graded, said = batch.graded, []
+    # The lab's files are read once, not for each student.
+    title, names = f"{lab.short}: {lab.title}", {task.id: task.name for task in lab.tasks}
     write_text(out / "details.csv", details_csv(batch, lab))
     write_text(out / "junit.xml", junit_of(graded, lab))
-    write_text(out / "report.html", overview(batch, lab))
-    pages = {one.submission: feedback(one, lab) for one in graded}
+    write_text(out / "report.html", overview(batch, title, names))
+    pages = {one.submission: feedback(one, title, names) for one in graded}
     for one in graded:
         folder = out / "students" / one.submission.slug
         write_text(folder / "results.json", json.dumps(gradescope(one), indent=1) + "\n")
@@ -164,8 +166,11 @@ def junit_of(graded: Sequence[Graded], lab: Lab) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def overview(batch: Class, lab: Lab) -> str:
-    """The class at a glance: scores, pass rates, every student, what was not read, the sandbox."""
+def overview(batch: Class, title: str, names: dict[str, str]) -> str:
+    """The class at a glance: scores, pass rates, every student, what was not read, the sandbox.
+
+    title: of the lab. names: what is to be written, by the id of the task.
+    """
     graded = batch.graded
     scores = [one.score for one in graded]
     highest = max(one.record.max_score for one in graded)
@@ -176,13 +181,12 @@ def overview(batch: Class, lab: Lab) -> str:
         for verdict in one.record.verdicts():
             passes.setdefault(verdict.task, []).append(verdict.outcome == "passed")
             outcomes[verdict.outcome] += 1
-    names = {task.id: task.name for task in lab.tasks}
     layers = {
         layer["layer"]: layer for one in graded for layer in one.record.extra_data.get("layers", [])
     }
     return page.render(
         "grade/overview.html.jinja",
-        title=f"{lab.short}: {lab.title}",
+        title=title,
         count=len(graded),
         median=f"{statistics.median(scores):g}",
         highest=highest,
@@ -241,10 +245,12 @@ def first_trouble(one: Graded) -> str:
     return ""
 
 
-def feedback(one: Graded, lab: Lab) -> str:
-    """What a student may see. Of a hidden test that is the outcome and the hint, no more."""
+def feedback(one: Graded, title: str, names: dict[str, str]) -> str:
+    """What a student may see. Of a hidden test that is the outcome and the hint, no more.
+
+    title, names: as for `overview`.
+    """
     order = [verdict.task for verdict in one.record.verdicts()]
-    names = {task.id: task.name for task in lab.tasks}
     tests = [
         {
             "task": test.task,
@@ -262,7 +268,7 @@ def feedback(one: Graded, lab: Lab) -> str:
     ]
     return page.render(
         "grade/feedback.html.jinja",
-        title=f"{lab.short}: {lab.title}",
+        title=title,
         student=one.submission.student,
         score=f"{one.score:g} of {one.record.max_score:g} points",
         days_late=one.days_late,

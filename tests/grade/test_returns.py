@@ -1,5 +1,6 @@
 """What goes back to Canvas, Moodle and Gradescope, field by field against the schools' rules."""
 
+import ast
 import csv
 import io
 import json
@@ -95,6 +96,18 @@ def test_anonymous_submissions_give_no_file_for_canvas(tmp_path):
     said = write_reports(Class([graded(nobody)]), lab, tmp_path / "out")
     assert said == ["canvas.csv: not written, Canvas imports no grades of anonymous submissions"]
     assert not (tmp_path / "out" / "canvas.csv").exists()
+
+
+def test_reports_read_the_lab_once_and_not_for_each_student(tmp_path, monkeypatch):
+    lab, parsed = tiny.make_course(tmp_path / "course"), []
+    parse = ast.parse
+    monkeypatch.setattr(ast, "parse", lambda *args, **kw: parsed.append(args) or parse(*args, **kw))
+    counts = []
+    for at, students in enumerate(([ADA], [ADA, BOB, CYD])):
+        write_reports(Class([graded(one) for one in students]), lab, tmp_path / f"out{at}")
+        counts.append(len(parsed))
+        parsed.clear()
+    assert counts[0] == counts[1] > 0
 
 
 HEAD = (
