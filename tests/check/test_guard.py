@@ -299,7 +299,7 @@ def hidden(n):
     try:
         again(n)
     except RecursionError:
-        return torch.optim.Adam
+        return len(torch.optim.SGD([torch.ones(2)], lr=0.1).param_groups)
 """
 
 
@@ -307,6 +307,6 @@ def test_an_endless_recursion_is_no_attempt_to_hide():
     rule = ["3.5", ["torch.optim*"]]
     host, got = answer(ENDLESS, "again", [1], rule)
     assert (got["kind"], got["text"][:14]) == ("exception", "RecursionError")
-    # Python has taken the profile function away, so a value from then on is not believed.
+    # Until Python 3.11 the profile function is gone by then, so no value is believed any more.
     assert request(host, "call", "hidden", [1], rule)["kind"] == "not allowed"
     assert request(host, "call", "again", [1], rule)["kind"] == "exception"
