@@ -119,7 +119,7 @@ def names_that_answer(result: Result) -> str:
     kinds = [kind for tasks in labs.values() for task in tasks.values() for kind in task.values()]
     forbidden = sum(kind == "forbidden" for kind in kinds)
     names = f"{len(kinds)} of {result['names_tried']:,}, {forbidden} of them forbidden"
-    return f"{', '.join(labs)}: {names}; other labs not tried yet"
+    return f"{names}; {len(labs)} labs tried"
 
 
 def outcomes(result: Result) -> str:
