@@ -91,6 +91,8 @@ class TestSession:
         self.items = [item for item in session.items if isinstance(item, pytest.Function)]
         forget(self.tests)
         if self.items and not session.testsfailed and not self.error:
+            # It would keep all reports, and search them all for each that failed at the end.
+            session.config.pluginmanager.unregister(name="terminalreporter")
             # pytest would report an exception here as its own internal error.
             try:
                 self.work(self)
@@ -106,11 +108,14 @@ class TestSession:
         with self.limit():
             return (yield)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, call: pytest.CallInfo) -> object:
-        if call.excinfo is not None and self.failure is None:
-            self.failure = call.excinfo
-        return (yield)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo) -> object:
+        assert call.when != "collect"
+        self.failure = self.failure or call.excinfo
+        # pytest's own holds the traceback as text, which can take longer to write than the test.
+        return pytest.TestReport(
+            item.nodeid, item.location, {}, "failed" if call.excinfo else "passed", None, call.when
+        )
 
     @functools.cached_property
     def rules(self) -> dict[str, tuple[list[str], tuple[str, ...]]]:

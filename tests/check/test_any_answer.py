@@ -3,6 +3,7 @@
 `benchmarks/grade_fuzz.py` gives many more answers to every test of every lab.
 """
 
+import gc
 import random
 
 import pytest
@@ -33,3 +34,21 @@ def test_no_answer_stops_a_lab(name):
     run_session(lab, work)
     assert COULD_NOT not in outcomes
     assert "wrong answer" in outcomes
+
+
+def reports():
+    gc.collect()
+    return sum(isinstance(one, pytest.TestReport) for one in gc.get_objects())
+
+
+def test_nothing_of_a_graded_file_stays_with_the_tests():
+    """A worker grades thousands: reports that stay fill its memory, and slow down its end."""
+    lab, counts = course.find_lab("lab01"), []
+
+    def work(session):
+        for _ in range(3):
+            session.grade(lambda _: Student(AnyAnswers(random.Random(0))), {}, {})
+            counts.append(reports())
+
+    run_session(lab, work)
+    assert counts[0] == counts[2]
