@@ -97,16 +97,10 @@ SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     ),
     "deterministic": (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     "threads": (torch.get_num_threads, torch.set_num_threads),
-    "matmul precision": (
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-    ),
+    "matmul precision": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     "anomaly": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
     "numpy errors": (np.geterr, lambda errors: np.seterr(**errors)),
-    "numpy print options": (
-        np.get_printoptions,
-        lambda options: np.set_printoptions(**options),
-    ),
+    "numpy print options": (np.get_printoptions, lambda options: np.set_printoptions(**options)),
     "warnings": (lambda: list(warnings.filters), set_filters),
     "locale": (
         lambda: locale.setlocale(locale.LC_ALL),
