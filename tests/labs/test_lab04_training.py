@@ -420,6 +420,10 @@ def test_dropout_draws_each_number(student):
     assert not torch.equal(gone.bool(), again == 0), "expected other zeros in each call"
     expect(student.dropout(torch.ones(3, 4), 0.0, True), torch.ones(3, 4))
     check_dropped(student, randn(30, 40, 5), 0.25)
+    leaf = torch.ones(200, 100).requires_grad_()
+    slopes = student.probe("gradients", "dropout", leaf, 0.3, True)[0]
+    expect(slopes, torch.where(slopes == 0, 0.0, torch.ones(200, 100) / 0.7), "the gradient")
+    expect((slopes == 0).double().mean().item(), 0.3, "its share of zeros", atol=0.03)
 
 
 @points(

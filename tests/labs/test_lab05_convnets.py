@@ -349,7 +349,10 @@ def test_lenet5_takes_the_number_of_classes(student):
     inputs = 3 * randn(5, 1, 28, 28, seed=7)
     logits = model(inputs)
     expect(logits.detach(), lenet5(weights, inputs), rtol=1e-3, atol=1e-4)
-    student.probe("gradients", model, inputs[:1].requires_grad_())
+    leaf = inputs[:1].clone().requires_grad_()
+    slopes = student.probe("gradients", model, leaf)[0]
+    wanted = torch.autograd.grad(lenet5(weights, leaf).sum(), leaf)[0]
+    expect(slopes, wanted, "the gradient", rtol=1e-3, atol=1e-4)
 
 
 def counts_of(student, **settings):

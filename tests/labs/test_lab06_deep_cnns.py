@@ -154,9 +154,13 @@ def test_vgg_stage_computes_its_maps(student):
         sizes = [size for i, o in pairs for size in ((o, i, 3, 3), (o,))]
         expect([tuple(weight.shape) for weight in weights], sizes, "the shapes of the weights")
         inputs = x = randn(2, in_channels, side, side + 1, seed=50)
+        leaves = [weight.requires_grad_() for weight in weights]
         for weight, bias in zip(weights[::2], weights[1::2], strict=True):
             x = F.conv2d(x, weight, bias, padding=1).relu()
-        assert_close(stage(inputs), F.max_pool2d(x, 2), atol=1e-4, rtol=1e-4)
+        x = F.max_pool2d(x, 2)
+        assert_close(stage(inputs), x, atol=1e-4, rtol=1e-4)
+        slopes = student.probe("gradients", stage, inputs)
+        expect(slopes, list(torch.autograd.grad(x.sum(), leaves)), rtol=1e-3, atol=1e-3)
 
 
 def unit(x, tensors, padding, training):
@@ -378,6 +382,9 @@ def test_loss_of_two_heads(student):
     for weight in (0.0, 0.5):
         got = student.loss_of((logits, auxiliary), targets, weight)
         assert_close(got, first + weight * second)
+    leaf = logits.clone().requires_grad_()
+    slopes = student.probe("gradients", "loss_of", leaf, targets)[0]
+    expect(slopes, torch.autograd.grad(F.cross_entropy(leaf, targets), leaf)[0], "the gradient")
     # The heads must be those of the network too.
     model = student.SmallGoogLeNet(num_classes=3)
     state = redrawn(model, seed=1)

@@ -193,8 +193,12 @@ def test_read_and_classify_other_sentences(student):
         total = sum(part.sum() for part in read_alone(state, "lstm", inputs, lengths))
         expect(slopes, torch.autograd.grad(total, inputs)[0], "the gradient of the inputs")
         tokens = torch.randint(9, (len(lengths), width), generator=generator(size))
+        leaves = [value.requires_grad_() for value in state.values()]
         h = read_alone(state, "lstm", state["embedding.weight"][tokens], lengths)[1]
-        expect(model(tokens, mask), h @ state["fc.weight"].T + state["fc.bias"], "logits")
+        wanted = h @ state["fc.weight"].T + state["fc.bias"]
+        expect(model(tokens, mask), wanted.detach(), "logits")
+        slopes = student.probe("gradients", model, tokens, mask)
+        expect(slopes, list(torch.autograd.grad(wanted.sum(), leaves)), "the gradients")
         refused(student.read, model.lstm, inputs.detach(), mask & False)
         refused(model, tokens, mask & False)
 
@@ -318,8 +322,11 @@ def test_translators_of_other_sizes(student):
         for end in (0, W - 1):
             model = student.Translator(V, W, end, False, size)
             state = drawn(model, seed=90 + end)
+            leaves = [value.requires_grad_() for value in state.values()]
             expected = translate(state, sources, lengths, words_before(targets, end))
-            expect(model(sources, mask, targets), expected, "logits")
+            expect(model(sources, mask, targets), expected.detach(), "logits")
+            slopes = student.probe("gradients", model, sources, mask, targets)
+            expect(slopes, list(torch.autograd.grad(expected.sum(), leaves)), "the gradients")
         model = student.Translator(V, W, 1, True, size)
         state = drawn(model, seed=120)
         memory, h, c = read_alone(
@@ -340,6 +347,10 @@ def test_translators_of_other_sizes(student):
         picked = logits.log_softmax(2).gather(2, targets[..., None])[..., 0]
         expected = -sum(picked[n, t] for n, t in kept.nonzero().tolist()) / int(kept.sum())
         expect(student.sequence_loss(logits, targets, kept), expected, "sequence_loss")
+        leaf = logits.clone().requires_grad_()
+        slopes = student.probe("gradients", "sequence_loss", leaf, targets, kept)[0]
+        wanted = torch.nn.functional.cross_entropy(leaf[kept], targets[kept])
+        expect(slopes, torch.autograd.grad(wanted, leaf)[0], "the gradient of sequence_loss")
 
 
 ATTENTION = ("context", "weights")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.func import functional_call
 
 from dlcourse.check import expect, points
 
@@ -316,7 +317,7 @@ def block(state, x, num_heads, **settings):
     )
     layer.load_state_dict(state)
     mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], dtype=F64)
-    return layer(x, mask, is_causal=True)
+    return functional_call(layer, state, (x, mask), {"is_causal": True})
 
 
 def wrong_blocks(state, x, num_heads):
@@ -464,10 +465,13 @@ def test_gpt_of_other_sizes(student):
     for V, E, H, L, N, T in [(5, 6, 3, 1, 1, 9), (11, 12, 4, 3, 2, 4)]:
         model = student.GPT(V, E, H, L, T)
         state = redrawn(model, seed=V)
+        leaves = [value.requires_grad_() for value in state.values()]
         tokens = torch.randint(V, (N, T), generator=torch.Generator().manual_seed(T))
         wanted = logits_of(state, tokens, H, width=E, num_layers=L)
         expect(tuple(wanted.shape), (N, T, V), "the shape of the logits")
-        expect(model(tokens), wanted, atol=1e-6)
+        expect(model(tokens), wanted.detach(), atol=1e-6)
+        slopes = student.probe("gradients", model, tokens)
+        expect(slopes, list(torch.autograd.grad(wanted.sum(), leaves)), atol=1e-6)
         refused(model, torch.zeros(1, T + 1).long())
         refused(model, torch.full((1, 1), V))
 

@@ -6,7 +6,43 @@ tasks of the lab are answered rightly, and replaces the task's answer. None may 
 
 # ruff: noqa: E501 (code that is only quoted)
 
+# A network whose gradients are there, and 0.
+FLAT = """
+class {0}({0}):
+    def forward(self, *args):
+        parts = [part.sum() for part in [*self.parameters(), *args] if part.is_floating_point()]
+        return super().forward(*args).detach() + 0 * sum(parts)
+"""
+
 FORGERIES = {
+    "4.5 gradients of 0": """
+right = dropout
+def dropout(inputs, p, training):
+    return right(inputs, p, training).detach() + 0 * inputs
+""",
+    "5.5 gradients of 0": FLAT.format("LeNet5"),
+    "6.2 gradients of 0": """
+class Flat(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x).detach() + 0 * sum(part.sum() for part in self.parameters())
+stage = vgg_stage
+def vgg_stage(in_channels, widths):
+    return Flat(*stage(in_channels, widths))
+""",
+    "6.4 gradients of 0": """
+right = loss_of
+def loss_of(outputs, *more):
+    leaves = outputs if isinstance(outputs, tuple) else (outputs,)
+    return right(outputs, *more).detach() + 0 * sum(leaf.sum() for leaf in leaves)
+""",
+    "9.2 gradients of 0": FLAT.format("TextClassifier"),
+    "9.3 gradients of 0": FLAT.format("Translator"),
+    "9.3 gradients of 0 of the loss": """
+right = sequence_loss
+def sequence_loss(logits, targets, mask):
+    return right(logits, targets, mask).detach() + 0 * logits.sum()
+""",
+    "14.6 gradients of 0": FLAT.format("GPT"),
     "4.4 a copy that says nothing of a graph": """
 class BatchNorm(BatchNorm):
     def forward(self, inputs):
@@ -111,6 +147,19 @@ class Autoencoder(nn.Module):
     def encode(self, inputs): return self.encoder(inputs.flatten(1))
     def decode(self, codes): return self.decoder(codes)
     def forward(self, inputs): return self.decode(self.encode(inputs)).view_as(inputs)
+""",
+    "11.1 straight lines": """
+def discriminator_loss(real_logits, fake_logits):
+    return torch.relu(-real_logits).mean() + torch.relu(fake_logits).mean()
+""",
+    "11.2 straight lines": """
+def generator_loss(fake_logits, kind="non_saturating"):
+    return torch.relu(-fake_logits).mean() if kind != "minimax" else -torch.relu(fake_logits).mean()
+""",
+    "11.7 the distance alone": """
+def play(x, y, lr, steps, in_turn=False):
+    far = torch.ones(steps + 1) if in_turn else (1 + lr**2) ** (torch.arange(steps + 1.0) / 2)
+    return far[:, None] * torch.tensor([x, y])
 """,
     "12.1 the name of an exception": """
 right = filter_pictures
