@@ -46,13 +46,20 @@ A recorded run of the solution (`dlcourse run lab04`, real MNIST, on a processor
 
 Over 3 seeds (mean, standard deviation, how many seeds agree):
 
-    tanh, std 0.01: signal of layer 10                         1.9e-07 < 0.0001          exact
-    tanh, std 1.0: share of saturated units                        0.9 > 0.8             exact
-    tanh, Xavier: signal of layer 10                              0.21 > 0.1             exact
-    ReLU, signal of layer 10: Xavier, Kaiming                    0.015 < 0.34            exact
+    standardized images: mean of all pixels                    0.00229 < 0.1             exact
+    tanh, std 0.01: signal of layer 10                        1.95e-07 < 0.0001          exact
+    tanh, std 1.0: share of saturated units                      0.905 > 0.8             exact
+    tanh, std 1.0: largest output, |h|                               1 < 1               exact
+    tanh, Xavier: signal of layer 10                             0.211 > 0.1             exact
+    ReLU, signal of layer 10: Xavier, Kaiming                    0.015 < 0.343           exact
+    layer 10 behind batch norm: std                                  1 = 1               exact
+    dropout keeps the mean of ones                                   1 = 1               exact
+    weight 2, one step of decay alone                             1.75 = 1.75            exact
     ten layers, weights of std 0.01: chance               10.6% (0.6%) < 20.0%           3 of 3
     the same with batch norm                              86.3% (0.7%) > 10.6% (0.6%)    3 of 3
     ten layers, Kaiming's weights                         90.4% (0.3%) > 10.6% (0.6%)    3 of 3
+    early stopping: kept error above the least one                   0 = 0               exact
+    epochs: 5 more than until the best one                           9 = 9               exact
     epochs until early stopping                                      9 < 30              3 of 3
     test: early stopping against no method              87.63% (0.21%) > 84.88% (0.32%)  3 of 3
     test: + dropout against only early stopping         88.70% (0.07%) > 87.63% (0.21%)  3 of 3
@@ -381,18 +388,23 @@ def look_into_ten_layers(inputs: Tensor, findings: Findings) -> dict[str, list[T
         print(f"{name:<18}{stds}{saturated if activation is torch.tanh else '-':>12}")
     last = {name: layers[-1].std().item() for name, layers in found.items()}
     saturation = (found["tanh, std 1.0"][-1].abs() > 0.99).float().mean().item()
-    for text, left, relation, right in (
-        ("tanh, std 0.01: signal of layer 10", last["tanh, std 0.01"], "<", 1e-4),
-        ("tanh, std 1.0: share of saturated units", saturation, ">", 0.8),
-        ("tanh, Xavier: signal of layer 10", last["tanh, Xavier"], ">", 0.1),
-        (
-            "ReLU, signal of layer 10: Xavier, Kaiming",
-            last["ReLU, Xavier"],
-            "<",
-            last["ReLU, Kaiming"],
-        ),
-    ):
-        findings.claim(text, left, relation, right, ".2g", task="4.2", exact=True)
+    largest = found["tanh, std 1.0"][-1].abs().max().item()
+    normalized = BatchNorm(500).to(inputs.device)(found["tanh, std 1.0"][-1]).std().item()
+    kept = dropout(torch.ones(10_000), 0.5, training=True).mean().item()
+    decayed = sgd_step(torch.tensor(2.0), torch.tensor(0.0), lr=0.25, weight_decay=0.5).item()
+    for text, left, relation, right, task in (
+        ("standardized images: mean of all pixels", inputs.mean().abs().item(), "<", 0.1, "4.1"),
+        ("tanh, std 0.01: signal of layer 10", last["tanh, std 0.01"], "<", 1e-4, "4.3"),
+        ("tanh, std 1.0: share of saturated units", saturation, ">", 0.8, "4.3"),
+        ("tanh, std 1.0: largest output, |h|", largest, "<", 1.001, "4.3"),
+        ("tanh, Xavier: signal of layer 10", last["tanh, Xavier"], ">", 0.1, "4.2 or 4.3"),
+        ("ReLU, signal of layer 10: Xavier, Kaiming", last["ReLU, Xavier"], "<",
+         last["ReLU, Kaiming"], "4.2 or 4.3"),
+        ("layer 10 behind batch norm: std", round(normalized, 2), "=", 1, "4.4"),
+        ("dropout keeps the mean of ones", round(kept, 1), "=", 1, "4.5"),
+        ("weight 2, one step of decay alone", decayed, "=", 1.75, "4.6"),
+    ):  # fmt: skip
+        findings.claim(text, left, relation, right, ".3g", task=task, exact=True)
     return found
 
 
@@ -438,7 +450,7 @@ def try_the_tricks(
     (inputs, targets), val, test = splits
     runs = {"no method at all": {"patience": epochs, "keep_last": True}} | TRICKS
     print(f"\n{'784-256-256-10, 3 seeds':<26}{'epochs':>8}{'train':>9}{'test':>9}{'spread':>9}")
-    curves, tests, lengths, forgotten = {}, {}, {}, []
+    curves, tests, lengths, forgotten, away, ends = {}, {}, {}, [], [], []
     for name, settings in runs.items():
         settings = dict(settings)
         layers = {key: settings.pop(key) for key in ("batch_norm", "p") if key in settings}
@@ -455,12 +467,19 @@ def try_the_tricks(
                     right = model.train()(test[0]).argmax(1) == test[1]
                 forgotten.append(right.float().mean().item())
             lengths[name].append(len(curves[name]))
+            if name == "early stopping":
+                away.append(error_of(model, *val) - min(curves[name]))
+                ends.append(min(epochs, curves[name].index(min(curves[name])) + 1 + 5))
         print(
             f"{name:<26}{statistics.mean(lengths[name]):>8.0f}{statistics.mean(trained):>9.1%}"
             f"{statistics.mean(tests[name]):>9.2%}{statistics.stdev(tests[name]):>9.2%}",
             flush=True,
         )
     print(f"{'+ all three, eval() forgotten':<43}{statistics.mean(forgotten):>9.2%}")
+    text = "early stopping: kept error above the least one"
+    findings.claim(text, away, "=", 0, "g", task="4.7", exact=True)
+    text = "epochs: 5 more than until the best one"
+    findings.claim(text, lengths["early stopping"], "=", ends, "g", task="4.7", exact=True)
     text = "epochs until early stopping"
     findings.claim(text, lengths["early stopping"], "<", epochs, "g", task="4.7")
     alone = tests["early stopping"]

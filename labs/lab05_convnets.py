@@ -30,6 +30,11 @@ A recorded run of the solution (`dlcourse run lab05`, real MNIST, 2 cores):
 Over 3 seeds (mean, standard deviation, how many seeds agree):
 
     parameters                                                   61706 = 61706           exact
+    inputs of fc1: 16 maps of the last size                        400 = 400             exact
+    weights and biases that training changed                        10 = 10              exact
+    conv1 with your conv2d: largest difference                2.38e-07 < 1e-05           exact
+    its pooling: largest difference                                  0 = 0               exact
+    sobel where 0 and 1 meet: 1 + 2 + 1                              4 = 4               exact
     test: LeNet-5 against MLP                           98.06% (0.25%) > 95.13% (0.13%)  3 of 3
     LeNet-5: pixels shuffled                            92.69% (0.08%) < 98.06% (0.25%)  3 of 3
     change by shuffling: MLP against LeNet-5             0.13% (0.09%) < 5.37% (0.24%)   3 of 3
@@ -289,7 +294,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     some, broken = runs
     claim = functools.partial(args.findings.claim, form=".2%", task="5.5")
     parameters = sum(count_parameters(LeNet5()).values())
-    args.findings.claim("parameters", parameters, "=", 61706, "g", task="5.5", exact=True)
+    exact = functools.partial(args.findings.claim, form=".3g", exact=True)
+    args.findings.claim("parameters", parameters, "=", 61706, "g", task="5.5 or 5.6", exact=True)
+    side = conv_output_size(conv_output_size(28, 5, padding=2), 2, stride=2)
+    side = conv_output_size(conv_output_size(side, 5), 2, stride=2)
+    exact("inputs of fc1: 16 maps of the last size", 16 * side**2, "=", 400, task="5.1")
+    torch.manual_seed(args.seed)
+    before_training, lenet = LeNet5(), trained["LeNet-5"].cpu()
+    pairs = zip(before_training.parameters(), lenet.parameters(), strict=True)
+    moved = sum(not torch.equal(before, after) for before, after in pairs)
+    exact("weights and biases that training changed", moved, "=", 10, task="5.5")
+    images = mnist.test_images[:8] / 255
+    with torch.inference_mode():
+        maps = lenet.conv1(images)
+        mine = conv2d(images, lenet.conv1.weight, lenet.conv1.bias, padding=2)
+        text = "conv1 with your conv2d: largest difference"
+        exact(text, (mine - maps).abs().max().item(), "<", 1e-5, task="5.2 or 5.5")
+        difference = (max_pool2d(maps) - F.max_pool2d(maps, 2)).abs().max().item()
+        exact("its pooling: largest difference", difference, "=", 0, task="5.3")
+    step = (torch.arange(8.0) > 3).expand(1, 1, 8, 8).float()
+    edge = sobel(step)[0, 0, 4].max().item()
+    exact("sobel where 0 and 1 meet: 1 + 2 + 1", edge, "=", 4, task="5.2 or 5.4")
     claim("test: LeNet-5 against MLP", scores[some, "LeNet-5"], ">", scores[some, "MLP"])
     if args.full:
         claim("test: LeNet-5", scores[some, "LeNet-5"], ">", 0.99)

@@ -71,7 +71,16 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     0% random, test error: widest, peak                   17.1% (0.7%) < 86.7% (1.2%)    3 of 3
     20% random: from the peak to training error 0                 1.00 < 2.00            3 of 3
     20% random, test error: widest, peak                  34.0% (4.6%) < 87.8% (1.0%)    3 of 3
+    widest network: training error                                0.0% = 0.0%            exact
     the same stopped early, from the peak on              25.8% (0.8%) < 87.8% (1.0%)    3 of 3
+    half of the labels random: changed, less 0.45               0.0005 < 0.03            exact
+    given labels that were changed, too                              0 = 0               exact
+    capacity of functions that fit any signs                         1 = 1               exact
+    losses fall slowly, patience 3: best of 9 epochs                 9 = 9               exact
+    losses rise, patience 3: last epoch                              4 = 4               exact
+    successive halving: the lowest loss                         0.1111 = 0.1111          exact
+    epochs of all brackets for R = 81                             1701 = 1701            exact
+    Hyperband: the lowest loss                                  0.1111 = 0.1111          exact
 The figures in results/lab13:
 
     double_descent: Error by width: the test error has a peak where the network just fits its
@@ -83,6 +92,8 @@ The figures in results/lab13:
 # %%
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -454,6 +465,9 @@ def descend_twice(
         )
         last = [row[-1] for row in found[f"test, {noise} random"]]
         claim(f"{noise} random, test error: widest, peak", last, "<", peaks, ".1%", task="13.3")
+    fitted = [row[-1] for row in found["training, 20% random"]]
+    text = "widest network: training error"
+    claim(text, fitted, "=", 0, ".1%", task="13.3", exact=True)
     early_rows = found["test, 20% random, stopped early"]
     stopped = [max(row[widths.index(len(train[0])) :]) for row in early_rows]
     claim("the same stopped early, from the peak on", stopped, "<", peaks, ".1%", task="13.4")
@@ -539,6 +553,38 @@ def whole(batches: data.Batches, limit: int) -> Split:
     return torch.cat(inputs)[:limit], torch.cat(targets)[:limit]
 
 
+def check_pieces(findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them."""
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    labels = torch.zeros(10_000, dtype=torch.int64)
+    changed = random_labels(labels, 0.5, 10, torch.Generator().manual_seed(0)).ne(0).float().mean()
+    claim("half of the labels random: changed, less 0.45", abs(changed.item() - 0.45), "<", 0.03,
+          task="13.1")  # fmt: skip
+    claim("given labels that were changed, too", labels.count_nonzero().item(), "=", 0, task="13.1")
+    signs = torch.tensor([[1.0, -1.0, 1.0, 1.0], [-1.0, -1.0, 1.0, -1.0]])
+    able = torch.stack([signs, torch.zeros_like(signs)], dim=1)
+    claim("capacity of functions that fit any signs", rademacher(signs, able), "=", 1, task="13.2")
+    for text, losses, place, expected in (
+        (
+            "losses fall slowly, patience 3: best of 9 epochs",
+            [1 - i / 1000 for i in range(9)],
+            0,
+            9,
+        ),
+        ("losses rise, patience 3: last epoch", [1.0 + i for i in range(9)], 1, 4),
+    ):
+        claim(text, stop(losses, 3)[place], "=", expected, task="13.4")
+    rungs = [(9, 1), (3, 3), (1, 9)]
+    configs = [{"loss": float(number)} for number in range(1, 10)]
+    found = successive_halving(lambda config, r: config["loss"] / r, configs, rungs)[1]
+    claim("successive halving: the lowest loss", found, "=", 1 / 9, task="13.5")
+    cost = sum(n * r for rungs in brackets(81) for n, r in rungs)
+    claim("epochs of all brackets for R = 81", cost, "=", 405 + 324 + 243 + 324 + 405, task="13.6")
+    drawn = itertools.count(1)
+    found = hyperband(lambda config, r: config["loss"] / r, lambda: {"loss": next(drawn)}, 9)[1]
+    claim("Hyperband: the lowest loss", found, "=", 1 / 9, task="13.5 or 13.6 or 13.7")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab13", __doc__, argv, epochs=60, full_epochs=200)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
@@ -563,6 +609,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     widths = [round(few * ratio) for ratio in (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 4, 8)]
     errors = descend_twice(exact, widths, 30 if args.tiny else 300, seeds, findings)
 
+    check_pieces(findings)
     half = (train[0][: size // 2], train[1][: size // 2])
     compare_searches(half, val, test, 9 if args.tiny else 27, seeds, findings)
 

@@ -46,11 +46,14 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     epochs of the perceptron rule, AND                               6 = 6               exact
     epochs of the perceptron rule, XOR                             100 = 100             exact
     epochs of the perceptron rule, AND, bias 0                     100 = 100             exact
+    mistakes in epoch 1 of AND                                       2 = 2               exact
+    the line after 250 steps: loss                              0.1594 = 0.1594          exact
     the line after 4,750 steps: a                                 0.24 = 0.24            exact
     the line after 4,750 steps: b                                  0.5 = 0.5             exact
     the line, x standardized, one step: loss                     9e-16 < 1e-09           exact
     3 against 8, right                                  96.79% (0.21%) > 90.00%          3 of 3
     3 against 8, test loss, not normalized              2.13e+03 (795) > 0.101 (0.0015)  3 of 3
+    derivative by the bias, less (1/2 - share of 8)              0e+00 < 1e-06           exact
 The figures in results/lab01:
 
     gates: One neuron computes AND; XOR needs three. Shaded: where the output is 1.
@@ -326,8 +329,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     claim = functools.partial(args.findings.claim, form="g", exact=True)
     claim("parameters of the XOR network", parameters, "=", 9, task="1.3")
     for name, outputs, gate, task in (
-        ("AND neuron", neuron(GATE_INPUTS, *and_gate()), AND, "1.2"),
-        ("XOR network", run_network(GATE_INPUTS, *xor_network()), XOR, "1.3"),
+        ("AND neuron", neuron(GATE_INPUTS, *and_gate()), AND, "1.1 or 1.2"),
+        ("XOR network", run_network(GATE_INPUTS, *xor_network()), XOR, "1.1 or 1.3"),
     ):
         right = outputs.eq(gate).sum().item()
         claim(f"right answers of the {name}", right, "=", 4, task=task)
@@ -336,7 +339,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ):  # fmt: skip
         mistakes = learn_gate(gate, use_bias=use_bias)
         print(f"perceptron rule on {name}: {mistakes[-1]} mistakes in epoch {len(mistakes)}")
-        claim(f"epochs of the perceptron rule, {name}", len(mistakes), "=", expected, task="1.4")
+        text, task = f"epochs of the perceptron rule, {name}", "1.1 or 1.4"
+        claim(text, len(mistakes), "=", expected, task=task)
+    # The sums of the first epoch are 0, -1, -1 and -1: the first and the last answer are wrong.
+    claim("mistakes in epoch 1 of AND", learn_gate(AND)[0], "=", 2, task="1.1 or 1.4")
 
     x, y = lecture_points()
     path = fit_line(x, y, a=-2.0, b=1.0, lr=0.01, steps=19 * 250)
@@ -347,13 +353,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         loss = (y - a * x - b).square().mean()
         print(f"{250 * slide:>4}{a:>8.2f}{b:>8.2f}{loss:>12.6f}")
 
-    claim("the line after 4,750 steps: a", round(lines[19][0], 2), "=", 0.24, task="1.6")
-    claim("the line after 4,750 steps: b", round(lines[19][1], 2), "=", 0.5, task="1.6")
+    a, b = lines[1]
+    loss = round((y - a * x - b).square().mean().item(), 4)
+    for text, value, expected in (
+        ("the line after 250 steps: loss", loss, 0.1594),
+        ("the line after 4,750 steps: a", round(lines[19][0], 2), 0.24),
+        ("the line after 4,750 steps: b", round(lines[19][1], 2), 0.5),
+    ):
+        claim(text, value, "=", expected, task="1.5 or 1.6")
     standard = (x - x.mean()) / x.std(correction=0)
     a, b = fit_line(standard, y, a=-2.0, b=1.0, lr=0.5, steps=1)[-1].tolist()
     loss = (y - a * standard - b).square().mean().item()
     print(f"with x standardized, one step with lr 0.5: loss {loss:.6f}")
-    claim("the line, x standardized, one step: loss", loss, "<", 1e-9, form=".0e", task="1.6")
+    claim(
+        "the line, x standardized, one step: loss", loss, "<", 1e-9, form=".0e", task="1.5 or 1.6"
+    )
 
     inputs, targets = two_classes(train, 3, 8)
     means = [inputs[targets == 0].mean(0), inputs[targets == 1].mean(0)]
@@ -382,6 +396,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.findings.claim("3 against 8, right", right, ">", 0.9, ".2%", task="1.7")
     args.findings.claim("3 against 8, test loss, not normalized", broken, ">", good, ".3g")
 
+    # With weights 0 each p is 1 / 2, so the derivative by the bias is the mean of 1 / 2 - t.
+    share, slope = targets.mean().item(), logistic_gradient(0 * means[0], 0.0, inputs, targets)[1]
+    claim("derivative by the bias, less (1/2 - share of 8)", abs(slope - 0.5 + share), "<", 1e-6,
+          form=".0e", task="1.7")  # fmt: skip
     drawn = train_logistic(inputs, targets, args.epochs)[0]
     if args.plot:
         gates = {

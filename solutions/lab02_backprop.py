@@ -46,13 +46,17 @@ A recorded run of the solution (`dlcourse run lab02`, real MNIST, 2 cores):
 
 Over 3 seeds (mean, standard deviation, how many seeds agree):
 
-    gradient check                                               3e-10 < 1e-06           exact
+    gradient check                                               3e-10 < 1e-08           exact
+    loss of ten equal scores: ln 10                              2.303 = 2.303           exact
+    its derivative by the right one of 4 samples                -0.225 = -0.225          exact
     error on sin x: twice as many ReLUs, at most a third            0.31 < 0.33            exact
     regions of 1 layer of 8                                         37 = 37              exact
     regions of 2 layers of 4                                        44 = 44              exact
     regions of 2 layers of 4, found                                 66 = 66              exact
     regions of 1 layer of 12                                        79 = 79              exact
     regions of 3 layers of 4                                       176 = 176             exact
+    what region_bound says of it                                   176 = 176             exact
+    training loss, random weights: less than ln 10     0.044 (0.00135) < 2.3             exact
     test accuracy, random weights                       95.64% (0.07%) > 90.00%          3 of 3
     test accuracy, all weights 0                                11.35% < 15.00%          3 of 3
 The figures in results/lab02:
@@ -485,7 +489,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"data: {mnist.source}; {train.num_samples:,} training images")
     claim, difference = args.findings.claim, gradient_check(args.seed)
     print(f"gradient check in float64: differences up to {difference:.1e}")
-    claim("gradient check", difference, "<", 1e-6, ".0e", task="2.4", exact=True)
+    decided = "2.1 or 2.2 or 2.3 or 2.4"
+    claim("gradient check", difference, "<", 1e-8, ".0e", task=f"{decided} or 2.5", exact=True)
+    # With equal scores each of the ten classes has the probability 1 / 10.
+    scores, right = torch.zeros(4, 10), torch.arange(4)
+    loss, pull = cross_entropy(scores, right), cross_entropy_gradient(scores, right)[0, 0]
+    for text, value, expected, task in (
+        ("loss of ten equal scores: ln 10", loss, math.log(10), "2.2"),
+        ("its derivative by the right one of 4 samples", pull, (0.1 - 1) / 4, "2.3"),
+    ):
+        claim(text, round(float(value), 4), "=", round(expected, 4), ".4g", task=task, exact=True)
 
     x = torch.linspace(-math.pi, math.pi, 1001, dtype=torch.float64)
     sines, worst = {"sin x": x.sin()}, []
@@ -527,10 +540,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         right, words = expected[name]
         print(f"{name:<24}{f'{words} {bound}':>18}{counted:>10}")
         claim(f"regions of {name}", counted, "=", right, "g", task="2.8", exact=True)
+    # The maximum of the last network: both other layers fold the plane 4 times, 4 * 4 * 11.
+    claim("what region_bound says of it", bound, "=", 4 * 4 * 11, "g", task="2.7", exact=True)
 
     seeds = [3 * args.seed + number for number in range(3)]
     print(f"\n{'MLP 784-100-10':<30}{'seed':>6}{'train loss':>12}{'val':>9}{'test':>9}")
-    curves, tests = {}, {"random": [], "all 0": []}
+    curves, tests, last = {}, {"random": [], "all 0": []}, []
     for start in tests:
         for seed in seeds:
             generator = torch.Generator().manual_seed(seed)
@@ -545,7 +560,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"{1 - errors[-1]:>9.2%}{tests[start][-1]:>9.2%}",
                 flush=True,
             )
+            last += losses[-1:] if start == "random" else []
             curves[f"weights at the start: {start}"] = losses
+    text = "training loss, random weights: less than ln 10"
+    claim(text, last, "<", math.log(10), ".3g", task=f"{decided} or 2.9", exact=True)
     claim("test accuracy, random weights", tests["random"], ">", 0.9, ".2%", task="2.9")
     claim("test accuracy, all weights 0", tests["all 0"], "<", 0.15, ".2%", task="2.9")
 

@@ -46,12 +46,20 @@ A recorded run of the solution (`dlcourse run lab06`, CIFAR-10, pixels through J
 
 Over 3 seeds (mean, standard deviation, how many seeds agree):
 
+    parameters of VGG-16, counted                          138,357,544 = 138,357,544     exact
+    parameters of its convolutions, built                   14,714,688 = 14,714,688      exact
+    parameters of both Inception blocks                         14,152 = 14,152          exact
+    parameters of ResNet-20                                    269,722 = 269,722         exact
     plain-44: gradient of the first, of the last layer         69 (49) > 0.2 (0.015)     exact
     first to last: ResNet-44 against plain-44              9.48 (1.31) < 346 (247)       exact
     first layer, no batch norm: 44 against 20 layers   0.0041 (0.0011) < 0.04 (0.034)    3 of 3
     training loss: plain-20 against plain-44             2.139 (0.109) < 2.247 (0.052)   3 of 3
     training loss: ResNet-44 against plain-44            2.018 (0.029) < 2.247 (0.052)   3 of 3
     train minus test accuracy: augmented, not augmented     2.6% (2.0%) < 7.5% (0.5%)     3 of 3
+    heads in training                                                2 = 2               exact
+    loss of both without knowledge: 1.3 ln 10                    2.993 = 2.993           exact
+    cropped one pixel lower: wrong pixels                            0 = 0               exact
+    flipped: wrong pixels in the first column                        0 = 0               exact
 The figures in results/lab06:
 
     augmentation: Eight images, and what the network sees of them in three epochs: they are shifted,
@@ -65,7 +73,9 @@ The figures in results/lab06:
 # %%
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -427,20 +437,51 @@ def train(model: nn.Module, batches: data.Batches, epochs: int, lr: float, weigh
     return losses
 
 
-def count_the_famous() -> None:
+def count_the_famous(findings: Findings) -> None:
     """Print the numbers of parameters of AlexNet and VGG."""
     print(f"\n{'parameters of':<22}{'convolutions':>14}{'linear layers':>15}{'together':>13}")
-    tables = {"AlexNet": ALEXNET}
+    tables, totals = {"AlexNet": ALEXNET}, {}
     for name, stages in {"VGG-16": VGG16, "VGG-19": VGG19}.items():
         widths = [3, *(width for stage in stages for width in stage)]
         convolutions = [(i, o, 3) for i, o in itertools.pairwise(widths)]
         tables[name] = (convolutions, [(512 * 7 * 7, 4096), (4096, 4096), (4096, 1000)])
     for name, (convolutions, linears) in tables.items():
         parts = count_parameters(convolutions, []), count_parameters([], linears)
+        totals[name] = parts
         print(f"{name:<22}{parts[0]:>14,}{parts[1]:>15,}{sum(parts):>13,}")
     with torch.device("meta"):  # only shapes, no memory
-        built = sum(parameter.numel() for parameter in vgg_features(VGG16).parameters())
+        google = SmallGoogLeNet()
+        blocks = nn.ModuleList([google.block1, google.block2])
+        nets = vgg_features(VGG16), blocks, CifarNet(20, True)
+    built, inception, residual = (sum(w.numel() for w in net.parameters()) for net in nets)
     print(f"{'VGG-16, as you build':<22}{built:>14,}")
+    claim = functools.partial(findings.claim, form=",.0f", exact=True)
+    for text, count, expected, task in (  # He et al. (2015) write 0.27 million for ResNet-20
+        ("parameters of VGG-16, counted", sum(totals["VGG-16"]), 138_357_544, "6.1"),
+        ("parameters of its convolutions, built", built, 14_714_688, "6.2"),
+        ("parameters of both Inception blocks", inception, 14_152, "6.3"),
+        ("parameters of ResNet-20", residual, 269_722, "6.5"),
+    ):
+        claim(text, count, "=", expected, task=task)
+
+
+def check_pieces(images: Tensor, findings: Findings) -> None:
+    """Compare the two heads, the crop and the flip with what is known of them."""
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    outputs = SmallGoogLeNet()(images / 255)
+    heads = len(outputs) if isinstance(outputs, tuple) else 1
+    claim("heads in training", heads, "=", 2, task="6.4")
+    even, targets = torch.zeros(8, 10), torch.arange(8)
+    loss = round(loss_of((even, even), targets, 0.3).item(), 4)
+    claim("loss of both without knowledge: 1.3 ln 10", loss, "=", round(1.3 * math.log(10), 4),
+          task="6.4")  # fmt: skip
+    # The window is one row below the image, and in the columns of the image.
+    lower = crop(images, torch.full((8,), 5), torch.full((8,), 4))[:, :, :-1]
+    differing = lower.ne(images[:, :, 1:]).sum().item()
+    claim("cropped one pixel lower: wrong pixels", differing, "=", 0, task="6.6")
+    mirrored = flip(images, torch.ones(8, dtype=torch.bool))
+    differing = mirrored[..., 0].ne(images[..., -1]).sum().item()
+    claim("flipped: wrong pixels in the first column", differing, "=", 0, task="6.7")
 
 
 def gradient_sizes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> list[float]:
@@ -479,9 +520,10 @@ def look_at_gradients(
         print(f"{name:<40}{sizes[0]:>10.2g}{sizes[-1]:>10.2g}{ratio[name]:>10.3g}")
     text = "plain-44: gradient of the first, of the last layer"
     sizes = gradients["plain-44"]
-    findings.claim(text, sizes[0], ">", sizes[-1], ".2g", task="6.5", exact=True)
+    claim = functools.partial(findings.claim, task="6.4 or 6.5", exact=True)
+    claim(text, sizes[0], ">", sizes[-1], ".2g")
     text = "first to last: ResNet-44 against plain-44"
-    findings.claim(text, ratio["ResNet-44"], "<", ratio["plain-44"], ".3g", task="6.5", exact=True)
+    claim(text, ratio["ResNet-44"], "<", ratio["plain-44"], ".3g")
     sizes = [gradients[f"plain-{depth}, no batch norm"][0] for depth in (44, 20)]
     text = "first layer, no batch norm: 44 against 20 layers"
     findings.claim(text, sizes[0], "<", sizes[1], ".2g")
@@ -526,8 +568,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     bare, _, test = cifar.batches(**settings)
     batches, _, _ = cifar.batches(augment=augment, **settings)
     print(f"data: {cifar.source}; {batches.num_samples:,} training images")
-    count_the_famous()
     findings = args.findings
+    count_the_famous(findings)
     gradients = look_at_gradients(next(iter(bare)), size, findings)
 
     stride = size.get("stride", 1)
@@ -560,6 +602,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     gaps = [train - test for train, test in (scores["ResNet-20"], scores["ResNet-20, unaugmented"])]
     text = "train minus test accuracy: augmented, not augmented"
     findings.claim(text, gaps[0], "<", gaps[1], ".1%", task="6.6")
+    check_pieces(cifar.test_images[:8], findings)
     if args.plot:
         draw(losses, gradients, cifar.train_images[:8], args.out)
         print(f"figures: {args.out}")

@@ -48,6 +48,16 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     perplexity: LSTM against Elman, 100 units              167.2 (1.6) < 216.2 (3.7)     3 of 3
     perplexity: LSTM against feed-forward                  167.2 (1.6) < 214.5 (5.2)     3 of 3
     perplexity: GRU against Elman, 100 units               183.9 (0.7) < 216.2 (3.7)     3 of 3
+    perplexity: LSTM against a guess of V words                  168.9 < 2000.0          exact
+    counts of single words, added up                              2000 = 2000            exact
+    probabilities of all words, added up                             1 = 1               exact
+    weights 1, 0, 0: share of the word                          0.2265 = 0.2265          exact
+    perplexity, p = 1, 1, 1 and 1/16                                 2 = 2               exact
+    feed-forward: largest hidden unit                                1 = 1               exact
+    Elman, LSTM, GRU: differ from torch's cells by            5.96e-08 < 1e-05           exact
+    norm of 3 and 4, clipped to 1                                    1 = 1               exact
+    train_epoch with lr 0: same perplexity                           1 = 1               exact
+    odds of 4 to 1 at temperature 1/2                               16 = 16              exact
     perplexity: counts and cache against LSTM                    123.0 < 167.2 (1.6)     3 of 3
     Elman, 100 units: perplexity, state lost               221.0 (4.5) > 216.2 (3.7)     3 of 3
     GRU, 100 units: perplexity, state lost                 185.3 (2.1) > 183.9 (0.7)     3 of 3
@@ -74,6 +84,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse import data, lab, models, plots
+from dlcourse.findings import Findings
 from dlcourse.models.cache_lm import Cache
 
 # %% [markdown]
@@ -562,6 +573,53 @@ PUBLISHED = {
 }
 
 
+def check_pieces(
+    model: nn.Module, text: data.TextBatches, words: list[int], V: int, findings: Findings
+) -> None:
+    """Compare what your functions compute with what is known without them.
+
+    model: a trained one that is applied to `text`. words: of the training text, all below V.
+    """
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    counts, N, context = count_ngrams(words, 3), len(words), (words[0], words[1])
+    claim("counts of single words, added up", sum(n for w, n in counts.items() if len(w) == 1), "=",
+          N, task="8.1")  # fmt: skip
+
+    def chance(word: int, *weights: float) -> float:
+        return trigram_probability(counts, context, word, N, V, weights)
+
+    total = sum(chance(word, 0.5, 0.5, 0.5) for word in range(V))
+    claim("probabilities of all words, added up", round(total, 6), "=", 1, task="8.1 or 8.2")
+    share = words.count(words[2]) / N
+    claim("weights 1, 0, 0: share of the word", chance(words[2], 1, 0, 0), "=", share,
+          task="8.1 or 8.2")  # fmt: skip
+    mixed = perplexity([(0.0, 30), (math.log(16), 10)])  # a quarter of the words has p = 1 / 16
+    claim("perplexity, p = 1, 1, 1 and 1/16", round(mixed, 6), "=", 2, task="8.3")
+    zero = torch.zeros(1, 1)
+    largest = feedforward(zero.long(), zero, zero, 100 + zero[0]).item()
+    claim("feed-forward: largest hidden unit", largest, "=", 1, task="8.4")
+
+    apart = []
+    for step, cell in ((elman_step, nn.RNNCell), (lstm_step, nn.LSTMCell), (gru_step, nn.GRUCell)):
+        theirs = cell(3, 5)
+        nn.init.zeros_(theirs.bias_hh)
+        x, h, c = torch.randn(2, 3), torch.randn(2, 5), torch.randn(2, 5)
+        states = (h, c) if step is lstm_step else (h,)
+        weights = theirs.weight_ih, theirs.weight_hh, theirs.bias_ih
+        mine, right = step(x, *states, *weights), theirs(x, states if len(states) > 1 else h)
+        pairs = zip(mine, right, strict=True) if len(states) > 1 else [(mine, right)]
+        apart += [(one - other).abs().max().item() for one, other in pairs]
+    claim("Elman, LSTM, GRU: differ from torch's cells by", max(apart), "<", 1e-5, task="8.5")
+    clipped = torch.cat(clip([torch.tensor([3.0]), torch.tensor([4.0])], 1.0)[0])
+    claim("norm of 3 and 4, clipped to 1", round(clipped.norm().item(), 6), "=", 1, task="8.6")
+    # Without steps, a training epoch only measures, and its state goes from batch to batch.
+    ratio = train_epoch(model.eval(), text, 0.0, 1.0) / evaluate(model, text)
+    claim("train_epoch with lr 0: same perplexity", round(ratio, 3), "=", 1, task="8.3 or 8.7")
+    odds = soften(torch.tensor([0.0, math.log(4)]), 0.5)
+    claim("odds of 4 to 1 at temperature 1/2", round((odds[1] / odds[0]).item(), 3), "=", 16,
+          task="8.8")  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab08", __doc__, argv, epochs=2, full_epochs=14)
     text = data.load_text("ptb", args.data_dir, offline=args.offline)
@@ -632,6 +690,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     text_of = "perplexity: GRU against Elman, 100 units"
     gru, elman = measured["GRU, 100 units"], measured["Elman, 100 units"]
     findings.claim(text_of, gru, "<", elman, ".1f", task="8.5")
+    decided = "8.3 or 8.5 or 8.6 or 8.7"
+    claim("perplexity: LSTM against a guess of V words", measured["LSTM, 100 units"], "<", V,
+          form=".1f", task=decided)  # fmt: skip
+    check_pieces(model, test, parts[0][:2000].tolist(), V, findings)
     if not args.full:
         cached, neural = measured["Kneser-Ney with a cache"], measured["LSTM, 100 units"]
         findings.claim("perplexity: counts and cache against LSTM", cached, "<", neural, ".1f")

@@ -61,6 +61,17 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     repairing: trained on broken against whole images     18.26 (0.07) < 40.38 (0.18)    3 of 3
     noise, 784 numbers: error, that of plain gray          260.2 (0.3) > 65.3            3 of 3
     200 labels: trained on rotations against untrained    84.6% (0.9%) > 70.9% (3.3%)    3 of 3
+    PCA: largest mean of a code                              5.827e-07 < 0.001           exact
+    PCA: largest correlation of two codes                    2.641e-07 < 0.01            exact
+    PCA: error of the mean image                              1.07e-07 < 0.001           exact
+    parameters of the deep autoencoder                       2,837,314 = 2,837,314       exact
+    smallest number in a code: has no SiLU                      -2.237 < -0.5            exact
+    squared, gray for black                                        196 = 196             exact
+    absolute, gray for black                                       392 = 392             exact
+    cross_entropy, gray for black                                543.4 = 543.4           exact
+    interpolation: middle and end are off by                         0 < 1e-05           exact
+    all 784 ones removed: error of the rest                        784 = 784             exact
+    turned once: wrong pixels in the first row                       0 = 0               exact
 The figures in results/lab10:
 
     codes: Test images by their code of two numbers, PCA's and the autoencoder's; a color for each
@@ -79,7 +90,9 @@ The figures in results/lab10:
 # %%
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -523,6 +536,39 @@ def draw(
     plots.mosaic(images, 8, out / "interpolation.png", "From digit to digit in code space")
 
 
+def check_pieces(images: Tensor, net: Autoencoder, findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them.
+
+    images: float32 (N, 1, 28, 28). net: a trained one for such images.
+    """
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    flat, decided = images.flatten(1), "10.1 or 10.2"
+    codes, outputs = pca_reconstruct(flat, *pca(flat, 4))
+    claim("PCA: largest mean of a code", codes.mean(0).abs().max().item(), "<", 1e-3, task=decided)
+    related = (torch.corrcoef(codes.T) - torch.eye(4).to(codes)).abs().max().item()
+    claim("PCA: largest correlation of two codes", related, "<", 1e-2, task=decided)
+    away = (outputs - flat).mean(0).abs().max().item()
+    claim("PCA: error of the mean image", away, "<", 1e-3, task=decided)
+    sizes = (784, 1000, 500, 250, 30, 250, 500, 1000, 784)
+    known = sum((a + 1) * b for a, b in itertools.pairwise(sizes))
+    count = sum(weight.numel() for weight in Autoencoder().parameters())
+    claim("parameters of the deep autoencoder", count, "=", known, form=",.0f", task="10.3")
+    lowest = run(net.encode, images).min().item()  # SiLU is never below -0.28
+    claim("smallest number in a code: has no SiLU", lowest, "<", -0.5, task="10.3")
+    gray, black = torch.full((2, 784), 0.5), torch.zeros(2, 784)
+    for kind, pixel in (("squared", 1 / 4), ("absolute", 1 / 2), ("cross_entropy", math.log(2))):
+        loss = round(reconstruction_loss(gray, black, kind).item(), 2)
+        claim(f"{kind}, gray for black", loss, "=", round(784 * pixel, 2), task="10.4")
+    line = interpolate(flat[0], flat[1], 5)
+    apart = (line[-1] - flat[1]).abs().max() + (line[2] - (flat[0] + flat[1]) / 2).abs().max()
+    claim("interpolation: middle and end are off by", apart.item(), "<", 1e-5, task="10.5")
+    loss = denoising_loss(lambda broken: broken, torch.ones(2, 784), 1.0).item()
+    claim("all 784 ones removed: error of the rest", loss, "=", 784, task="10.4 or 10.6")
+    turned = rotations(images)[0][len(images) : 2 * len(images)]
+    wrong = turned[:, :, 0].ne(images[..., -1]).sum().item()
+    claim("turned once: wrong pixels in the first row", wrong, "=", 0, task="10.7")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab10", __doc__, argv, epochs=6, full_epochs=15)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
@@ -553,6 +599,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     turned, before = rights["convolutions trained on rotations"], rights["convolutions, untrained"]
     text = "200 labels: trained on rotations against untrained"
     findings.claim(text, turned, ">", before, ".1%", task="10.7")
+    check_pieces(test[:500], nets["784-1000-500-250-30"], findings)
     if args.plot:
         draw(nets, errors, test, mnist.test_labels[:limit], args.out)
         rows = ["test images", "squared error", "absolute error", "cross-entropy"]

@@ -49,6 +49,17 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     real images reached: collapsed, DCGAN                      2% (1%) < 30% (2%)        3 of 3
     real images reached: DCGAN, other real images             30% (2%) < 84%             3 of 3
     D first, near: minimax, non-saturating                   37% (14%) < 69% (13%)       3 of 3
+    loss of a D that says 1/2: 2 ln 2                            1.386 = 1.386           exact
+    loss of a D that is right and sure                               0 = 0               exact
+    G: smallest input of up1 and of up2                              0 = 0               exact
+    step of D: its loss, less the loss before it                     0 < 0.0001          exact
+    step of D: filters of G, of D that it moves                      3 = 3               exact
+    step of G: its loss, less the loss before it                     0 < 0.0001          exact
+    step of G: filters of D, of G that it moves                      3 = 3               exact
+    parameters of G for 64 latent numbers, width 32            234,273 = 234,273         exact
+    coverage of one class: smallest share                            0 = 0               exact
+    and how sure the judge is                                        1 = 1               exact
+    lengths 5 and 1/2, projected, added up                         1.5 = 1.5             exact
 The figures in results/lab11:
 
     losses: Both players' losses: neither of them says how good the images are.
@@ -63,9 +74,10 @@ The figures in results/lab11:
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -500,6 +512,63 @@ def vanishing_gradient(findings: Findings) -> None:
     findings.claim(text, small, "<", large, ".1g", task="11.2", exact=True)
 
 
+def check_pieces(images: Tensor, findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them.
+
+    images: real ones, float32 (N, 1, 28, 28).
+    """
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    sure = torch.full((4,), 20.0, device=images.device)
+    for text, logits, expected in (
+        ("loss of a D that says 1/2: 2 ln 2", (0 * sure, 0 * sure), 2 * math.log(2)),
+        ("loss of a D that is right and sure", (sure, -sure), 0.0),
+    ):
+        loss = round(discriminator_loss(*logits).item(), 4)
+        claim(text, loss, "=", round(expected, 4), task="11.1")
+
+    players = generator, discriminator = Generator(8, 4), Discriminator(4)
+    latents = torch.randn(len(images), 8, device=images.device)
+    inputs: list[float] = []  # the smallest ones of the layers behind a ReLU
+    for player in players:
+        player.to(images.device)
+    for layer in (generator.up1, generator.up2):
+        layer.register_forward_pre_hook(lambda _, args: inputs.append(args[0].min().item()))
+    fakes = generator(latents)
+    expected = discriminator_loss(discriminator(images), discriminator(fakes)).item()
+    claim("G: smallest input of up1 and of up2", min(inputs), "=", 0, task="11.5")
+
+    def weights_moved(step: Callable[[], float]) -> tuple[float, list[float]]:
+        # Behind a filter comes a norm: the gradient of its bias is only rounding.
+        before = [[w.clone() for w in net.parameters() if w.dim() == 4] for net in players]
+        loss = step()
+        after = [[w for w in net.parameters() if w.dim() == 4] for net in players]
+        pairs = [zip(*both, strict=True) for both in zip(before, after, strict=True)]
+        return loss, [float(sum(not torch.equal(a, b) for a, b in net)) for net in pairs]
+
+    loss, moved = weights_moved(lambda: discriminator_step(
+        *players, adam(discriminator, 1e-3), images, latents))  # fmt: skip
+    claim("step of D: its loss, less the loss before it", abs(loss - expected), "<", 1e-4,
+          task="11.1 or 11.3")  # fmt: skip
+    claim("step of D: filters of G, of D that it moves", 10 * moved[0] + moved[1], "=", 3,
+          task="11.3")  # fmt: skip
+    expected = generator_loss(discriminator(generator(latents))).item()
+    loss, moved = weights_moved(lambda: generator_step(
+        *players, adam(generator, 1e-3), latents))  # fmt: skip
+    claim("step of G: its loss, less the loss before it", abs(loss - expected), "<", 1e-4,
+          task="11.2 or 11.4")  # fmt: skip
+    claim("step of G: filters of D, of G that it moves", 10 * moved[1] + moved[0], "=", 3,
+          task="11.4 or 11.5")  # fmt: skip
+    count = sum(weight.numel() for weight in Generator(64, 32).parameters())
+    claim("parameters of G for 64 latent numbers, width 32", count, "=", 234_273, form=",.0f",
+          task="11.5")  # fmt: skip
+    shares, confidence = coverage(20 * torch.eye(10)[[0, 0, 0]])
+    claim("coverage of one class: smallest share", shares.min().item(), "=", 0, task="11.6")
+    claim("and how sure the judge is", round(confidence.item(), 4), "=", 1, task="11.6")
+    lengths = project(torch.tensor([[3.0, 4.0], [0.3, 0.4]])).norm(dim=1)
+    claim("lengths 5 and 1/2, projected, added up", round(lengths.sum().item(), 4), "=", 1.5,
+          task="11.8")  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab11", __doc__, argv, epochs=4, full_epochs=18, tiny_epochs=1)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
@@ -567,6 +636,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     late = [near[f"DCGAN, {kind}, D first"] for kind in ("minimax", "non-saturating")]
     findings.claim("D first, near: minimax, non-saturating", late[0], "<", late[1], ".0%")
 
+    check_pieces(reals[:64], findings)
     if args.plot:
         plots.trajectories(ways, args.out / "saddle.png", "x descends x y, y climbs it")
         few = {f"{player}, {name.removeprefix('DCGAN, ')}": smooth(losses)

@@ -60,11 +60,20 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     loss at places 193 to 256, never trained               3.08 (0.03) > 2.02 (0.01)     3 of 3
     cache: lengths with the same text                                4 = 4               exact
     cache: times as fast at the last length                  5.3 (0.2) > 3.0             3 of 3
+    positions: squared lengths differ from 32 by             1.907e-06 < 0.001           exact
+    positions: the fastest sine, after one place                0.8415 = 0.8415          exact
+    difference to nn.TransformerEncoderLayer                     4e-16 < 1e-06           exact
+    GPT, last norm gives 0: only the decoder's bias                  0 = 0               exact
+    GPT: places of one letter differ by                         0.2838 > 0.01            exact
+    letters with a chance among the top 5                            5 = 5               exact
+    odds of 4 to 1 at temperature 1/2                               16 = 16              exact
 """
 
 # %%
 from __future__ import annotations
 
+import copy
+import functools
 import math
 import statistics
 import time
@@ -708,7 +717,7 @@ def measure_cache(
               f"{statistics.median(ratios):>8.1f}  {'yes' if all(equal) else 'NO'}")  # fmt: skip
         same.append(all(equal))
     findings.claim("cache: lengths with the same text", sum(same), "=", len(lengths), ".0f",
-                   task="14.8", exact=True)  # fmt: skip
+                   task="14.2 or 14.5 or 14.6 or 14.8", exact=True)  # fmt: skip
     findings.claim("cache: times as fast at the last length", ratios, ">", 3, ".1f", task="14.8")
     return speeds
 
@@ -785,6 +794,45 @@ def train_baby(
     return of_both
 
 
+@torch.no_grad()
+def check_pieces(model: GPT, tokens: Tensor, findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them.
+
+    model: a trained one. tokens: of the text, int64 (N,), more than its context.
+    """
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    table = positions(200, 64)
+    off = (table.square().sum(1) - 32).abs().max().item()  # 32 pairs of a sine and a cosine
+    claim("positions: squared lengths differ from 32 by", off, "<", 1e-3, task="14.4")
+    claim("positions: the fastest sine, after one place", round(table[1, 0].item(), 4), "=",
+          round(math.sin(1), 4), task="14.4")  # fmt: skip
+
+    theirs = nn.TransformerEncoderLayer(
+        24, 4, 96, 0.0, F.gelu, batch_first=True, norm_first=True, dtype=torch.float64
+    )
+    mine, x = Block(24, 4).double(), torch.randn(2, 9, 24, dtype=torch.float64)
+    mine.load_state_dict(theirs.state_dict())
+    apart = (mine(x) - theirs(x, ~causal_mask(9, 9))).abs().max().item()
+    claim("difference to nn.TransformerEncoderLayer", apart, "<", 1e-6, form=".0e",
+          task="14.1 or 14.2 or 14.3 or 14.5")  # fmt: skip
+
+    tokens = tokens[None, : model.context]
+    logits, bare, mute = model(tokens), copy.deepcopy(model), copy.deepcopy(model)
+    mute.norm.weight.zero_()
+    mute.norm.bias.zero_()
+    apart = (mute(tokens) - mute.decoder.bias).abs().max().item()
+    claim("GPT, last norm gives 0: only the decoder's bias", apart, "=", 0, task="14.6")
+    bare.layers = nn.ModuleList()
+    moved = bare(tokens[:, :1].expand(1, 8))[0].diff(dim=0).abs().max().item()
+    claim("GPT: places of one letter differ by", moved, ">", 0.01, task="14.4 or 14.6")
+
+    top = next_probabilities(logits[:, -1], top_k=5)
+    claim("letters with a chance among the top 5", (top > 0).sum().item(), "=", 5, task="14.7")
+    odds = next_probabilities(torch.tensor([[0.0, math.log(4)]]), temperature=0.5)[0]
+    claim("odds of 4 to 1 at temperature 1/2", round((odds[1] / odds[0]).item(), 3), "=", 16,
+          task="14.7")  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab14", __doc__, argv, epochs=5, full_epochs=50)
     text = data.load_text("tinyshakespeare", args.data_dir, offline=args.offline)
@@ -798,7 +846,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, distance in distance_to_torch().items():
         print(f"  {name:<40}{distance:>10.0e}")
         text_of = f"difference to {name}"
-        findings.claim(text_of, distance, "<", 1e-6, ".0e", task="14.3", exact=True)
+        task = "14.1 or 14.2 or 14.3" if name.startswith("nn") else "14.1 or 14.2"
+        findings.claim(text_of, distance, "<", 1e-6, ".0e", task=task, exact=True)
 
     seeds = range(3 * args.seed, 3 * args.seed + (1 if args.tiny else 3))
     steps = 10 if args.tiny else 120
@@ -811,6 +860,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     length = 20 if args.tiny else 300
     write_samples(args.out / "samples.txt", gpts[0], prompt, length, text.vocabulary)
 
+    check_pieces(gpts[0], unseen, findings)
     baby = "-"
     if args.full and device.type == "cuda":
         baby = f"{train_baby(text, device, args.seed):.4f}"
