@@ -133,7 +133,9 @@ def outcomes(result: Result) -> str:
 
 def problems_of_fuzzing(result: Result) -> str:
     tests, answers = result["tests"], result["answers_to_each"]
-    return f"{len(result['problems'])} of {tests * answers:,} ({answers} to each of {tests} tests)"
+    return (
+        f"{len(result['problems'])} of {tests * answers:,} ({answers:,} to each of {tests} tests)"
+    )
 
 
 def spread_of_mean(name: str) -> Callable[[Result], str]:
@@ -535,7 +537,7 @@ TABLES: dict[str, list[Row]] = {
             "generated answers to the labs' tests that stop the grader",
             "grade_fuzz",
             problems_of_fuzzing,
-            "grade_fuzz.py --answers 6",
+            "grade_fuzz.py",
         ),
         Row(
             "over the labs: `dlcourse check` of the solution; `dlcourse run --tiny`",
