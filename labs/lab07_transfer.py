@@ -60,6 +60,17 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     1 %: fine-tuned minus from scratch, spread             8.3% (0.6%) > 0.6%            3 of 3
     student: distilled minus labels, spread                0.9% (0.6%) > 0.8%            2 of 3
     full rank: largest difference of the outputs              8.77e-05 < 0.001           exact
+    frozen: what still learns or is in training                      0 = 0               exact
+    features in batches of 3: difference                             0 < 1e-05           exact
+    two steps with decay 1/2: the weight                        0.5189 = 0.5189          exact
+    learning rate of the head, of the backbone                       4 = 4               exact
+    gray of pure red                                             0.299 = 0.299           exact
+    red of pure red, less its gray                               0.701 = 0.701           exact
+    points: lengths differ from 1 by                         1.192e-07 < 1e-05           exact
+    points that match themselves: difference                         0 = 0               exact
+    distilled, odds of e to 1 against 1 to 1, T = 2             0.4438 = 0.4438          exact
+    hint loss of ones against zeros                                0.5 = 0.5             exact
+    numbers of 6 -> 4 at rank 2                                     24 = 24              exact
 The figures in results/lab07:
 
     low_rank: Accuracy by the parameters of a layer cut to rank r, before and after a short
@@ -71,6 +82,8 @@ The figures in results/lab07:
 from __future__ import annotations
 
 import copy
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -743,8 +756,48 @@ def cut_layer(
     print(f"{'whole':<8}{count_numbers(layer):>12,}{whole:>12.1%}")
     difference = low_rank(layer, min(layer.weight.shape))(unseen) - layer(unseen)
     largest = difference.abs().max().item()
-    findings.claim("full rank: largest difference of the outputs", largest, "<", 1e-3, exact=True)
+    findings.claim("full rank: largest difference of the outputs", largest, "<", 1e-3,
+                   task="7.1 or 7.8", exact=True)  # fmt: skip
     return sizes, curves
+
+
+def check_pieces(findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them."""
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    net = freeze(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout()))
+    awake = sum(part.training for part in net.modules())
+    awake += sum(weight.requires_grad for weight in net.parameters())
+    claim("frozen: what still learns or is in training", awake, "=", 0, task="7.1")
+    inputs = torch.randn(8, 4)
+    apart = (extract(net, inputs, batch_size=3) - net(inputs)).abs().max().item()
+    claim("features in batches of 3: difference", apart, "<", 1e-5, task="7.1")
+    # After step 1 the logits of both samples are 1/2 and -1/2 apart from 0.
+    pair, labels = torch.tensor([[1.0], [-1.0]]), torch.tensor([0, 1])
+    weight = fit_linear(pair, labels, 2, lr=1.0, steps=2, weight_decay=0.5)[0][0].item()
+    sure = 1 / (1 + math.exp(-1))
+    claim("two steps with decay 1/2: the weight", round(weight, 4), "=",
+          round(0.5 + (1 - sure) - 0.25, 4), task="7.2")  # fmt: skip
+    rates = [group["lr"] for group in parameter_groups(nn.Linear(3, 2), nn.Linear(2, 1), 0.1, 0.4)]
+    claim("learning rate of the head, of the backbone", rates[1] / rates[0], "=", 4, task="7.3")
+    red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    gray, colors = (part.flatten()[0].item() for part in colorization(red))
+    claim("gray of pure red", round(gray, 4), "=", 0.299, task="7.4")
+    claim("red of pure red, less its gray", round(colors, 4), "=", 0.701, task="7.4")
+    points = unit_vectors(50, 8, torch.Generator().manual_seed(0))
+    apart = (points.norm(dim=1) - 1).abs().max().item()
+    claim("points: lengths differ from 1 by", apart, "<", 1e-5, task="7.5")
+    apart = (match(3 * points.flip(0), points) - points.flip(0)).abs().max().item()
+    claim("points that match themselves: difference", apart, "=", 0, task="7.5")
+    logits, teacher = torch.zeros(1, 2), torch.tensor([[2.0, 0.0]])
+    loss = distillation_loss(logits, teacher, torch.tensor([0]), 2.0, weight=1.0).item()
+    known = 4 * (math.log(2) + sure * math.log(sure) + (1 - sure) * math.log(1 - sure))
+    claim("distilled, odds of e to 1 against 1 to 1, T = 2", round(loss, 4), "=", round(known, 4),
+          task="7.6")  # fmt: skip
+    maps = torch.ones(2, 3, 4, 4)
+    loss = hint_loss(maps, 0 * maps, nn.Identity()).item()
+    claim("hint loss of ones against zeros", loss, "=", 0.5, task="7.7")
+    count = count_numbers(low_rank(nn.Linear(6, 4), 2))
+    claim("numbers of 6 -> 4 at rank 2", count, "=", 2 * (6 + 4) + 4, task="7.8")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -808,6 +861,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     learn(teacher[0], teacher[1], few, args.epochs, (1e-3, 1e-2), args.seed)
     compress(teacher, target, width // 4, args.epochs, seeds, findings)
     sizes, ranks = cut_layer(teacher, few, target.test, 3, args.seed, findings)
+    check_pieces(findings)
 
     if args.plot:
         plots.curves(

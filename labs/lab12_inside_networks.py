@@ -64,6 +64,15 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     rotated digits: transformer, plain                    94.7% (0.3%) > 93.4% (0.2%)    3 of 3
     the same: each transformer, the best plain net        94.7% (0.3%) > 93.5%           3 of 3
     spread of the angles: after, three quarters of before      28.3 (4.5) < 38.8            3 of 3
+    filters: the strongest weight is 0 or 1, less                    0 < 1e-06           exact
+    and weights that were changed by that                            0 = 0               exact
+    saliency of a linear model, less its weights                     0 < 1e-05           exact
+    length of a step of lr 0.1 uphill                              0.1 = 0.1             exact
+    PGD toward a peak at 0.6: distance in the end                 0.02 < 0.09            exact
+    Gram matrix of ones at 12 places                                12 = 12              exact
+    style loss of ones against zeros                              0.25 = 0.25            exact
+    content loss of ones against zeros                             0.5 = 0.5             exact
+    images that are not moved: difference                    1.013e-06 < 0.0001          exact
 The figures in results/lab12:
 
     adversarial: Digits, the change of each pixel (gray is none, shown twice as strong), and their
@@ -81,6 +90,7 @@ The figures in results/lab12:
 # %%
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import statistics
@@ -575,7 +585,8 @@ def fool(
     place = EPSILONS.index(EPSILON)
     at = {name: [row[place] for row in rows] for name, rows in found.items()}
     claim = findings.claim
-    claim("pixels that changed by more than epsilon", beyond, "=", 0, "g", task="12.5", exact=True)
+    claim("pixels that changed by more than epsilon", beyond, "=", 0, "g",
+          task="12.5 or 12.6", exact=True)  # fmt: skip
     claim(f"FGSM at {EPSILON}", at["He's weights, FGSM"], "<", 0.5, ".1%", task="12.5")
     claim(f"PGD at {EPSILON}", at["He's weights, PGD"], "<", 0.05, ".1%", task="12.6")
     plain = at["PyTorch's, PGD"]
@@ -921,6 +932,48 @@ def look_into_vgg(vgg: nn.Sequential, images: data.ImageData, steps: int, args: 
 VGG, TABBY = "vgg19-weights", 281  # the class of ImageNet
 
 
+def check_pieces(images: Tensor, labels: Tensor, findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them.
+
+    images: float32 (N, 1, H, W) in [0, 1]. labels: int64 (N,).
+    """
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    weight = torch.randn(8, 3, 5, 5)
+    given = weight.clone()
+    reach = (filter_pictures(given) - 0.5).abs().amax((1, 2, 3))
+    claim("filters: the strongest weight is 0 or 1, less", (reach - 0.5).abs().max().item(), "<",
+          1e-6, task="12.1")  # fmt: skip
+    claim("and weights that were changed by that", given.ne(weight).sum().item(), "=", 0,
+          task="12.1")  # fmt: skip
+
+    line = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), 10)).to(images.device)
+    expected = line[1].weight[labels].abs().view_as(images)[:, 0]
+    apart = (saliency(line, images, labels) - expected).abs().max().item()
+    claim("saliency of a linear model, less its weights", apart, "<", 1e-5, task="12.3")
+
+    gray, score = torch.full((2, 3, 4, 4), 0.5), nn.Sequential(nn.Flatten(), nn.Linear(48, 1))
+    moved = (maximize(score, gray, steps=1, lr=0.1) - gray).flatten(1).norm(dim=1)
+    claim("length of a step of lr 0.1 uphill", round(moved[0].item(), 4), "=", 0.1, task="12.4")
+
+    def peak(x: Tensor) -> Tensor:  # class 0 is most probable at 0.6
+        return torch.stack([-50 * (x - 0.6).square().flatten(), 0 * x.flatten()], dim=1)
+
+    start, aim = torch.full((1, 1, 1, 1), 0.5), torch.tensor([0])
+    end = pgd(peak, start, aim, epsilon=0.3, steps=5, step_size=0.08, targeted=True).item()
+    claim("PGD toward a peak at 0.6: distance in the end", abs(end - 0.6), "<", 0.09,
+          task="12.5 or 12.6")  # fmt: skip
+
+    ones = torch.ones(1, 2, 3, 4)
+    claim("Gram matrix of ones at 12 places", gram(ones)[0, 0, 1].item(), "=", 12, task="12.7")
+    loss = style_loss(ones, 0 * ones).item()
+    claim("style loss of ones against zeros", loss, "=", 4 / 16, task="12.7")
+    loss = content_loss(ones, 0 * ones).item()
+    claim("content loss of ones against zeros", loss, "=", 0.5, task="12.7")
+    same = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).to(images).expand(len(images), 2, 3)
+    apart = (grid_sample(images, affine_grid(same, *images.shape[2:])) - images).abs().max().item()
+    claim("images that are not moved: difference", apart, "<", 1e-4, task="12.8")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab12", __doc__, argv, epochs=5, full_epochs=20, tiny_epochs=1)
     seeds = range(3 * args.seed, 3 * args.seed + (1 if args.tiny else 3))
@@ -954,6 +1007,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # A step takes seconds on a processor.
         few = args.device.type == "cpu" and not args.full
         look_into_vgg(vgg, cifar, max(1, steps // 5) if few else steps, args)
+    check_pieces(*whole(test, 8), args.findings)
     if args.plot:
         rows = ["image", "change", "adversarial"]
         plots.mosaic(torch.cat(shown), 8, args.out / "adversarial.png", rows=rows)

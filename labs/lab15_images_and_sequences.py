@@ -64,6 +64,16 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     4 ahead: prediction, copy                               13.3 (0.2) < 33.0 (0.5)      3 of 3
     5 ahead: prediction, copy                               15.0 (0.4) < 34.3 (0.6)      3 of 3
     next frame: after 5 frames, after 1                      4.9 (0.2) < 11.5 (0.4)      3 of 3
+    "the", seven times: matches of the cat on the mat                2 = 2               exact
+    BLEU of a caption that is right                                100 = 100             exact
+    neighbor of (0, 3): (0, 1), not (9, 9)                           1 = 1               exact
+    decoder: weights without a gradient                              0 = 0               exact
+    written words that are not the likeliest ones                    0 = 0               exact
+    maps of one pixel: difference to nn.LSTMCell              5.96e-08 < 1e-05           exact
+    the last frame: forward and rollout differ by                    0 < 1e-05           exact
+    2 ahead, or 1 after that prediction: difference                  0 < 1e-05           exact
+    copies: difference to the last frame                             0 = 0               exact
+    error of white for black, 16 pixels                             16 = 16              exact
 The figures in results/lab15:
 
     captions: Two known scenes, two new ones, and two with new things, with the caption of the
@@ -76,6 +86,7 @@ The figures in results/lab15:
 # %%
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections import Counter
@@ -748,6 +759,7 @@ def predict_films(digits: data.ImageData, count: int, epochs: int, seeds: Seeds,
         pair = [[row[ahead] for row in rows] for rows in (mine, copies)]
         claim(f"{ahead + 1} ahead: prediction, copy", pair[0], "<", pair[1], ".1f", task="15.7")
     claim("next frame: after 5 frames, after 1", columns[4], "<", columns[0], ".1f", task="15.6")
+    check_pieces(test[:4], args)
     if args.plot:
         draw_films(*first, args)
         means = {who: torch.tensor(rows).mean(0).tolist() for who, rows in errors.items()}
@@ -769,6 +781,61 @@ def draw_films(films: Tensor, predicted: Tensor, copied: Tensor, args: Any) -> N
     # Side by side: the film, the prediction, the copy; one film under another.
     frames = torch.cat([torch.cat(list(side), dim=2) for side in sides], dim=3)
     plots.animation(frames, args.out / "films.gif")
+
+
+@torch.no_grad()
+def check_pieces(films: Tensor, args: Any) -> None:
+    """Compare what your functions compute with what is known without them.
+
+    films: (N, T, 1, H, W) in [0, 1], with T of at least 3.
+    """
+    claim = functools.partial(args.findings.claim, form=".4g", exact=True)
+    # The example of Papineni et al. (2002), who invented BLEU.
+    cats = [text.split() for text in ("the cat is on the mat", "there is a cat on the mat")]
+    matches = clipped_matches(["the"] * 7, cats, 1)
+    claim('"the", seven times: matches of the cat on the mat', matches, "=", 2, task="15.1")
+    claim(
+        "BLEU of a caption that is right", round(bleu(cats[:1], [cats]), 4), "=", 100, task="15.1"
+    )
+    known = torch.tensor([[9.0, 9.0], [0.0, 1.0]])
+    place = nearest(torch.tensor([[0.0, 3.0]]), known).item()
+    claim("neighbor of (0, 3): (0, 1), not (9, 9)", place, "=", 1, task="15.2")
+
+    torch.manual_seed(args.seed)
+    decoder, features = CaptionDecoder(6, 9, end=0, at_each_word=True), torch.randn(8, 6)
+    for weight in decoder.parameters():
+        nn.init.normal_(weight)
+    with torch.enable_grad():
+        decoder(features, torch.randint(9, (8, 4))).square().sum().backward()
+    idle = sum(weight.grad is None for weight in decoder.parameters())
+    claim("decoder: weights without a gradient", idle, "=", 0, task="15.3")
+    wrong = 0
+    for row, words in zip(features, write(decoder, features, 6), strict=True):
+        again = decoder(row[None], torch.tensor([[*words, 0]])).argmax(2)[0, : len(words)]
+        wrong += sum(one != other for one, other in zip(again.tolist(), words, strict=True))
+    claim("written words that are not the likeliest ones", wrong, "=", 0, task="15.3 or 15.4")
+
+    theirs, x, h, c = nn.LSTMCell(3, 5), torch.randn(2, 3), torch.randn(2, 5), torch.randn(2, 5)
+    weight = torch.cat([theirs.weight_ih, theirs.weight_hh], dim=1)[..., None, None]
+    maps = x[..., None, None], (h[..., None, None], c[..., None, None])
+    mine = conv_lstm_step(*maps, weight, theirs.bias_ih + theirs.bias_hh)
+    pairs = zip(mine, theirs(x, (h, c)), strict=True)
+    apart = max((one.flatten(1) - other).abs().max().item() for one, other in pairs)
+    claim("maps of one pixel: difference to nn.LSTMCell", apart, "<", 1e-5, task="15.5")
+    model = FramePredictor().to(films.device)
+    ahead = rollout(model, films[:, :-1], 2)
+    apart = (model(films)[:, -1] - ahead[:, 0]).abs().max().item()
+    claim("the last frame: forward and rollout differ by", apart, "<", 1e-5,
+          task="15.5 or 15.6 or 15.7")  # fmt: skip
+    read = torch.cat([films[:, :-1], ahead[:, :1]], dim=1)
+    apart = (rollout(model, read, 1)[:, 0] - ahead[:, 1]).abs().max().item()
+    claim("2 ahead, or 1 after that prediction: difference", apart, "<", 1e-5, task="15.7")
+    copies = copy_last(films, 2)
+    apart = (copies - films[:, -1:]).abs().max().item()
+    claim("copies: difference to the last frame", apart, "=", 0, task="15.8")
+    ones = torch.ones(3, 2, 1, 4, 4)
+    error = errors_by_horizon(ones, 0 * ones)[0].item()
+    claim("error of white for black, 16 pixels", error, "=", 16, task="15.8")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -52,6 +52,16 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     attention gains more than the spread of the seeds       84.5 (9.2) > 10.2            3 of 3
     BLEU, plain: beam of 12, of 1                            8.0 (1.6) > 7.4 (1.4)       2 of 3
     BLEU, source reversed: beam of 12, of 1                 19.9 (0.7) > 19.0 (0.4)      3 of 3
+    padded with 7: 1, 2, 3 and 4, 7, 7 added up                     24 = 24              exact
+    words in the mask                                                4 = 4               exact
+    loss of ten equal words: ln 10                               2.303 = 2.303           exact
+    logits that the last target changes                              0 = 0               exact
+    equal keys: mean of 2 and 4; 9 is padding                        3 = 3               exact
+    weights of the attention, added up                               1 = 1               exact
+    greedy: the likeliest first word                                 1 = 1               exact
+    beam: first word of the likeliest sentence                       2 = 2               exact
+    "the", seven times: matches                                      2 = 2               exact
+    BLEU of a right translation                                    100 = 100             exact
 The figures in results/lab09:
 
     alignment: A source (columns) and its translation (rows): how much each word that is written
@@ -64,6 +74,7 @@ The figures in results/lab09:
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import statistics
 from collections import Counter
@@ -556,7 +567,7 @@ def compare_classifiers(
     print(f"logits of a text alone and in a batch of {longest} words: {gap:.0e} apart")
     findings.claim(
         "logits of a text: alone and in a batch, apart", gap, "<", 1e-4, ".0e",
-        task="9.2", exact=True,
+        task="9.1 or 9.2", exact=True,
     )  # fmt: skip
     findings.claim(
         "test accuracy: LSTM, bag of words", found["LSTM"], ">", found["bag of words"], ".1%",
@@ -738,6 +749,42 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
     return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
+@torch.no_grad()
+def check_pieces(findings: Findings) -> None:
+    """Compare what your functions compute with what is known without them."""
+    claim = functools.partial(findings.claim, form=".4g", exact=True)
+    tokens, mask = pad([[1, 2, 3], [4]], padding=7)
+    claim("padded with 7: 1, 2, 3 and 4, 7, 7 added up", tokens.sum().item(), "=", 24, task="9.1")
+    claim("words in the mask", mask.sum().item(), "=", 4, task="9.1")
+    logits = torch.zeros(2, 3, 10)
+    logits[~mask] = 9 * torch.eye(10)[0]  # sure and wrong, but only at the padding
+    loss = sequence_loss(logits, tokens, mask).item()
+    claim("loss of ten equal words: ln 10", round(loss, 4), "=", round(math.log(10), 4), task="9.3")
+    model = Translator(9, 9, end=0, attention=True)
+    others = tokens.clone()
+    others[:, -1] = 5
+    apart = (model(tokens, mask, tokens) - model(tokens, mask, others)).abs().max().item()
+    claim("logits that the last target changes", apart, "=", 0, task="9.2 or 9.3 or 9.4")
+    known = torch.randn(1, 1, 4).expand(1, 3, 4)
+    memory, words = torch.tensor([[[2.0], [4.0], [9.0]]]), torch.tensor([[True, True, False]])
+    context, weights = attend(torch.randn(1, 4), known, memory, words, torch.eye(4), torch.ones(4))
+    claim("equal keys: mean of 2 and 4; 9 is padding", round(context.item(), 4), "=", 3, task="9.4")
+    claim("weights of the attention, added up", round(weights.sum().item(), 4), "=", 1, task="9.4")
+
+    # The word after [], after 1 and after 2. The likeliest first word is 1, but 0.4 * 0.9 is most.
+    table = torch.tensor([[0.0, 0.6, 0.4], [0.34, 0.33, 0.33], [0.9, 0.05, 0.05]]).log()
+
+    def step(beginnings: list[list[int]]) -> Tensor:
+        return table[[words[-1] if words else 0 for words in beginnings]]
+
+    claim("greedy: the likeliest first word", sum(greedy(step, 0, 2)), "=", 1, task="9.5")
+    found = beam_search(step, 0, 2, width=9, alpha=0.0)
+    claim("beam: first word of the likeliest sentence", sum(found), "=", 2, task="9.5")
+    cat = ["the", "cat", "is", "on", "the", "mat"]
+    claim('"the", seven times: matches', clipped_matches(["the"] * 7, cat, 1), "=", 2, task="9.6")
+    claim("BLEU of a right translation", round(bleu([cat], [cat]), 4), "=", 100, task="9.6")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     args = lab.parse_flags("lab09", __doc__, argv, epochs=5, full_epochs=20)
     sizes = (200, 200) if args.tiny else (None, None) if args.full else (4000, 6000)
@@ -751,6 +798,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare_classifiers(texts, args.epochs, seeds, findings)
         count = 12 if args.tiny else 400
         parts, curves, task, model = compare_translators(pairs, args.epochs, count, seeds, findings)
+        check_pieces(findings)
         example = next(source for source, _ in parts[2] if known(source, pairs))
         source, translation, weights = align(task, model, " ".join(example))
     if args.plot:

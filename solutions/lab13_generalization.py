@@ -76,6 +76,7 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     half of the labels random: changed, less 0.45               0.0005 < 0.03            exact
     given labels that were changed, too                              0 = 0               exact
     capacity of functions that fit any signs                         1 = 1               exact
+    w with w1 + w2 = 4: smallest sum of squares                      8 = 8               exact
     losses fall slowly, patience 3: best of 9 epochs                 9 = 9               exact
     losses rise, patience 3: last epoch                              4 = 4               exact
     successive halving: the lowest loss                         0.1111 = 0.1111          exact
@@ -626,10 +627,13 @@ def check_pieces(findings: Findings) -> None:
     signs = torch.tensor([[1.0, -1.0, 1.0, 1.0], [-1.0, -1.0, 1.0, -1.0]])
     able = torch.stack([signs, torch.zeros_like(signs)], dim=1)
     claim("capacity of functions that fit any signs", rademacher(signs, able), "=", 1, task="13.2")
+    weight = least_squares(torch.tensor([[1.0, 1.0]]).double(), torch.tensor([[4.0]]).double())
+    claim("w with w1 + w2 = 4: smallest sum of squares", round(weight.square().sum().item(), 4),
+          "=", 8, task="13.3")  # fmt: skip
     for text, losses, place, expected in (
         (
             "losses fall slowly, patience 3: best of 9 epochs",
-            [1 - i / 1000 for i in range(9)],
+            [1 - i / 1e6 for i in range(9)],
             0,
             9,
         ),
