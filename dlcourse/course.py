@@ -435,15 +435,17 @@ def running(lab: Lab) -> Iterator[None]:
         if where is None or isinstance(error, NotImplementedError) or not isinstance(error, WRONG):
             raise
         traceback.print_exception(error)
+        known = DOUBTS.get()[0]
+        also = f"; task {' and '.join(known)} failed its last check" if known else ""
         for task, functions in lab.functions.items():
             if any(f"{where}.".startswith(f"{name}.") for name in functions):
                 raise UsageError(
                     f"this {type(error).__name__} comes from task {task} ({where}); "
-                    f"`dlcourse check {lab.short} --task {task}` tries this task alone"
+                    f"`dlcourse check {lab.short} --task {task}` tries this task alone{also}"
                 ) from None
         raise UsageError(
             f"this {type(error).__name__} comes from {where or lab.student.name}, which uses your "
-            f"answers; `dlcourse check {lab.short}` shows which of them is wrong"
+            f"answers; `dlcourse check {lab.short}` shows which of them is wrong{also}"
         ) from None
     finally:
         DOUBTS.reset(token)

@@ -187,6 +187,19 @@ def test_error_in_a_task_names_the_task_below_the_traceback(lab, capsys):
     )
 
 
+def test_error_behind_a_task_that_failed_its_check_names_that_task_too(lab, capsys):
+    text = tiny.SOLUTION.replace("return a + b", "return [a + b]").replace(
+        "result = add(result, value)", "result = result + add(0, value)"
+    )
+    lab.student.write_text(text + "\n\ndef main(argv):\n    print(total([1, 2]))\n")
+    assert cli.main(["check", "90"]) == 1
+    assert cli.main(["run", "90"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "dlcourse: this TypeError comes from task 90.2 (total); `dlcourse check lab90 --task 90.2` "
+        "tries this task alone; task 90.1 failed its last check"
+    )
+
+
 def test_error_where_answers_are_used_points_to_the_check(lab, capsys):
     text = tiny.SOLUTION.replace("return result", "return str(result)")
     lab.student.write_text(text + "\n\ndef main(argv):\n    print(total([1, 2]) / 2)\n")
