@@ -15,6 +15,8 @@ from dlcourse.check.source import read_source
 from dlcourse.errors import UsageError
 from dlcourse.findings import Claim
 
+from support import mistakes
+
 ROOT = Path(__file__).parents[1]
 LABS = [lab for lab in course.labs() if lab.solution.is_file()]
 
@@ -189,6 +191,32 @@ def test_every_claim_holds_over_three_seeds(lab):
         claim.text for claim in claims if not claim.holds or 2 * claim.agreeing < len(claim.left)
     ]
     assert (short, wrong) == ([], [])
+
+
+@CLAIMING
+def test_an_exact_claim_names_each_task(lab):
+    claims = [Claim(**claim) for claim in recorded(lab)["claims"]]
+    named = {
+        task for claim in claims if claim.exact and claim.task for task in claim.task.split(" or ")
+    }
+    assert named == {task.id for task in lab.tasks}
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "1.1 fires only above 0", "1.2 is an OR", "1.3 answers the opposite",
+        "1.4 has the wrong sign", "1.5 sums", "1.6 changes a before b", "1.7 sums",
+    ],
+)  # fmt: skip
+def test_a_tiny_run_names_the_task_that_is_wrong(mistake, tmp_path):
+    solution = LABS[0].solution.read_text(encoding="utf-8")
+    script = tmp_path / LABS[0].student.name
+    script.write_text(mistakes.of_lab("lab01")[mistake].source(solution), encoding="utf-8")
+    course.load_script(script).main(["--tiny", "--offline", "--no-plot", "--out", str(tmp_path)])
+    claims = json.loads((tmp_path / "findings.json").read_text(encoding="utf-8"))
+    wrong = [claim for claim in (Claim(**saved) for saved in claims) if not claim.holds]
+    assert any(claim.exact and mistake.split()[0] in claim.task.split(" or ") for claim in wrong)
 
 
 @pytest.mark.parametrize("lab", [lab for lab in LABS if lab.figures], ids=lambda lab: lab.short)
