@@ -84,6 +84,8 @@ def test_neuron_takes_any_number_of_inputs(student):
         inputs, weight = randn(n, d, seed=d), randn(d, seed=n)
         for bias in (torch.tensor(0.3), -2.0):
             expect(student.neuron(inputs, weight, bias), step(inputs, weight, bias))
+    at_zero = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
+    expect(student.neuron(at_zero, torch.tensor([4.0, 4.0]), 0.0), torch.ones(2), "a sum of 0")
 
 
 @points(0.5, task="1.2", hint="the sums weight[0] x1 + weight[1] x2 + bias must not be close to 0")

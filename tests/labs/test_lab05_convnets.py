@@ -116,10 +116,11 @@ def test_conv2d_of_many_channels_is_that_of_torch(student):
 @points(1, task="5.2", hint="use stride and padding; check the output's shape first", hidden=True)
 def test_conv2d_with_stride_and_padding_is_that_of_torch(student):
     for seed, (stride, padding, kernel_size) in enumerate([(2, 0, 3), (1, 2, 5), (3, 1, 2)]):
-        inputs = randn(1, 2, 9, 22, seed=seed)[..., ::2]
+        inputs = randn(1 + seed, 2, 9, 22, seed=seed)[..., ::2]
         weight = randn(3, 2, kernel_size, kernel_size, seed=seed + 10)
         bias = randn(3, seed=seed + 20)
         check_conv(student, inputs, weight, bias, stride=stride, padding=padding)
+        check_conv(student, inputs, weight, None, stride=stride)
 
 
 def check_pool(student, inputs, *kernel_size):
@@ -402,4 +403,5 @@ def test_parameters_of_another_lenet5(student):
     nn = student.nn
     inner = nn.Sequential(nn.Conv2d(2, 7, 3, bias=False), nn.Tanh(), nn.Linear(3, 1))
     model = nn.Sequential(nn.Linear(9, 4), nn.Sequential(inner, nn.Linear(5, 2)), nn.Flatten())
+    inner.requires_grad_(False)
     expect(student.count_parameters(model), {"0": 40, "1": 126 + 4 + 12, "2": 0})

@@ -112,6 +112,7 @@ def test_a_frozen_model_gives_the_same_features_again(student):
     expect(sizes, [500, 500, 201])
     expect(student.extract(sizing, inputs[:2], 1), inputs[:2, 0].flatten(1))
     expect(sizes[3:], [1, 1])
+    assert not student.freeze(nn.Linear(2, 3))(torch.ones(1, 2)).requires_grad, "one layer"
     leaf = inputs[:3].clone().requires_grad_()
     assert not student.extract(nn.Flatten(), leaf).requires_grad
 
@@ -170,6 +171,7 @@ def test_linear_classifier_of_other_sizes(student):
         arguments = (features, labels, classes, lr, steps, decay)
         got, left = student.probe("in_place", "fit_linear", *arguments)
         expect(got, descend(*arguments))
+        expect([part.dtype for part in got], [torch.float64] * 2, ("the weight", "the bias"))
         assert torch.equal(left[0], features)
         assert not got[0].requires_grad
         assert not got[1].requires_grad
@@ -277,6 +279,12 @@ def test_frozen_parameters_are_in_no_group(student):
         "group_step", network, inputs, "parameter_groups", backbone, head, 0.2, 0.1
     )
     expect([tuple(group) for group in groups], [(0.2, 0), (0.1, 2)])
+    backbone.requires_grad_(True)
+    head.requires_grad_(False)
+    groups = student.probe(
+        "group_step", network, inputs, "parameter_groups", backbone, head, 0.2, 0.1
+    )
+    expect([tuple(group) for group in groups], [(0.2, 3), (0.1, 0)])
 
 
 @points(1, task="7.4", hint="Y = 0.299 R + 0.587 G + 0.114 B in all three channels")
@@ -407,6 +415,9 @@ def order_of(got, given):
 def test_match_and_unit_vectors_of_other_sizes(student):
     for count, dim in [(1, 3), (500, 1), (40, 7)]:
         expect(student.unit_vectors(count, dim, generator(5)).norm(dim=1), torch.ones(count))
+    one, again, other = (student.unit_vectors(5, 3, generator(seed)) for seed in (6, 6, 7))
+    assert torch.equal(one, again), "the same generator gives the same points"
+    assert not torch.equal(one, other), "another generator gives others"
     many = student.unit_vectors(6000, 3, generator(8)).double()
     # Each coordinate of a point on the sphere is uniform on [-1, 1] (Archimedes).
     for column in many.T:
@@ -508,6 +519,8 @@ def test_distillation_loss_and_its_gradient(student):
         slopes = student.probe(
             "gradients", "distillation_loss", logits.clone().requires_grad_(), *arguments
         )[0]
+        watched = teacher.clone().requires_grad_()
+        assert not student.distillation_loss(logits, watched, *arguments[1:]).requires_grad
         soft = softmax(logits.numpy() / T) - softmax(teacher.numpy() / T)
         hard = softmax(logits.numpy()) - np.eye(classes)[labels.numpy()]
         expect(slopes, torch.from_numpy((share * T * soft + (1 - share) * hard) / n))
@@ -560,6 +573,8 @@ def test_hint_loss_trains_the_maps_and_the_regressor(student):
     expected = np.einsum("oi,nohw->nihw", w, difference) / difference.size
     expect(slopes, torch.from_numpy(expected))
     assert student.hint_loss(maps, teacher, regressor).requires_grad
+    watched = maps.clone().requires_grad_()
+    assert not student.hint_loss(maps, watched, student.nn.Identity()).requires_grad
 
 
 def cut(weight, rank):

@@ -576,8 +576,8 @@ def test_narrow_beams(student):
     for seed, V, width, most in [(67, 4, 2, 4), (67, 3, 2, 5), (8, 3, 2, 5)]:
         alpha = 0.5
         setting = (table(seed, V), seed % V, most, width, alpha)
-        mistakes = {GREEDY: beam(*setting[:3], 1, alpha)}
-        mistakes |= {name: beam(*setting, mistake) for name, mistake in wrong.items()}
+        mistakes = {name: beam(*setting, mistake) for name, mistake in wrong.items()}
+        mistakes[GREEDY] = beam(*setting[:3], 1, alpha)
         got = plain(student.beam_search(*setting))
         expect(got, beam(*setting), f"V {V}, max_words {most}, width {width}, alpha {alpha}",
                mistakes=mistakes)  # fmt: skip
@@ -599,6 +599,9 @@ def test_searches_of_random_tables(student):
         expect(
             plain(student.beam_search(step, end, most, width)), beam(step, end, most, width, 1.0)
         )
+    for seed, V, most in [(227, 5, 4), (104, 3, 5), (327, 3, 5)]:  # mistakes change their results
+        setting = (table(seed, V), seed % V, most, 2, 0.5)
+        expect(plain(student.beam_search(*setting)), beam(*setting))
     for wrong in [(step, 0, 3, -1), (step, 0, -2, 3)]:
         refused(student.beam_search, *wrong)
     refused(student.greedy, step, 0, -1)

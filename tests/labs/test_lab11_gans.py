@@ -350,6 +350,11 @@ def test_two_rounds_in_turn(student):
 )
 def test_no_gradient_leaks_into_the_discriminators_next_step(student):
     take_turns(student).compare("discriminator", "the discriminator's weights")
+    players = Players(student, seed=5)
+    before = players.weights(players.twins, "generator")
+    step_discriminator(student, players, *draw(600))
+    players.optimizers["generator"].step()  # a gradient that was stored would move it
+    expect(players.weights(players.nets, "generator"), before, "the generator's weights")
 
 
 @points(

@@ -101,6 +101,7 @@ def test_filters_of_other_shapes(student):
         weight = randn(*shape, seed=shape[0]) * torch.arange(1, shape[0] + 1).reshape(-1, 1, 1, 1)
         parts = [0.5 + f / f.abs().max() / 2 for f in weight]
         expect(student.filter_pictures(weight), torch.stack(parts))
+        expect(student.filter_pictures(weight / 100), torch.stack(parts), "small weights")
     expect(student.filter_pictures(torch.zeros(2, 3, 1, 1)), torch.full((2, 3, 1, 1), 0.5))
     for channels in (2, 6):
         refused(student.filter_pictures, torch.ones(3, channels, 2, 2))
@@ -209,6 +210,12 @@ def test_patches_of_other_layers(student):
         patches.append(far[n, :, row : row + 9, column : column + 9])
     got = student.strongest_patches(responses, images, [(5, 2, 2), (3, 2, 1)], 5)
     expect(got, torch.stack(patches)[:5])
+    dark = torch.tensor([-3.0, -1.0, -2.0])[:, None, None] - rand(3, 2, 3, seed=9).float() / 2
+    places = [divmod(int(dark[n].argmax()), 3) for n in range(3)]
+    images = rand(3, 1, 4, 5, seed=6)
+    expected = [images[n, :, i : i + 3, j : j + 3] for n, (i, j) in enumerate(places)]
+    got = student.strongest_patches(dark, images, [(3, 1, 0)], 3)
+    expect(got, torch.stack(expected)[[1, 2, 0]], "responses below 0")
     flat = torch.ones(5, 2, 3)
     flat[2, 1, 1] = 2
     images = rand(5, 1, 4, 5, seed=5)
@@ -416,6 +423,11 @@ def test_the_climb_of_other_networks(student):
     drawn = [shift for (shift,) in check_jitter(student, 1, 1, 4, range(30))]
     for along in zip(*drawn, strict=True):  # a right answer misses one in 1 of 32,000 cases
         assert set(along) == {-1, 0, 1}, "expected all shifts from -1 to 1 along rows and columns"
+    drawn = check_jitter(student, 2, 1, 4, [10, 11, 12, 13, 10])
+    assert any(first != second for first, second in drawn), "expected a new shift in each step"
+    assert drawn[0] == drawn[4], "expected the same shifts from the same generator"
+    flat, gray = linear_score(student, torch.zeros(1, 4).double()), rand(1, 1, 2, 2, seed=3)
+    expect(student.maximize(flat, gray, 3, 0.5), gray, "a score whose gradient is 0")
     twin, model = classifier(student, channels=3, size=5, seed=5)
     images = rand(3, 3, 5, 5, seed=6)
     expect(student.maximize(model, images, 7, 0.4), climb(twin, images, [(0, 0)] * 7, 0.4, 0.0))

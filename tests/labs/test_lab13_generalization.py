@@ -93,6 +93,12 @@ def test_the_given_labels_stay_and_a_wrong_share_is_refused(student):
 def test_random_labels_of_other_sizes(student):
     for size, share in [(9, 0.1), (11, 0.6), (333, 0.07), (64, 0.999)]:
         expect(int(count_changes(student, size, share, seed=3).sum()), round(share * size))
+    first, again, other = (count_changes(student, 60, 0.4, seed) for seed in (15, 15, 16))
+    assert first.equal(again), "the same generator gives the same places"
+    assert not first.equal(other), "another generator gives others"
+    sevens = torch.full((60,), 7)
+    one, two = (student.random_labels(sevens, 1.0, 9, generator(4)) for _ in range(2))
+    assert one.equal(two), "the same generator gives the same classes"
     labels = torch.randint(5, (4000,), generator=generator(8))
     before = labels.clone()
     changed = student.random_labels(labels, 1.0, 5, generator(9))
@@ -277,6 +283,9 @@ def test_stop_of_random_losses(student):
             losses[2::3] = math.nan
         patience = seed % 4 + 1
         expect(pair(student.stop(losses.tolist(), patience)), stopped(losses.tolist(), patience))
+    for seed in range(12):  # small steps, and a first loss that is not a number
+        losses = [math.nan] * (seed % 2) + (1 + randn(9, seed=seed) / 10**5).tolist()
+        expect(pair(student.stop(losses, 3)), stopped(losses, 3))
 
 
 class Trainer:
@@ -357,13 +366,13 @@ def halved(train, configs, rungs):
     return config, loss
 
 
-def noisy(seed):
+def noisy(seed, most=1.85):
     """A training whose loss falls with the epochs, differently for each candidate."""
 
     def train(config, epochs):
         draw = generator(1000 * seed + 10 * config["id"] + epochs)
         value = float(torch.rand((), generator=draw)) + 1 / epochs
-        return math.nan if value > 1.85 else round(value, 1)
+        return math.nan if value > most else round(value, 1)
 
     return train
 
@@ -374,6 +383,10 @@ def test_successive_halving_of_random_losses(student):
         configs = [{"id": i} for i in range(rungs[0][0])]
         got = pair(student.successive_halving(noisy(seed), configs, rungs))
         expect(got, halved(noisy(seed), configs, rungs))
+    for seed in range(3, 15):  # where many candidates give NaN
+        configs, rungs = [{"id": i} for i in range(6)], [(6, 1), (3, 2), (1, 4)]
+        got = pair(student.successive_halving(noisy(seed, 1.3), configs, rungs))
+        expect(got, halved(noisy(seed, 1.3), configs, rungs))
 
 
 def plain(table):
@@ -461,6 +474,7 @@ def test_hyperband_with_other_settings(student):
             [((s_max + 1) // (s + 1) * eta**s // eta**i, R // eta ** (s - i)) for i in range(s + 1)]
             for s in reversed(range(s_max + 1))
         ]
+        expect(next(drawn), sum(rungs[0][0] for rungs in tables), "the candidates drawn")
         again, seen = iter(range(1000)), []
         for rungs in tables:
             configs = [{"id": next(again)} for _ in range(rungs[0][0])]

@@ -127,7 +127,12 @@ def test_attention_of_other_shapes(student):
     found = student.probe("gradients", "attention", q, k, v, torch.ones(3, 3).tril().bool())
     for one, other in zip(found, wanted, strict=True):
         expect(one, other, atol=1e-7)
-    refused(student.attention, q.detach(), k.detach(), v.detach(), torch.zeros(3, 3).bool())
+    some = torch.ones(3, 3).bool()
+    for mask in (~some, some & torch.tensor([[True], [False], [True]])):
+        refused(student.attention, q.detach(), k.detach(), v.detach(), mask)
+    query, keys = torch.tensor([[-900.0]]).double(), torch.tensor([[1.0], [-1.0]]).double()
+    large = student.attention(query, keys, torch.tensor([[2.0], [5.0]]).double())[0]
+    expect(large, torch.tensor([[5.0]]).double(), "scores of -900 and 900")
 
 
 @points(0.5, task="14.2", hint="query t is at place t + num_keys - num_queries")
@@ -251,11 +256,13 @@ def test_multi_head_of_other_sizes(student):
         x = randn(N, T, E, seed=T)
         expect(student.multi_head(x, *w, H), causal(layer(H), x), ("outputs", "weights"))
     w, layer = weights_for(6, seed=3)
-    x = randn(2, 4, 6, seed=1).requires_grad_()
-    outputs, weights = causal(layer(2), x)
-    (wanted,) = torch.autograd.grad(outputs.sum() + weights.sum(), x)
-    (found,) = student.probe("gradients", "multi_head", x, *w, 2)
-    expect(found, wanted, atol=1e-7)
+    x, made = randn(2, 4, 6, seed=1).requires_grad_(), layer(2)
+    outputs, weights = causal(made, x)
+    leaves = [x, made.in_proj_weight, made.in_proj_bias, *made.out_proj.parameters()]
+    wanted = torch.autograd.grad(outputs.sum() + weights.sum(), leaves)
+    found = student.probe("gradients", "multi_head", x, *(part.requires_grad_() for part in w), 2)
+    expect(found, list(wanted), atol=1e-7)
+    w = [part.detach() for part in w]
     refused(student.multi_head, randn(1, 2, 6), *w, 4)
 
 
@@ -393,6 +400,9 @@ def test_block_of_other_sizes(student):
         (wanted,) = torch.autograd.grad(expected.sum(), x)
         (found,) = student.probe("gradients", model, x)
         expect(found, wanted, atol=1e-6)
+        asked = []
+        expect(model(x.detach(), stand_in_cache(asked)), expected.detach(), "with a cache")
+        expect(asked, [T], "what the cache was given")
 
 
 def logits_of(state, tokens, num_heads, start=0, context=64, mistake="", width=8, num_layers=2):
@@ -473,7 +483,13 @@ def test_gpt_of_other_sizes(student):
         slopes = student.probe("gradients", model, tokens)
         expect(slopes, list(torch.autograd.grad(wanted.sum(), leaves)), atol=1e-6)
         refused(model, torch.zeros(1, T + 1).long())
-        refused(model, torch.full((1, 1), V))
+        for token in (V, -1):
+            refused(model, torch.full((1, 1), token))
+        asked = [[] for _ in range(L)]
+        given = logits_of(state, tokens[:, 2:], H, start=2, width=E, num_layers=L).detach()
+        got = model(tokens[:, 2:], [stand_in_cache(one, 2) for one in asked])
+        expect(got, given, "logits after two tokens in the caches", atol=1e-6)
+        expect([len(one) for one in asked], [1] * L, "how often each cache was given tokens")
 
 
 @points(
@@ -536,6 +552,8 @@ def test_next_probabilities_of_other_logits(student):
         expect(student.next_probabilities(logits, temperature, top_k), expected)
         refused(student.next_probabilities, logits, temperature, V + 1)
         refused(student.next_probabilities, logits, -temperature)
+        refused(student.next_probabilities, logits, 0.0)
+        refused(student.next_probabilities, logits, temperature, 0)
 
 
 @points(0.5, task="14.8", hint="store what you return; new tokens come after the old ones")
@@ -692,6 +710,13 @@ def test_cached_text_is_the_same(student):
     tokens = torch.tensor([[3, 8, 0, 1]])
     pieces = [single(piece, cache) for piece in tokens.split(2, 1)]
     expect(torch.cat(pieces, 1), logits_of(state, tokens, 2, num_layers=1), atol=1e-6)
+    fixed = torch.tensor([0.0, 2.0, 1.0]).double()
+    got = student.generate(
+        lambda tokens, caches=None: fixed.repeat(*tokens.shape, 1), torch.zeros(2000, 1).long(), 1,
+        2.0, None, torch.Generator().manual_seed(2),
+    )  # fmt: skip
+    shares = got.flatten().bincount(minlength=3)[:3].double() / 2000
+    expect(shares, (fixed / 2).softmax(0), "shares of the tokens", atol=0.05, rtol=0)
     recorder, caches = Recorder(6), [student.Cache()]
     got = student.generate(recorder.__call__, torch.tensor([[1]]), 7, 1.0, None, None, caches)
     expect(got, torch.tensor([[2, 3, 4, 5, 0, 1, 2]]))

@@ -186,6 +186,7 @@ def test_bleu_of_random_captions(student):
         expect(student.bleu(captions, references), bleu(captions, references))
     expect(student.bleu([[], []], [[["a"]], [["b"]]]), 0.0)
     expect(student.bleu([list("abcd")], [[list("abdc"), list("dcba")]]), 0.0)
+    expect(student.clipped_matches(["a", "bc"], [["ab", "c"]], 2), 0)
     refused(student.bleu, [["a"], ["b"]], [[["a"]], []])
 
 
@@ -267,6 +268,14 @@ def test_neighbors_of_random_features(student):
         order = [int(c[1]) for c in captions]
         sums = [sum(int(table[i, j]) for j in order if j != i) for i in order]
         expect(student.consensus(captions, similarity), sums.index(max(sums)))
+    alike = {"aa": 9, "ab": 1, "ba": 4}
+    got = student.consensus([["a"], ["b"], ["a"]], lambda one, other: alike[one[0] + other[0]])
+    expect(got, 0, "captions a, b and a")
+    expect(student.consensus([["a"], ["b"]], lambda one, other: 2), 0, "equal sums")
+    known, features = torch.tensor([[0.0, 0], [-1, -1], [4, 2]]).double(), torch.ones(1, 2).double()
+    expect(student.nearest(features, known, 3), torch.tensor([[2, 0, 1]]), "a known row of 0")
+    for count in (0, 4):
+        refused(student.nearest, features, known, count)
 
 
 def gru(state, inputs, h):
@@ -484,6 +493,10 @@ def test_captions_of_other_decoders(student):
                 expect(plain(student.write(model, features, most)), right)
             right = captions_by(state, features, seed % 5, at_each_word, 20)
             expect(plain(student.write(model, features)), right, "without max_words")
+    for seed, at_each_word in [(102, False), (130, True)]:  # these go on behind their end
+        model, state, features = writer(student, seed, end=2, at_each_word=at_each_word, n=4)
+        right = captions_by(state, features, 2, at_each_word, 7)
+        expect(plain(student.write(model, features, 7)), right)
     refused(student.write, model, features, 0)
 
 

@@ -214,8 +214,10 @@ MISTAKES = {
     "7.6 softens the teacher only": Mistake(
         STUDENT, STUDENT.replace(" / temperature", ""), "softening the teacher only"
     ),
-    "7.6 divides by all numbers": Mistake(
-        '        reduction="batchmean",\n', "", "dividing by N times C"
+    "7.6 divides by all numbers": Mistake(  # as reduction="mean" does, of which torch warns
+        '        reduction="batchmean",\n',
+        '        reduction="batchmean",\n    ) / logits.shape[1]\n    soft = (soft\n',
+        "dividing by N times C",
     ),
     "7.6 sums over the batch": Mistake('"batchmean",\n', '"sum",\n', "the sum over the batch"),
     "7.6 trains the teacher": Mistake("teacher_logits.detach()", "teacher_logits", "detach"),
