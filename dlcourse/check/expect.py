@@ -68,7 +68,8 @@ def assert_close(got: object, expected: object, **settings: Any) -> None:
 def refuse_empty(got: object, expected: object) -> None:
     from torch import Tensor
 
-    for part in expected if isinstance(expected, list | tuple) else ():
+    parts: Any = expected.values() if isinstance(expected, dict) else expected
+    for part in parts if isinstance(expected, dict | list | tuple) else ():
         refuse_empty(got, part)
     if isinstance(expected, Tensor) and expected.numel() == 0:
         raise WrongAnswerError(f"your code's shapes leave no numbers to compare: {kind(got)}")

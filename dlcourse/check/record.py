@@ -149,9 +149,8 @@ class Record:
     def as_dict(self, *, hidden_too: bool = True) -> dict:
         """Return the record with Gradescope's field names; without `hidden_too`, for a student.
 
-        A student sees the time of the visible tests only, which run first: code could encode a
-        hidden input in the time that it takes. What the sandbox is made of is not theirs to know,
-        nor a hash that tells whether a guess of the tests or of the solution is right.
+        A student sees the time of the visible tests only, because code could encode a hidden input
+        in it, and no hash against which a guess of the tests or of the solution could be checked.
         """
         extra = {"lab": self.lab, **self.extra_data}
         if not hidden_too:

@@ -445,7 +445,7 @@ def test_tensors_without_numbers_are_never_close():
         with pytest.raises(AssertionError, match="leave no numbers to compare"):
             compare(empty, empty)
         with pytest.raises(AssertionError, match="leave no numbers to compare"):
-            compare((torch.ones(1), [empty]), (torch.ones(1), [empty]))
+            compare((torch.ones(1), [{"a": empty}]), (torch.ones(1), [{"a": empty}]))
         compare(torch.ones(2), torch.ones(2))
 
 
