@@ -554,7 +554,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         loss = statistics.mean(losses[-1] for losses, _ in runs)
         accuracy = statistics.mean(found[batch_size])
         print(f"{batch_size:<24}{lr:>6}{count:>8}{loss:>14.4f}{accuracy:>10.2%}")
-    everything = torch.cat(minibatches(1000, 64, torch.Generator().manual_seed(args.seed)))
+    batches = minibatches(1000, 64, torch.Generator().manual_seed(args.seed))
+    everything = torch.cat(list(batches))
     stay = everything.eq(torch.arange(1000)).sum().item()
     findings.claim("shuffled: images of 1,000 in their old place", stay, "<", 20, "g",
                    task="3.1", exact=True)  # fmt: skip
