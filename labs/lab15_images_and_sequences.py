@@ -834,7 +834,7 @@ def check_pieces(films: Tensor, args: Any) -> None:
     apart = (copies - films[:, -1:]).abs().max().item()
     claim("copies: difference to the last frame", apart, "=", 0, task="15.8")
     ones = torch.ones(3, 2, 1, 4, 4)
-    error = errors_by_horizon(ones, 0 * ones)[0].item()
+    error = round(errors_by_horizon(ones, 0 * ones)[0].item(), 4)
     claim("error of white for black, 16 pixels", error, "=", 16, task="15.8")
 
 

@@ -851,7 +851,7 @@ def check_pieces(findings: Findings) -> None:
     claim("distilled, odds of e to 1 against 1 to 1, T = 2", round(loss, 4), "=", round(known, 4),
           task="7.6")  # fmt: skip
     maps = torch.ones(2, 3, 4, 4)
-    loss = hint_loss(maps, 0 * maps, nn.Identity()).item()
+    loss = round(hint_loss(maps, 0 * maps, nn.Identity()).item(), 4)
     claim("hint loss of ones against zeros", loss, "=", 0.5, task="7.7")
     count = count_numbers(low_rank(nn.Linear(6, 4), 2))
     claim("numbers of 6 -> 4 at rank 2", count, "=", 2 * (6 + 4) + 4, task="7.8")

@@ -590,13 +590,13 @@ def check_pieces(
 
     total = sum(chance(word, 0.5, 0.5, 0.5) for word in range(V))
     claim("probabilities of all words, added up", round(total, 6), "=", 1, task="8.1 or 8.2")
-    share = words.count(words[2]) / N
-    claim("weights 1, 0, 0: share of the word", chance(words[2], 1, 0, 0), "=", share,
+    share = round(words.count(words[2]) / N, 6)
+    claim("weights 1, 0, 0: share of the word", round(chance(words[2], 1, 0, 0), 6), "=", share,
           task="8.1 or 8.2")  # fmt: skip
     mixed = perplexity([(0.0, 30), (math.log(16), 10)])  # a quarter of the words has p = 1 / 16
     claim("perplexity, p = 1, 1, 1 and 1/16", round(mixed, 6), "=", 2, task="8.3")
     zero = torch.zeros(1, 1)
-    largest = feedforward(zero.long(), zero, zero, 100 + zero[0]).item()
+    largest = round(feedforward(zero.long(), zero, zero, 20 + zero[0]).item(), 4)
     claim("feed-forward: largest hidden unit", largest, "=", 1, task="8.4")
 
     apart = []

@@ -562,7 +562,7 @@ def check_pieces(images: Tensor, net: Autoencoder, findings: Findings) -> None:
     line = interpolate(flat[0], flat[1], 5)
     apart = (line[-1] - flat[1]).abs().max() + (line[2] - (flat[0] + flat[1]) / 2).abs().max()
     claim("interpolation: middle and end are off by", apart.item(), "<", 1e-5, task="10.5")
-    loss = denoising_loss(lambda broken: broken, torch.ones(2, 784), 1.0).item()
+    loss = round(denoising_loss(lambda broken: broken, torch.ones(2, 784), 1.0).item(), 2)
     claim("all 784 ones removed: error of the rest", loss, "=", 784, task="10.4 or 10.6")
     turned = rotations(images)[0][len(images) : 2 * len(images)]
     wrong = turned[:, :, 0].ne(images[..., -1]).sum().item()
