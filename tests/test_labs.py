@@ -194,6 +194,13 @@ def test_every_claim_holds_over_three_seeds(lab):
 
 
 @CLAIMING
+def test_the_printed_numbers_of_a_claim_show_that_it_holds(lab):
+    for claim in (Claim(**claim) for claim in recorded(lab)["claims"]):
+        left, right = (format(value, claim.form) for value in claim.means)
+        assert (left == right) == (claim.relation == "="), claim.text
+
+
+@CLAIMING
 def test_an_exact_claim_names_each_task(lab):
     claims = [Claim(**claim) for claim in recorded(lab)["claims"]]
     named = {
