@@ -387,6 +387,8 @@ def test_successive_halving_of_random_losses(student):
         configs, rungs = [{"id": i} for i in range(6)], [(6, 1), (3, 2), (1, 4)]
         got = pair(student.successive_halving(noisy(seed, 1.3), configs, rungs))
         expect(got, halved(noisy(seed, 1.3), configs, rungs))
+    got = pair(student.successive_halving(lambda config, epochs: math.nan, configs, rungs))
+    expect(got, (configs[0], math.inf), "losses that are all NaN")
 
 
 def plain(table):
@@ -422,14 +424,17 @@ def test_brackets_of_a_number_that_is_no_power(student):
 
 @points(0.5, task="13.6", hint="whole numbers only, for each R and eta", hidden=True)
 def test_brackets_of_other_numbers(student):
-    for R, eta in [(125, 5), (1000, 10), (7, 2), (26, 3), (100, 4), (59049, 3)]:
+    for R, eta in [(125, 5), (1000, 10), (7, 2), (26, 3), (100, 4), (59049, 3), (1, 4)]:
         s_max = next(s for s in range(64) if eta ** (s + 1) > R)
         expected = []
         for s in reversed(range(s_max + 1)):
             n = (s_max + 1) // (s + 1) * eta**s
             expected.append([(n // eta**i, R // eta ** (s - i)) for i in range(s + 1)])
-        expect(plain(student.brackets(R, eta)), expected)
-    for R, eta in [(-3, 3), (5, 0), (0, 2)]:
+        got = plain(student.brackets(R, eta))
+        expect(got, expected)
+        kinds = {type(number) for rungs in got for rung in rungs for number in rung}
+        assert kinds == {int}, "expected whole numbers"
+    for R, eta in [(-3, 3), (5, 0), (0, 2), (5, 1)]:
         assert refused(student.brackets, R, eta)[0]
 
 

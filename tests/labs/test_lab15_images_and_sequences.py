@@ -187,7 +187,9 @@ def test_bleu_of_random_captions(student):
     expect(student.bleu([[], []], [[["a"]], [["b"]]]), 0.0)
     expect(student.bleu([list("abcd")], [[list("abdc"), list("dcba")]]), 0.0)
     expect(student.clipped_matches(["a", "bc"], [["ab", "c"]], 2), 0)
-    refused(student.bleu, [["a"], ["b"]], [[["a"]], []])
+    expect(student.bleu([list("xyx")], [[list("xyx"), ["y"]]]), 0.0)
+    for captions, references in [([["a"], ["b"]], [[["a"]], []]), ([["a"]], []), ([], [])]:
+        refused(student.bleu, captions, references)
 
 
 @points(1, task="15.2", hint="divide by the lengths; the largest cosine comes first")
@@ -559,7 +561,9 @@ def test_step_of_a_convolutional_lstm(student):
 
 @points(1, task="15.5", hint="other sizes, and the gradient", hidden=True)
 def test_steps_of_other_sizes(student):
-    for seed, (n, channels, d, k, size) in enumerate([(1, 1, 3, 1, (2, 3)), (3, 4, 1, 5, (3, 2))]):
+    for seed, (n, channels, d, k, size) in enumerate(
+        [(1, 1, 3, 1, (2, 3)), (3, 4, 1, 5, (3, 2)), (1, 2, 5, 3, (2, 2))]
+    ):
         x, h, c = randn(n, channels, *size, seed=seed), *randn(2, n, d, *size, seed=seed + 1)
         weight, bias = randn(4 * d, channels + d, k, k, seed=seed + 2), randn(4 * d, seed=9)
         right = stepped(x, h, c, weight, bias)
@@ -698,6 +702,7 @@ def test_rollouts_of_other_films(student):
         model, state = predictor(student, 90 + seed, size, patch)
         wanted = rolled(state, frames, horizon, size=size, patch=patch)
         expect(student.rollout(model, frames, horizon), wanted)
+        expect(student.rollout(model, frames, 1), wanted[:, :1])
         refused(student.rollout, model, frames, 0)
     refused(student.rollout, model, frames[:, :0], 1)
 
@@ -741,7 +746,7 @@ def test_copies_and_errors_by_hand(student):
 
 @points(0.5, task="15.8", hint="other films", hidden=True)
 def test_copies_and_errors_of_other_films(student):
-    for n, t, size in [(1, 3, (2, 5)), (4, 1, (3, 3))]:
+    for n, t, size in [(1, 3, (2, 5)), (4, 1, (3, 3)), (2, 2, (3, 2))]:
         frames, other = randn(n, t, 1, *size, seed=n), randn(n, t, 1, *size, seed=n + 1)
         wanted = [
             sum(float(((a[i] - b[i]) ** 2).sum()) for a, b in zip(frames, other, strict=True)) / n
@@ -750,6 +755,7 @@ def test_copies_and_errors_of_other_films(student):
         expect(student.errors_by_horizon(frames, other), torch.tensor(wanted).double())
         copied = torch.stack([frames[:, -1] for _ in range(n + 1)], 1)
         expect(student.copy_last(frames, n + 1), copied)
+        expect(student.copy_last(frames, 1), copied[:, :1])
         refused(student.errors_by_horizon, frames, torch.cat([other, other], 1))
         refused(student.copy_last, frames, 0)
         refused(student.copy_last, frames, -1)
