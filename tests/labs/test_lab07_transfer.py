@@ -112,7 +112,10 @@ def test_a_frozen_model_gives_the_same_features_again(student):
     expect(sizes, [500, 500, 201])
     expect(student.extract(sizing, inputs[:2], 1), inputs[:2, 0].flatten(1))
     expect(sizes[3:], [1, 1])
-    assert not student.freeze(nn.Linear(2, 3))(torch.ones(1, 2)).requires_grad, "one layer"
+    layer = nn.Linear(2, 3)
+    slopes = student.probe("gradients", layer, torch.ones(4, 2))
+    expect(slopes, [torch.full((3, 2), 4.0), torch.full((3,), 4.0)], "gradients before freezing")
+    assert not student.freeze(layer)(torch.ones(1, 2)).requires_grad, "one layer"
     leaf = inputs[:3].clone().requires_grad_()
     assert not student.extract(nn.Flatten(), leaf).requires_grad
 
