@@ -63,8 +63,11 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     positions: squared lengths differ from 32 by             1.907e-06 < 0.001           exact
     positions: first sine + cosine at place 1                    1.382 = 1.382           exact
     difference to nn.TransformerEncoderLayer                     4e-16 < 1e-06           exact
+    difference to the gradients of its weights                   1e-14 < 1e-06           exact
     GPT, last norm gives 0: only the decoder's bias                  0 = 0               exact
     GPT: places of one letter differ by                         0.2838 > 0.01            exact
+    GPT: embeddings without a gradient                               0 = 0               exact
+    logits that were changed by the top 5                            0 = 0               exact
     letters with a chance among the top 5                            5 = 5               exact
     odds of 4 to 1 at temperature 1/2                               16 = 16              exact
 """
@@ -814,8 +817,17 @@ def check_pieces(model: GPT, tokens: Tensor, findings: Findings) -> None:
     mine, x = Block(24, 4).double(), torch.randn(2, 9, 24, dtype=torch.float64)
     mine.load_state_dict(theirs.state_dict())
     apart = (mine(x) - theirs(x, ~causal_mask(9, 9))).abs().max().item()
-    claim("difference to nn.TransformerEncoderLayer", apart, "<", 1e-6, form=".0e",
-          task="14.1 or 14.2 or 14.3 or 14.5")  # fmt: skip
+    decided = "14.1 or 14.2 or 14.3 or 14.5"
+    claim("difference to nn.TransformerEncoderLayer", apart, "<", 1e-6, form=".0e", task=decided)
+    gaps = []
+    with torch.enable_grad():
+        (mine(x).square().sum() - theirs(x, ~causal_mask(9, 9)).square().sum()).backward()
+    weights = dict(theirs.named_parameters())
+    for name, weight in mine.named_parameters():
+        known, grad = weights[name].grad, weight.grad
+        gaps.append(((0 * known if grad is None else grad) + known).abs().max().item())
+    claim("difference to the gradients of its weights", max(gaps), "<", 1e-6, form=".0e",
+          task=decided)  # fmt: skip
 
     tokens = tokens[None, : model.context]
     logits, bare, mute = model(tokens), copy.deepcopy(model), copy.deepcopy(model)
@@ -827,7 +839,15 @@ def check_pieces(model: GPT, tokens: Tensor, findings: Findings) -> None:
     moved = bare(tokens[:, :1].expand(1, 8))[0].diff(dim=0).abs().max().item()
     claim("GPT: places of one letter differ by", moved, ">", 0.01, task="14.4 or 14.6")
 
-    top = next_probabilities(logits[:, -1], top_k=5)
+    with torch.enable_grad():
+        bare(tokens).square().sum().backward()
+    still = bare.embedding.weight.grad is None
+    claim("GPT: embeddings without a gradient", still, "=", 0, task="14.6")
+
+    given = logits.clone()
+    top = next_probabilities(given[:, -1], top_k=5)
+    claim("logits that were changed by the top 5", given.ne(logits).sum().item(), "=", 0,
+          task="14.7")  # fmt: skip
     claim("letters with a chance among the top 5", (top > 0).sum().item(), "=", 5, task="14.7")
     odds = next_probabilities(torch.tensor([[0.0, math.log(4)]]), temperature=0.5)[0]
     claim("odds of 4 to 1 at temperature 1/2", round((odds[1] / odds[0]).item(), 3), "=", 16,
