@@ -54,6 +54,7 @@ Over 3 seeds (mean, standard deviation, how many seeds agree):
     BLEU, source reversed: beam of 12, of 1                 19.9 (0.7) > 19.0 (0.4)      3 of 3
     padded with 7: 1, 2, 3 and 4, 7, 7 added up                     24 = 24              exact
     words in the mask                                                4 = 4               exact
+    classifier: weights without a gradient                           0 = 0               exact
     loss of ten equal words: ln 10                               2.303 = 2.303           exact
     logits that the last target changes                              0 = 0               exact
     equal keys: mean of 2 and 4; 9 is padding                        3 = 3               exact
@@ -662,6 +663,11 @@ def check_pieces(findings: Findings) -> None:
     tokens, mask = pad([[1, 2, 3], [4]], padding=7)
     claim("padded with 7: 1, 2, 3 and 4, 7, 7 added up", tokens.sum().item(), "=", 24, task="9.1")
     claim("words in the mask", mask.sum().item(), "=", 4, task="9.1")
+    reader = TextClassifier(9, 3)
+    with torch.enable_grad():
+        reader(tokens, mask).square().sum().backward()
+    idle = sum(weight.grad is None for weight in reader.parameters())
+    claim("classifier: weights without a gradient", idle, "=", 0, task="9.2")
     logits = torch.zeros(2, 3, 10)
     logits[~mask] = 9 * torch.eye(10)[0]  # sure and wrong, but only at the padding
     loss = sequence_loss(logits, tokens, mask).item()
