@@ -138,6 +138,20 @@ def problems_of_fuzzing(result: Result) -> str:
     )
 
 
+def answers_of_runs(result: Result) -> str:
+    counts = [lab["counts"] for lab in result.values()]
+    numbers = [
+        sum(one[name] for one in counts for name in names)
+        for names in (
+            ("a claim names it", "an error names it"),
+            ("a claim names another task", "an error names another task or none"),
+            ("all confirmed",),
+            ("the same numbers",),
+        )
+    ]
+    return "; ".join(map(str, numbers)) + f", of {sum(numbers)}"
+
+
 def spread_of_mean(name: str) -> Callable[[Result], str]:
     """The figure of a recipe in the record of mnist_fast."""
 
@@ -532,6 +546,13 @@ TABLES: dict[str, list[Row]] = {
             "answers of another shape that they refuse",
             "grade_mutants",
             caught_mutants,
+        ),
+        Row(
+            "a beginner's mistake in one task that was not checked, each task in turn: "
+            "`dlcourse run LAB --tiny` names the task; another one or none; confirms all claims; "
+            "prints the same numbers",
+            "run_mistakes",
+            answers_of_runs,
         ),
         Row(
             "generated answers to the labs' tests that stop the grader",
