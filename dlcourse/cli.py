@@ -217,10 +217,7 @@ def quiz(parser: Parser) -> Call:
         "--exam", metavar="LABS", help="for instructors: write an exam; lab01-lab06 or 1,3,5"
     )
     parser.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="shuffle in the same way each time (default: anew)",
+        "--seed", type=int, metavar="N", help="shuffle in the same way each time (default: anew)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the exam")
     parser.add_argument("--questions", type=int, metavar="N", help="of the exam (default: all)")

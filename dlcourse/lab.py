@@ -86,7 +86,12 @@ def parse_flags(
     runtime.set_threads(args.threads)
     runtime.seed_everything(args.seed)
     make_writable(args.out)
-    args.findings = Findings(args.out, args.tiny, course.DOUBTS.get())
+    doubts = course.DOUBTS.get()
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
+        from dlcourse.check import cells
+
+        doubts = cells.doubts(course.find_lab(name))
+    args.findings = Findings(args.out, args.tiny, doubts)
     return args
 
 

@@ -174,10 +174,7 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
     for index, (name, history) in enumerate(histories.items()):
         epochs = history["epoch"]
         # A line through one epoch is invisible.
-        style: dict[str, Any] = {
-            "color": f"C{index}",
-            "marker": "x" if len(epochs) == 1 else None,
-        }
+        style: dict[str, Any] = {"color": f"C{index}", "marker": "x" if len(epochs) == 1 else None}
         label = f"{name} train".strip()
         axes[0].plot(epochs, history["train_loss"], "--", label=label, **style)
         for ax, column in zip(axes, ["val_loss", *metrics], strict=True):

@@ -13,10 +13,12 @@ from dlcourse import course
 from dlcourse.check import hints, table
 from dlcourse.check.record import Record
 from dlcourse.check.run import check
-from dlcourse.course import Lab
+from dlcourse.course import Lab, lines_of_tasks
 from dlcourse.notebook import without_magics
 
-__all__ = ["Shown", "check_cells", "definitions"]
+__all__ = ["Shown", "check_cells", "definitions", "doubts"]
+
+CHECKED: dict[str, tuple[bool, list[str]]] = {}  # of each task: whether it passed, and its code
 
 
 class Shown:
@@ -59,18 +61,35 @@ def check_cells(what: str) -> Shown | None:
 
     Outside of a notebook it only says so, and returns None. Raises UsageError for another name.
     """
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is None:
+    cells = cells_run()
+    if cells is None:
         print("lab.check works in a notebook; elsewhere: dlcourse check", file=sys.stderr)
         return None
     task = what if "." in what else None
     lab = course.find_lab(what.split(".")[0])
+    source = definitions(cells, lab)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{lab.name}.py"
-        path.write_text(definitions(shell.history_manager.input_hist_raw, lab), encoding="utf-8")
+        path.write_text(source, encoding="utf-8")
         record = check(lab, path, task)
+    lines = lines_of_tasks(source, lab.functions)
+    CHECKED.update(
+        {v.task: (v.outcome == "passed", lines.get(v.task, [])) for v in record.verdicts()}
+    )
     hints.unfold(record, lab)
     return Shown(record, lab)
+
+
+def cells_run() -> list[str] | None:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell and shell.history_manager.input_hist_raw
+
+
+def doubts(lab: Lab) -> tuple[list[str], list[str]]:
+    """Like `Lab.doubts`, of the cells that were run."""
+    lines = lines_of_tasks(definitions(cells_run() or [], lab), lab.functions)
+    last = {task: CHECKED[task][0] for task in lines if CHECKED.get(task, "")[1:] == (lines[task],)}
+    return [t for t in last if not last[t]], [t for t in lines if t and t not in last]
 
 
 def definitions(cells: Iterable[str], lab: Lab) -> str:

@@ -76,11 +76,7 @@ def refuse_empty(got: object, expected: object) -> None:
 
 
 def described(
-    got: object,
-    expected: object,
-    what: str | Sequence[str],
-    rtol: float | None,
-    atol: float | None,
+    got: object, expected: object, what: str | Sequence[str], rtol: float | None, atol: float | None
 ) -> str:
     if isinstance(what, str):
         text = difference(got, expected)

@@ -23,15 +23,7 @@ import torch
 
 from dlcourse.check.text import clean_text
 
-__all__ = [
-    "MAX_FRAME",
-    "Buffers",
-    "ProtocolError",
-    "decode",
-    "encode",
-    "pack",
-    "unpack",
-]
+__all__ = ["MAX_FRAME", "Buffers", "ProtocolError", "decode", "encode", "pack", "unpack"]
 
 # The bytes of the tensors, in the order of their nodes. `decode` takes them from the front.
 Buffers = deque[bytes]

@@ -73,6 +73,25 @@ def test_a_copy_in_the_same_cell_is_named_and_a_cell_that_is_run_again_is_not(la
     assert "twice" not in check_cells("90.1")._repr_html_()
 
 
+def test_a_run_knows_what_the_checks_of_its_cells_said(lab, cells, tmp_path, monkeypatch):
+    def doubts():
+        args = lab_module.parse_flags(
+            "lab90", "Sums.", ["--out", str(tmp_path)], epochs=1, full_epochs=1
+        )
+        return ["90.1" in tasks for tasks in args.findings.doubts]
+
+    monkeypatch.setattr("dlcourse.check.cells.CHECKED", {})
+    cells += ["import torch", "def add(a, b):\n    return a - b"]
+    assert doubts() == [False, True]
+    check_cells("90.1")
+    assert doubts() == [True, False]
+    cells += ["x = 3", "def add(a, b):\n    return a + b"]
+    assert doubts() == [False, True]
+    check_cells("90.1")
+    cells.append("RUN = True")
+    assert doubts() == [False, False]
+
+
 def test_an_error_names_the_cell_and_its_line(lab, cells):
     cells += ["import torch", "\ndef add(a, b):\n    return a.b"]
     assert "cell [1], line 3, in add" in check_cells("90.1")._repr_html_()
