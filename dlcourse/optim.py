@@ -46,11 +46,7 @@ class Entry:
 OPTIMIZERS: dict[str, Entry] = {
     "sgd": Entry(torch.optim.SGD, 0.1, "w -= lr g", "Robbins & Monro 1951"),
     "momentum": Entry(
-        torch.optim.SGD,
-        0.02,
-        "v = mu v + g; w -= lr v",
-        "Polyak 1964",
-        (("momentum", 0.9),),
+        torch.optim.SGD, 0.02, "v = mu v + g; w -= lr v", "Polyak 1964", (("momentum", 0.9),)
     ),
     "nesterov": Entry(
         torch.optim.SGD,

@@ -36,11 +36,8 @@ class Shown:
         for verdict in self.record.verdicts():
             test, lines = verdict.worst, []
             if test:
-                lines = [
-                    test.reason,
-                    test.traceback,
-                    *(f"hint: {h}" for h in test.hint.split("\n")),
-                ]
+                steps = [f"hint: {step}" for step in test.hint.split("\n")]
+                lines = [test.reason, test.traceback, *steps]
             cells = (
                 verdict.task, names.get(verdict.task, ""),
                 f"{verdict.score:g} of {verdict.max_score:g}", verdict.outcome,
