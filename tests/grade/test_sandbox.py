@@ -248,7 +248,7 @@ class Forger(SandboxProcess):
 
     def __init__(self, reply):
         ours, self.theirs = socket.socketpair()
-        super().__init__(types.SimpleNamespace(end=lambda word: 0), ours)
+        super().__init__(types.SimpleNamespace(kill=lambda: None, reap=lambda: 0), ours)
         self.theirs.sendall(reply)
         self.theirs.shutdown(socket.SHUT_WR)
 
@@ -333,7 +333,7 @@ def test_test_that_loses_the_process_costs_no_other_task(warm):
 
 def test_time_that_the_tests_take_with_an_answer_counts_too():
     ours, theirs = socket.socketpair()
-    process = SandboxProcess(types.SimpleNamespace(end=lambda word: 0), ours)
+    process = SandboxProcess(types.SimpleNamespace(kill=lambda: None, reap=lambda: 0), ours)
     process.budget = Budget(100.0)
     process.allow(50.0)
     process.budget.tests_s -= 3.0  # as if this thread had worked for 3 s
@@ -546,7 +546,7 @@ def test_submission_over_which_the_fork_server_is_lost_is_graded_again(warm):
 
 def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
     ours, theirs = socket.socketpair()
-    process = SandboxProcess(types.SimpleNamespace(end=lambda word: 0), ours)
+    process = SandboxProcess(types.SimpleNamespace(kill=lambda: None, reap=lambda: 0), ours)
     process.allow(0.1)
     threading.Timer(0.2, theirs.send, [SIZE.pack(1) + b"x"]).start()
     with process.on_the_clock():
@@ -562,7 +562,7 @@ def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
 
 def test_request_within_a_request_stays_under_its_deadline():
     ours, theirs = socket.socketpair()
-    process = SandboxProcess(types.SimpleNamespace(end=lambda word: 0), ours)
+    process = SandboxProcess(types.SimpleNamespace(kill=lambda: None, reap=lambda: 0), ours)
     process.allow(5.0)
     with process.on_the_clock():
         deadline = process.deadline

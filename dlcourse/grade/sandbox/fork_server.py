@@ -68,8 +68,10 @@ def serve(control: socket.socket) -> None:
         for inherited in descriptors:
             os.close(inherited)
         # The next message says whether the fork has ended ("reap") or must be killed.
-        patience_s = 1.0 if control.recv(16) == b"reap" else 0.0
-        control.send(json.dumps({"status": reap(pid, patience_s)}).encode())
+        has_ended = control.recv(16) == b"reap"
+        status = reap(pid, 1.0 if has_ended else 0.0)
+        if has_ended:
+            control.send(json.dumps({"status": status}).encode())
 
 
 def warm_up(modules: list[str]) -> None:

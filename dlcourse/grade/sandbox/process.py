@@ -160,12 +160,14 @@ class ForkServer:
         process.close()
         return process.layers
 
-    def end(self, word: bytes) -> int:
-        """Let the current fork end (b"reap") or kill it (b"kill"), and return its exit status.
+    def kill(self) -> None:
+        """Kill the current fork; the next one waits until it is gone, and nobody else does."""
+        self.say(b"kill")
+        self.current = None
 
-        The status is below 0 if a signal ended it.
-        """
-        self.say(word)
+    def reap(self) -> int:
+        """Return the exit status of the current fork, which has ended; below 0 for a signal."""
+        self.say(b"reap")
         self.current = None
         return self.hear()["status"]
 
@@ -371,7 +373,7 @@ class SandboxProcess:
         """Return why the submission's process ended."""
         self.alive = False
         self.link.close()
-        status = self.fork_server.end(b"reap")
+        status = self.fork_server.reap()
         if status == COULD_NOT_LOCK_IN and not self.layers:
             raise GradingError("the sandbox could not lock itself in")
         if status < 0:
@@ -383,7 +385,7 @@ class SandboxProcess:
         if self.alive:
             self.alive = False
             self.link.close()
-            self.fork_server.end(b"kill")
+            self.fork_server.kill()
 
 
 def probe_layers() -> list[Report]:
