@@ -361,6 +361,12 @@ def test_attack_on_a_module_that_has_moved_would_be_seen():
             attacks.resolve(gone)
 
 
+def test_submission_finds_no_module_of_the_checker(warm):
+    parts = "('dlcourse.check', 'dlcourse.grade')"
+    source = f"import sys\nassert not [n for n in sys.modules if n.startswith({parts})]\n"
+    assert sum(test.score for test in grade(warm, (source + tiny.SOLUTION).encode())) == 6
+
+
 def test_worker_is_unhurt_after_all_of_that(warm):
     assert sum(test.score for test in grade(warm, tiny.SOLUTION.encode())) == 6
 

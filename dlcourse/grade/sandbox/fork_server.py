@@ -23,6 +23,8 @@ from dlcourse.startup import lasting_imports
 
 __all__ = ["COULD_NOT_LOCK_IN", "SIZE", "main"]
 
+CHECKER: list[str] = []  # the names of the modules that `forget_checker` forgets
+
 SIZE = struct.Struct("<Q")  # the length of a frame
 COULD_NOT_LOCK_IN = 70  # the exit status of a process whose confinement failed
 
@@ -91,6 +93,9 @@ def warm_up(modules: list[str]) -> None:
         if name.startswith("dlcourse."):
             for public in getattr(module, "__all__", []):
                 getattr(module, public)
+    # Else each fork would do it, and copy the memory that it walks through.
+    importlib.import_module("dlcourse.check.guard").observe()
+    CHECKER[:] = [n for n in sys.modules if n.startswith(("dlcourse.check", "dlcourse.grade"))]
 
 
 def reap(pid: int, patience_s: float) -> int:
@@ -196,9 +201,8 @@ def inner(descriptor: int, order: dict) -> None:
 
 def forget_checker() -> None:
     """Give student code that imports the checker a copy of its own, not the one that runs."""
-    for name in [*sys.modules]:
-        if name.startswith(("dlcourse.check", "dlcourse.grade")):
-            del sys.modules[name]
+    for name in CHECKER:
+        del sys.modules[name]
     for owner, name in (("dlcourse", "check"), ("dlcourse", "grade"), ("__main__", "fork_server")):
         vars(sys.modules[owner]).pop(name, None)
 
