@@ -10,14 +10,13 @@ as it is. What is recorded of models that are not named stays.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import torch
-from common import RESULTS, parser, record, spread
+from common import RESULTS, parser, record, recorded, spread
 
 from dlcourse import data, models, recipes, runtime
 from dlcourse.models import DeepAutoencoder
@@ -107,8 +106,7 @@ def main() -> None:
     path = args.out or RESULTS / f"{title}.json"
     for name in args.names:
         found = {name: compare(name, args) | {"jobs": args.jobs, "threads": args.threads}}
-        before = json.loads(path.read_text(encoding="utf-8"))["result"] if path.is_file() else {}
-        record(title, before | found, args.out)
+        record(title, recorded(path) | found, args.out)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ end.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 
 import torch
 import torch.nn.functional as F
-from common import RESULTS, parser, record, spread
+from common import RESULTS, parser, record, recorded, spread
 from torch import Tensor, nn
 
 from dlcourse import data
@@ -154,7 +153,7 @@ def main() -> None:
     made.add_argument("--lr", type=float, default=8e-3)
     args = made.parse_args()
     path = args.out or RESULTS / "char_lstm.json"
-    result = json.loads(path.read_text())["result"] if path.exists() else {}
+    result = recorded(path)
     text = data.load_text("tinyshakespeare", offline=True)
     tokens = torch.cat([text.train, text.val, text.test])
     cut, vocab_size = int(0.9 * len(tokens)), len(text.vocabulary)

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
@@ -198,6 +199,21 @@ def record(name: str, result: dict, out: Path | None = None) -> Path:
     path.write_text(json.dumps(entry, indent=2) + "\n")
     print(json.dumps(result, indent=2))
     return path
+
+
+def recorded(path: Path) -> dict:
+    """The result recorded at `path`, for one that adds to it; {} if there is none.
+
+    A record names one machine: what another one measured is left out, with a line on stderr.
+    """
+    if not path.is_file():
+        return {}
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    if entry["hardware"] == {"cpu": cpu_name(), "cores": os.cpu_count()}:
+        return entry["result"]
+    old = ", ".join(entry["result"])
+    print(f"{path.name}: {old}: measured on {entry['hardware']['cpu']}; left out", file=sys.stderr)
+    return {}
 
 
 def parser(doc: str) -> argparse.ArgumentParser:

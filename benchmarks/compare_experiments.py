@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, ROOT, parser, record
+from common import RESULTS, ROOT, parser, record, recorded
 from PIL import Image, PngImagePlugin
 
 from dlcourse.compare.lectures.catalog import EXPERIMENTS
@@ -37,8 +37,7 @@ def main() -> None:
     for name in args.names:
         found = run(name, size, dict(one.split("=") for one in args.smaller))
         path = args.out or RESULTS / f"{title}.json"
-        before = json.loads(path.read_text(encoding="utf-8"))["result"] if path.is_file() else {}
-        record(title, before | {name: found}, args.out)
+        record(title, recorded(path) | {name: found}, args.out)
 
 
 def run(name: str, size: str, smaller: dict[str, str]) -> dict[str, Any]:

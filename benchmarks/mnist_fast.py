@@ -14,14 +14,13 @@ settings were chosen on validation images. Both have their data in memory before
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from common import RESULTS, parser, record, spread
+from common import RESULTS, parser, record, recorded, spread
 from torch import nn
 
 from dlcourse import data, recipes
@@ -106,7 +105,7 @@ def main() -> None:
     made.add_argument("--seeds", type=int, default=10)
     args = made.parse_args()
     path = args.out or RESULTS / "mnist_fast.json"
-    result = json.loads(path.read_text())["result"] if path.exists() else {}
+    result = recorded(path)
     mnist = data.load("mnist", offline=True)
     if mnist.synthetic:
         raise SystemExit("needs the real MNIST in DLCOURSE_DATA")

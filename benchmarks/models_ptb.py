@@ -9,14 +9,13 @@ are always exact. The weights and the history of each epoch are saved in --work,
 interrupted run continues from there.
 """
 
-import json
 import math
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from common import RESULTS, parser, record
+from common import RESULTS, parser, record, recorded
 
 from dlcourse import data
 from dlcourse.models.recurrent_lm import RecurrentLM
@@ -180,8 +179,7 @@ def main():
     args.work.mkdir(parents=True, exist_ok=True)
     result = train(args.cell, args.epochs, args.work)
     path = args.out or RESULTS / "models_ptb.json"
-    before = json.loads(path.read_text())["result"] if path.exists() else {}
-    record("models_ptb", before | {args.cell: result}, path)
+    record("models_ptb", recorded(path) | {args.cell: result}, path)
 
 
 if __name__ == "__main__":

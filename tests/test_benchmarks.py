@@ -30,6 +30,17 @@ def test_benchmark_imports(path, monkeypatch):
                     importlib.import_module(f"{node.module}.{alias.name}")
 
 
+def test_what_another_machine_measured_is_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(FOLDER)
+    common, path = importlib.import_module("common"), tmp_path / "speed.json"
+    assert common.recorded(path) == {}
+    common.record("speed", {"slow": 2}, path)
+    assert common.recorded(path) == {"slow": 2}
+    monkeypatch.setattr(common, "cpu_name", lambda: "another")
+    assert common.recorded(path) == {}
+    assert "speed.json: slow: measured on " in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def table():
     spec = importlib.util.spec_from_file_location("benchmark_table", FOLDER / "table.py")
