@@ -13,7 +13,7 @@ Lecture sections: Convolution; Convolutional neural networks (CNN); LeNet5.
     dlcourse check lab05 --task 5.2   check one task
     dlcourse run lab05 --tiny         run the whole experiment on 1,800 images (takes seconds)
     dlcourse run lab05                use 10,800 images (half a minute on a laptop)
-    dlcourse run lab05 --full         use all images and 20 epochs (minutes on a laptop)
+    dlcourse run lab05 --full         use all images and 10 epochs (minutes on a laptop)
 
 A recorded run of the solution (`dlcourse run lab05`, real MNIST, 2 cores):
 
@@ -296,7 +296,7 @@ def shuffle_pixels(images: data.ImageData, seed: int) -> data.ImageData:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = lab.parse_flags("lab05", __doc__, argv, epochs=4, full_epochs=20)
+    args = lab.parse_flags("lab05", __doc__, argv, epochs=4, full_epochs=10)
     mnist = data.load("mnist", args.data_dir, offline=args.offline)
     limit = args.limit or (None if args.full else 12_000)
     settings = {"batch_size": 64, "seed": args.seed, "device": args.device, "limit": limit}
@@ -321,7 +321,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 epochs=args.epochs,
                 lr=3e-3,
                 schedule="onecycle",
-                patience=3,
                 seed=args.seed,
                 device=args.device,
             )
