@@ -74,6 +74,8 @@ def test_features_are_extracted_in_batches(student):
         },
     )
     expect(sorted(sizes, reverse=True), [2, 2, 2, 1], "the sizes of the batches")
+    turned = inputs.mT  # not contiguous, as the maps of a network in channels_last
+    expect(student.extract(student.nn.Identity(), turned, 2), turned.flatten(1))
     features = student.extract(student.nn.Linear(3, 4), torch.randn(5, 3))
     expect(tuple(features.shape), (5, 4), "the shape of the features of nn.Linear(3, 4)")
     assert not features.requires_grad, "the features hold a graph: use torch.no_grad()"
@@ -111,6 +113,8 @@ def test_a_frozen_model_gives_the_same_features_again(student):
     expect(student.extract(sizing, inputs), inputs[:, 0].flatten(1))
     expect(sizes, [500, 500, 201])
     expect(student.extract(sizing, inputs[:2], 1), inputs[:2, 0].flatten(1))
+    turned = inputs[:5].permute(0, 3, 1, 2)
+    expect(student.extract(nn.Identity(), turned, 3), turned.flatten(1))
     expect(sizes[3:], [1, 1])
     layer = nn.Linear(2, 3)
     slopes = student.probe("gradients", layer, torch.ones(4, 2))

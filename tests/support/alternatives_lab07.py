@@ -76,7 +76,7 @@ def extract(model, inputs, batch_size=500):
             outputs = model(inputs[rows])
             if features is None:
                 features = outputs.new_empty(len(inputs), outputs[0].numel())
-            features[rows] = outputs.view(outputs.shape[0], -1)
+            features[rows] = outputs.reshape(outputs.shape[0], -1)
     return features.clone()
 """,
     "7.1 with chunks": FREEZE

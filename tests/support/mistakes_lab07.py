@@ -55,6 +55,9 @@ MISTAKES = {
     "7.1 does not flatten": Mistake(
         JOINED, JOINED.replace(".flatten(1)", ""), "not flattening the features"
     ),
+    "7.1 views what is not contiguous": Mistake(
+        JOINED, JOINED.replace(".flatten(1)", ".view(len(batch), -1)"), "view"
+    ),
     "7.1 leaves out the last batch": Mistake(
         JOINED,
         JOINED.replace("inputs.split(batch_size)", "inputs.split(batch_size)[:-1]"),
