@@ -44,7 +44,7 @@ def main() -> None:
             for at in range(args.answers):
                 # One for each round: it keeps every object that its answers name.
                 right = None if at % 10 else InProcessChannel(lab.solution, lab.name)  # noqa: B023 (called at once)
-                channel = AnyAnswers(draw, right)  # noqa: B023 (likewise)
+                channel = AnyAnswers(draw, right)  # noqa: B023 (called at once)
                 records = session.grade(lambda _: Student(channel), {}, {})  # noqa: B023 (called at once)
                 outcomes.update(record.outcome for record in records)
                 if len(records) != len(names):

@@ -90,7 +90,8 @@ def parse_flags(
     if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
         from dlcourse.check import cells
 
-        doubts = cells.doubts(course.find_lab(name))
+        with contextlib.suppress(UsageError):  # a notebook far from its course
+            doubts = cells.doubts(course.find_lab(name))
     args.findings = Findings(args.out, args.tiny, doubts)
     return args
 

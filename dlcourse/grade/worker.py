@@ -151,7 +151,7 @@ class Worker:
             # It becomes warm while the tests are collected.
             self.fork_server = self.start_fork_server()
             run_session(lab, work)
-        except Exception as error:  # noqa: BLE001 (likewise)
+        except Exception as error:  # noqa: BLE001 (it is told to the batch)
             self.error = error
             self.answers.put(error)
 

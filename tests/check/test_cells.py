@@ -92,6 +92,11 @@ def test_a_run_knows_what_the_checks_of_its_cells_said(lab, cells, tmp_path, mon
     assert doubts() == [False, False]
 
 
+def test_a_notebook_far_from_its_course_runs(cells, tmp_path):
+    args = lab_module.parse_flags("lab77", "", ["--out", str(tmp_path)], epochs=1, full_epochs=1)
+    assert args.findings.doubts == ([], [])
+
+
 def test_an_error_names_the_cell_and_its_line(lab, cells):
     cells += ["import torch", "\ndef add(a, b):\n    return a.b"]
     assert "cell [1], line 3, in add" in check_cells("90.1")._repr_html_()
