@@ -9,11 +9,14 @@ fused Adam). A ratio above 1 means that `fit` is faster.
 
 from __future__ import annotations
 
+import copy
 import statistics
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from common import bare_loop, interleave, parser, record, spread
+from torch import nn
 
 from dlcourse import data, models
 from dlcourse.train import Execution, fit
@@ -22,6 +25,12 @@ MODELS = {"lenet5": {}, "mlp": {"hidden_sizes": (128,)}}
 # Training images in an epoch, chosen so that an epoch takes about half a second.
 IMAGES = {"lenet5": 8_000, "mlp": 30_000}
 PLAIN = Execution(channels_last=False, fused=False, bf16=False)
+
+
+def fresh(train: Callable[[nn.Module], object], start: nn.Module) -> None:
+    """Train a copy of `start`. A model that went on from round to round would slow down by numbers
+    near 0, and each contestant's at another time."""
+    train(copy.deepcopy(start))
 
 
 def main() -> None:
@@ -36,10 +45,9 @@ def main() -> None:
                 "fit_plain": lambda m, t=train: fit(m, t, epochs=1, device="cpu", execution=PLAIN),
                 "fit": lambda m, t=train: fit(m, t, epochs=1, device="cpu"),
             }
-            contestants = {
-                key: partial(run, models.build(name, **settings)) for key, run in runs.items()
-            }
-            seconds = interleave(contestants, rounds=7)
+            start = models.build(name, **settings)
+            contestants = {key: partial(fresh, run, start) for key, run in runs.items()}
+            seconds = interleave(contestants, rounds=9)
             medians = {key: statistics.median(values) for key, values in seconds.items()}
             result[f"{name}, batch {batch_size}"] = {
                 **{f"{key}_s": spread(values) for key, values in seconds.items()},

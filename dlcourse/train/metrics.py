@@ -39,6 +39,7 @@ __all__ = [
     "Whole",
     "absolute_error",
     "accuracy",
+    "as_row",
     "binary_accuracy",
     "default_metrics",
     "find_metrics",
@@ -264,11 +265,18 @@ def weighted_sums(
 ) -> tuple[Tensor, Tensor]:
     """The sum of values times weights, and of the weights; a value of weight 0 may be NaN."""
     stacked = torch.stack(list(values))
-    counts = torch.stack([torch.as_tensor(weight, device=stacked.device) for weight in weights])
+    counts = as_row(weights, stacked.device)
     # float64, which not every GPU has, so that a million targets are counted exactly.
     exact = torch.float64 if stacked.device.type != "mps" else torch.float32
     stacked, counts = stacked.to(exact), counts.to(exact)
     return (stacked * counts).where(counts > 0, 0.0).sum(), counts.sum()
+
+
+def as_row(weights: Sequence[Tensor | float], device: torch.device) -> Tensor:
+    """The weights of several batches as one tensor, shape (batches,)."""
+    if all(isinstance(weight, float) for weight in weights):
+        return torch.tensor(weights, device=device)  # one operation instead of one for each
+    return torch.stack([torch.as_tensor(weight, device=device) for weight in weights])
 
 
 def measure(name: str, metric: Any, objective: Objective, shared: bool = False) -> Mean | Whole:

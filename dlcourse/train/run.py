@@ -22,7 +22,7 @@ from dlcourse.train.early_stopping import EarlyStopping
 from dlcourse.train.execution import Gradients, Placement, memory_advice
 from dlcourse.train.history import History
 from dlcourse.train.losses import Objective
-from dlcourse.train.metrics import weighted_sums
+from dlcourse.train.metrics import as_row, weighted_sums
 
 if TYPE_CHECKING:
     from dlcourse.train.averaging import Average
@@ -124,6 +124,7 @@ class Run:
         self.on_step = [
             one.on_step for one in self.callbacks if type(one).on_step is not Callback.on_step
         ]
+        self.auxiliary = getattr(self.model, "auxiliary_weight", None)
         self.plateau = isinstance(self.scheduler, ReduceLROnPlateau)
         # One process with a step for each batch needs no weights: its gradient is the batch's.
         self.weighted = self.gradients.accumulate > 1 or distributed.world_size() > 1
@@ -199,10 +200,9 @@ class Run:
 
     def loss(self, outputs: Any, targets: Tensor) -> Tensor:
         """The loss of a batch; losses of auxiliary classifiers (GoogLeNet) count as it says."""
-        auxiliary = getattr(self.model, "auxiliary_weight", None)
-        if auxiliary is not None and isinstance(outputs, tuple):
+        if self.auxiliary is not None and isinstance(outputs, tuple):
             main, *others = (self.loss(one, targets) for one in outputs)
-            return main + auxiliary * torch.stack(others).sum()
+            return main + self.auxiliary * torch.stack(others).sum()
         if self.checked:
             return self.objective(outputs, targets)
         # A batch of one sample broadcasts to itself and shows nothing: look at the next one too.
@@ -265,9 +265,7 @@ class Run:
         """Raise NonFiniteLossError for the first loss since the last look that is not finite."""
         self.settle()
         newest = torch.stack(self.losses[-LOOK_EVERY:])
-        counts = torch.stack(
-            [torch.as_tensor(w, device=newest.device) for w in self.weights[-LOOK_EVERY:]]
-        )
+        counts = as_row(self.weights[-LOOK_EVERY:], newest.device)
         # The mean over a batch of ignored targets alone is NaN, and no fault.
         values = distributed.total(newest.where(counts > 0, 0.0)) / distributed.world_size()
         if values.isfinite().all():
