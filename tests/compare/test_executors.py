@@ -1,6 +1,7 @@
 """Where runs happen: local processes, one that dies, a Dask cluster; the same rows everywhere."""
 
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -68,6 +69,9 @@ def test_processes_and_a_dask_cluster_give_the_rows_of_one_process_in_order(grid
         assert cluster.scheduler_address.startswith("tcp://")
         pool = executors.connect(f"dask:{cluster.scheduler_address}")
         assert plain(grid(tmp_path / "dask", **axes, executor=pool)) == plain(alone)
+        # An equal call is done again: the files that it reads may have changed.
+        calls = [pool.submit(os.urandom, 8) for _ in range(2)]
+        assert calls[0].result() != calls[1].result()
 
 
 def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
