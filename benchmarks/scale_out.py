@@ -1,12 +1,14 @@
 """Measure how grids and grading gain from several processes, and from a Dask cluster.
 
-    DLCOURSE_DATA=DIR python benchmarks/scale_out.py   (5 minutes on 2 idle cores, one a worker)
+    DLCOURSE_DATA=DIR python benchmarks/scale_out.py   (7 minutes on 2 idle cores, one a worker)
 
 A grid of equal runs, each in one thread, is done in one process, in local processes as `--jobs`
 starts them, and on a Dask cluster of as many workers; then a class is graded with one job and with
-several. efficiency: the time of one process divided by the number of workers times the time with
-them, all of them started; start_s: what starting them takes, with their data and a first short
-run, or with the lab's tests and the proof that comes before a batch;
+several. One process and several take turns.
+
+efficiency, a median over the rounds: the time of one process divided by the number of workers times
+the time with them, all of them started. start_s: what starting them takes, with their data and a
+first short run, or with the lab's tests and the proof that comes before a batch;
 efficiency_with_start counts that too.
 
 What limits more workers than that is measured as the seconds that each run takes of the parent or
@@ -18,12 +20,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import os
 import pickle
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, wait
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ from dlcourse.process_pool import ProcessPool
 GRID: dict[str, Any] = {"model": "lenet5", "data": "mnist", "limit": 6000}
 WHERE: dict[str, Any] = {"threads": 1, "offline": True, "device": "cpu"}
 LAB = "lab05"
+ROUNDS = 3
 MANY = (100, 100_000)  # workers and runs of the estimate
 
 
@@ -104,7 +108,10 @@ def warm_up(run: RunSettings, environment: Environment) -> None:
 
 
 def start(executor: Executor, workers: int, run: RunSettings, environment: Environment) -> None:
-    """Start all workers of `executor` and warm each of them up."""
+    """Start all workers of `executor` and warm each of them up.
+
+    A worker does one call at a time, so while the first ones last, each takes one.
+    """
     calls = [executor.submit(warm_up, run, environment) for _ in range(workers)]
     for call in calls:
         call.result()
@@ -118,7 +125,7 @@ def dask(workers: int) -> Iterator[Executor]:
         Client(cluster) as client,
     ):
         client.wait_for_workers(workers)
-        yield client.get_executor()
+        yield client.get_executor(pure=False)  # as `executors.connect` makes it
 
 
 def grids(place: Path, workers: int, runs: int, epochs: int) -> dict[str, Any]:
@@ -126,17 +133,19 @@ def grids(place: Path, workers: int, runs: int, epochs: int) -> dict[str, Any]:
     environment = Environment(**WHERE)
     (run,) = expand(axes_of(GRID | {"epochs": epochs}, 1), environment)
     warm_up(run, environment)
-    one = grid(place, runs, epochs, None)
-    found: dict[str, Any] = {"seconds_of_run": round(one / runs, 2),
-                             "grid, one process": {"seconds": round(one, 1)}}  # fmt: skip
+    found: dict[str, Any] = {}
     hand_out = {}
     for name, engine in (("jobs", ProcessPool), ("Dask", dask)):
         begin = time.perf_counter()
         with engine(workers) as executor:
             start(executor, workers, run, environment)
             start_s = time.perf_counter() - begin
-            several = grid(place, runs, epochs, executor)
+            one, several = in_turn(
+                functools.partial(grid, place, runs, epochs, None),
+                functools.partial(grid, place, runs, epochs, executor),
+            )
             found[f"grid, {name}"] = gain(workers, 0, one, start_s, several)
+            found["seconds_of_run"] = round(statistics.median(one) / runs, 2)
             hand_out[name] = seconds_of_an_empty_task(executor, environment)
     found["constants"] = {
         **constants_of_a_worker(run, environment),
@@ -146,16 +155,35 @@ def grids(place: Path, workers: int, runs: int, epochs: int) -> dict[str, Any]:
     return found
 
 
+def in_turn(
+    one: Callable[[], float], several: Callable[[], float]
+) -> tuple[list[float], list[float]]:
+    """What both report as their seconds, taking turns: a machine's speed changes over minutes."""
+    pairs = [(one(), several()) for _ in range(ROUNDS)]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
 def gain(
-    workers: int, one_start_s: float, one: float, start_s: float, several: float
-) -> dict[str, float]:
-    """The row of a way to work with several workers, against the seconds of one."""
-    with_start = (one_start_s + one) / (workers * (start_s + several))
+    workers: int,
+    one_start_s: float,
+    one: Sequence[float],
+    start_s: float,
+    several: Sequence[float],
+) -> dict[str, Any]:
+    """The row of a way to work with several workers, against the seconds of one in each round."""
+
+    def efficiency(one_start_s: float, start_s: float) -> float:
+        pairs = zip(one, several, strict=True)
+        return round(
+            statistics.median((one_start_s + a) / (workers * (start_s + b)) for a, b in pairs), 3
+        )
+
     return {
         "start_s": round(start_s, 2),
-        "seconds": round(several, 1),
-        "efficiency": round(one / (workers * several), 3),
-        "efficiency_with_start": round(with_start, 3),
+        "seconds": common.spread(several, 1),
+        "seconds_of_one": common.spread(one, 1),
+        "efficiency": efficiency(0, 0),
+        "efficiency_with_start": efficiency(one_start_s, start_s),
     }
 
 
@@ -201,42 +229,48 @@ def constants_of_the_parent(
     return {"plan_s": round(plan / runs, 6), "record_s": round((whole - plan) / runs, 6)}
 
 
-def grading(place: Path, submissions: int, jobs: int) -> tuple[float, float]:
-    """The seconds of the start with a class of one submission for each job, and of the others.
+@contextlib.contextmanager
+def grading(
+    place: Path, submissions: int, jobs: int
+) -> Iterator[tuple[float, Callable[[], float]]]:
+    """The seconds of the start with a class of one submission for each job, and what grades others.
 
     Both count the proof that comes before a batch. The submissions are right answers that differ
-    in a comment.
+    in a comment; each call has a class of its own.
     """
     lab = course.find_lab(LAB, common.ROOT)
     solution = lab.solution.read_text(encoding="utf-8")
-    folder, out = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
-
-    def hand_in(numbers: range) -> None:
-        for number in numbers:
-            path = folder / f"student{number}" / f"{lab.name}.py"
-            path.parent.mkdir()
-            path.write_text(f"# {number}\n{solution}", encoding="utf-8")
+    numbers = itertools.count()
 
     with processes(jobs) as pool:
-        grade = functools.partial(grade_folder, folder, lab, out, jobs, executor=pool)
-        hand_in(range(jobs))
-        start_s = seconds(grade)
-        hand_in(range(jobs, jobs + submissions))
-        return start_s, seconds(grade)
+
+        def grade(count: int) -> float:
+            folder, out = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
+            for number in itertools.islice(numbers, count):
+                path = folder / f"student{number}" / f"{lab.name}.py"
+                path.parent.mkdir()
+                path.write_text(f"# {number}\n{solution}", encoding="utf-8")
+            return seconds(lambda: grade_folder(folder, lab, out, jobs, executor=pool))
+
+        yield grade(jobs), functools.partial(grade, submissions)
 
 
 def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--submissions", type=int, default=80)
     args = parser.parse_args()
     load, n = round(os.getloadavg()[0], 1), args.workers
     with tempfile.TemporaryDirectory() as scratch:
         found = grids(Path(scratch), n, args.runs, args.epochs)
-        one_start_s, one = grading(Path(scratch), args.submissions, 1)
-        start_s, several = grading(Path(scratch), args.submissions, n)
+        place = Path(scratch)
+        with (
+            grading(place, args.submissions, 1) as (one_start_s, by_one),
+            grading(place, args.submissions, n) as (start_s, by_several),
+        ):
+            one, several = in_turn(by_one, by_several)
     constants = found["constants"]
     many = estimate(
         *MANY,
@@ -252,7 +286,7 @@ def main() -> None:
         **found,
         "estimate": many,
         "submissions": args.submissions,
-        "grading, one job": {"start_s": round(one_start_s, 1), "seconds": round(one, 1)},
+        "grading, one job": {"start_s": round(one_start_s, 1)},
         "grading, jobs": gain(n, one_start_s, one, start_s, several),
     }
     common.record("scale_out", result, args.out)
