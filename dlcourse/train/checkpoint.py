@@ -84,7 +84,7 @@ class Checkpoint(Callback):
                 "resumed run cannot restore what they draw at random",
                 file=sys.stderr,
             )
-        state = distributed.from_first(state)
+        state = distributed.gather(state)[0]  # the first process has read it
         if state:
             check_same(state, run, self.path)
             run.load_state_dict(state)
