@@ -106,6 +106,10 @@ class Worker:
             with bounded_memory():
                 return self.hear(job.budget_s)
 
+    def rest(self) -> None:
+        """End the fork server, which takes 400 MB; the next submission starts another one."""
+        self.fork_server.close()
+
     def hear(self, budget_s: float = math.inf) -> list[TestRecord]:
         """Return the next answer. If the tests do not end on some value, this process ends.
 
@@ -351,8 +355,14 @@ def bounded_memory() -> Iterator[None]:
 
 
 def worker(settings: BatchSettings) -> Worker:
-    """This process's worker for a batch, which is started when it is first asked for."""
+    """This process's worker for a batch, which is started when it is first asked for.
+
+    The workers of other batches rest then: an engine's process may serve many batches.
+    """
     with STARTING:
         if settings not in WORKERS:
+            with TURN:
+                for other in WORKERS.values():
+                    other.rest()
             WORKERS[settings] = Worker(settings)
         return WORKERS[settings]

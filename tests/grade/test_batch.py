@@ -133,7 +133,7 @@ def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path, monkeypatch):
 
     for number in range(4):
         (folder / f"s{number}.py").write_text(f"# {number}\n{tiny.SOLUTION}")
-    monkeypatch.setattr("dlcourse.grade.worker.Worker.start_fork_server", warm.fork_server)
+    warm.use(monkeypatch)
     # A worker in this process, reached over TCP: all that is sent is pickled, as for another one.
     with distributed.LocalCluster(
         n_workers=1,
@@ -147,6 +147,24 @@ def test_batch_runs_over_a_dask_cluster(lab, folder, tmp_path, monkeypatch):
         graded = grade_folder(folder, lab, tmp_path / "out", executor=executor)
         distributed.default_client().close()
     assert [one.record.score for one in graded] == [6.0] * 4
+
+
+@linux
+def test_process_that_serves_several_batches_keeps_one_fork_server(lab, tmp_path, monkeypatch):
+    from dlcourse.grade import work, worker
+    from dlcourse.grade.job import BatchSettings
+
+    monkeypatch.setattr(worker, "WORKERS", {})
+    job = work.proof_of(tiny.SOLUTION.encode())
+    batches = [BatchSettings(lab, (tmp_path / name,)) for name in ("first", "second")]
+    servers = []
+    for settings in batches:
+        assert sum(test.score for test in work.grade_one(settings, job)[0]) == 6
+        servers.append(worker.worker(settings).fork_server)
+    assert [server.process.poll() is None for server in servers] == [False, True]
+    assert sum(test.score for test in work.grade_one(batches[0], job)[0]) == 6
+    for settings in batches:
+        worker.worker(settings).rest()
 
 
 def test_unknown_executor_is_named():
@@ -194,7 +212,7 @@ def test_grader_that_cannot_prove_itself_grades_nobody(lab, monkeypatch, old, ne
     from dlcourse.grade import work
     from dlcourse.grade.job import BatchSettings
 
-    monkeypatch.setattr("dlcourse.grade.worker.Worker.start_fork_server", warm.fork_server)
+    warm.use(monkeypatch)
     lab.tests.write_text(tiny.TESTS.replace(old, new, 1))
     with pytest.raises(GradingError, match=f"^{message}$"):
         work.prove(BatchSettings(lab))

@@ -25,6 +25,12 @@ def fork_server(worker=None):
     return running[0]
 
 
+def use(patch):
+    """Let the workers of this process share its fork server, which none of them ends."""
+    patch.setattr(Worker, "start_fork_server", fork_server)
+    patch.setattr(Worker, "rest", lambda worker: None)
+
+
 class WarmWorker(Worker):
     start_fork_server = fork_server
 
@@ -35,6 +41,6 @@ class Here(Executor):
     def submit(self, call, *args):
         future = Future()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Worker, "start_fork_server", fork_server)
+            use(patch)
             future.set_result(call(*args))
         return future
