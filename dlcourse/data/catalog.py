@@ -19,7 +19,6 @@ __all__ = [
     "RemoteFile", "check_kind", "find", "names", "register",
 ]  # fmt: skip
 
-
 # The function that loads each kind of data.
 LOADERS = {
     "images": "load", "labeled texts": "load_labeled", "pairs": "load_pairs", "text": "load_text",

@@ -208,16 +208,22 @@ def load_text(
 
     Raises UnknownNameError, UsageError, and DataError for a file that is damaged or not UTF-8.
     """
-    level = level or ("char" if name == "tinyshakespeare" else "word")
-    if level not in LEVELS:
-        raise UnknownNameError("level", level, LEVELS)
+    if level not in (None, *LEVELS):
+        raise UnknownNameError("level", str(level), LEVELS)
     if max_size is not None:
         check_whole(max_size=max_size)
     if name in catalog.REGISTERED:
         made = catalog.REGISTERED[name].make()
         if not isinstance(made, TextData):
             raise UsageError(f"data set {name!r} is not a TextData, got {type(made).__name__}")
+        size = len(made.vocabulary)
+        if level not in (None, made.level) or (max_size or size) < size:
+            raise UsageError(
+                f"text {name!r} is registered as {made.level}s with a vocabulary of {size}; leave "
+                "out level and max_size"
+            )
         return made
+    level = level or ("char" if name == "tinyshakespeare" else "word")
     folder = data_folder(data_dir)
     path, why = find_text(name, folder, offline)
     entropy_rate = None

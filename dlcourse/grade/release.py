@@ -56,6 +56,7 @@ NOT_IN_BUNDLE = (
     "dlcourse/init.py",
     "dlcourse/instructor.py",
     *(f"dlcourse/models/{name}.py" for name in UNUSED_MODELS),
+    "dlcourse/models/padding.py",
     "dlcourse/models/summary.py",
     "dlcourse/page*",
     "dlcourse/process_pool.py",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
 
-__all__ = ["check_images", "check_tokens", "count_tokens", "load_weights"]
+__all__ = ["check_images", "check_tokens", "load_weights"]
 
 COUNTER = "num_batches_tracked"
 NAMED = 3  # how many keys a message names before it counts the rest
@@ -40,21 +40,6 @@ def check_tokens(tokens: Tensor, vocab_size: int, name: str = "inputs", dim: int
             f"{name} must hold token numbers from 0 to {vocab_size - 1}, "
             f"got {int(tokens.min())} to {int(tokens.max())}"
         )
-
-
-def count_tokens(inputs: Tensor, padding: int | None) -> Tensor:
-    """The number of tokens before the padding in each row, int64 (N,) on the CPU.
-
-    Shape: inputs int64 (N, T). Raises UsageError for a row that is only padding.
-    """
-    N, T = inputs.shape
-    if padding is None:
-        return torch.full((N,), T)
-    places = torch.arange(1, T + 1, device=inputs.device)
-    lengths = torch.where(inputs == padding, 0, places).amax(1).cpu()
-    if N and lengths.min() < 1:
-        raise UsageError(f"row {int(lengths.argmin())} of the texts holds nothing but padding")
-    return lengths
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:

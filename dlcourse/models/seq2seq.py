@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_tokens, count_tokens
+from dlcourse.models.checks import check_tokens
+from dlcourse.models.padding import count_tokens
 from dlcourse.values import check_whole
 
 __all__ = ["AdditiveAttention", "Seq2Seq"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dlcourse.errors import UnknownNameError
-from dlcourse.models.checks import check_tokens, count_tokens
+from dlcourse.models.checks import check_tokens
+from dlcourse.models.padding import count_tokens
 from dlcourse.values import check_share, check_whole
 
 __all__ = ["TextClassifier"]

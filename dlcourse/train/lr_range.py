@@ -22,8 +22,8 @@ from dlcourse.values import check_whole, is_number
 __all__ = ["LRRange", "lr_range_test"]
 
 SMOOTHING = 0.9
-# The test ends when the smoothed loss is so many times the lowest one.
-BLOWN_UP = 4.0
+# The test ends when the smoothed loss is above the lowest one by so many times its size.
+BLOWN_UP = 3.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def lr_range_test(
         ):
             smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * value
             corrected = smoothed / (1 - SMOOTHING ** (step + 1))
-            if not math.isfinite(value) or corrected > BLOWN_UP * min([corrected, *losses]):
+            lowest_loss = min([corrected, *losses])
+            if not math.isfinite(value) or corrected - lowest_loss > BLOWN_UP * abs(lowest_loss):
                 break
             lrs.append(lowest * (highest / lowest) ** (step / (steps - 1)))
             losses.append(corrected)

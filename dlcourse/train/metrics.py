@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -49,7 +49,6 @@ __all__ = [
     "top5",
     "weighted_sums",
 ]
-
 
 Metrics = str | Sequence[Any] | Mapping[str, Any]
 
@@ -288,7 +287,8 @@ def measure(name: str, metric: Any, objective: Objective, shared: bool = False) 
     if hasattr(metric, "update"):
         return Whole(name, metric)
     if not isinstance(metric, Metric):
-        return Mean(f"metric {name!r}", metric, objective.weight, shared)
+        unweighted = replace(objective, class_weights=None)  # a metric is a mean over targets
+        return Mean(f"metric {name!r}", metric, unweighted.weight, shared)
     function = metric.function
     if function is binary_accuracy:
         function = functools.partial(binary_accuracy, threshold=objective.threshold)

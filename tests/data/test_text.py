@@ -343,6 +343,17 @@ def test_a_text_of_unknown_words_is_said(tmp_path, capsys):
     assert "9 of the 18 tokens of val in 'own' are not in the vocab" in capsys.readouterr().err
 
 
+def test_a_registered_text_keeps_its_level_and_vocabulary(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.catalog, "REGISTERED", {})
+    write_splits(tmp_path / "toy")
+    toy = data.load_text("toy", tmp_path)
+    data.register("mine", lambda: toy, kind="text")
+    assert data.load_text("mine") is data.load_text("mine", level="word", max_size=6) is toy
+    for asked in ({"level": "char"}, {"max_size": 5}):
+        with pytest.raises(UsageError, match="registered as words with a vocabulary of 6;"):
+            data.load_text("mine", **asked)
+
+
 def test_a_vocabulary_of_words_refuses_a_string_and_numbers_that_are_none():
     words = data.Vocabulary.build(["the", "cat"])
     with pytest.raises(UsageError, match="needs a list of words, got 'the cat'; split"):

@@ -103,6 +103,17 @@ def test_class_weights_weigh_the_means_over_batches_too(loss):
     assert history.config["class_weights"] == [1.0, 5.0, 0.5]
 
 
+@pytest.mark.parametrize("name", ["accuracy", "own"])
+def test_class_weights_do_not_weigh_a_metric(name):
+    def own(logits, targets):
+        return (logits.argmax(1) == targets).float().mean()
+
+    model, loss = net(), CrossEntropy(class_weights=[1.0, 50.0, 0.1])
+    expected = own(model(X), Y).item()
+    metrics = own if name == "own" else name
+    assert evaluate(model, batches(), loss=loss, metrics=metrics)[name] == pytest.approx(expected)
+
+
 def test_accumulated_batches_of_unequal_size_are_one_large_batch():
     large, small = net(), net()
     settings = {"epochs": 2, "optimizer": "sgd", "lr": 0.5, "device": "cpu"}
@@ -288,3 +299,10 @@ def test_the_range_test_suggests_a_rate_that_trains_and_changes_nothing(tmp_path
         lr_range_test(model, batches(targets), lowest=1.0, highest=0.1)
     with pytest.raises(UsageError, match="train is a generator, which can be read only once"):
         lr_range_test(model, (pair for pair in batches(targets)))
+
+
+def test_a_learning_rate_range_is_found_for_a_loss_below_zero():
+    def shifted(logits, targets):
+        return cross_entropy(logits, targets) - 10
+
+    assert len(lr_range_test(net(), batches(), loss=shifted, highest=0.1).lrs) == 100
