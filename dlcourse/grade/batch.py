@@ -301,7 +301,9 @@ def key_of(submission: Submission, environment: dict[str, Any]) -> str:
 
 def as_text(graded: list[Graded], out: Path) -> str:
     """A summary of a batch: the median score, and how often each outcome occurred."""
-    scores = sorted(one.score for one in graded)
+    scores = [one.score for one in graded if one.is_known]
+    unknown = len(graded) - len(scores)
+    median = f"median {statistics.median(scores):g}" if scores else "no score"
     kinds = Counter(
         verdict.outcome for one in graded for verdict in one.record.verdicts()
     ).most_common()
@@ -311,8 +313,8 @@ def as_text(graded: list[Graded], out: Path) -> str:
     schools = "\nfor the school: " + ", ".join(str(out / name) for name in made) if made else ""
     unread = f"not graded: {problems}, see stderr and report.html\n" if problems else ""
     return (
-        f"{len(graded)} submissions, median {statistics.median(scores):g} of "
-        f"{graded[0].record.max_score:g} points\n"
+        f"{len(graded)} submissions, {median} of {graded[0].record.max_score:g} points"
+        f"{f', {unknown} not known: see stderr' if unknown else ''}\n"
         f"tasks: {', '.join(f'{count} {kind}' for kind, count in kinds)}\n"
         f"{unread}"
         f"reports: {out / 'report.html'}, {out / 'details.csv'}, {out / 'students'}{schools}"

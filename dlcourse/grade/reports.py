@@ -123,7 +123,8 @@ def details_csv(batch: Class, lab: Lab) -> str:
             [
                 *map(plain_cell, (student.student, student.id, student.sis_id, student.login)),
                 *map(plain_cell, (student.email, student.section, student.group)),
-                *map(number, (one.score, one.record.score, one.record.max_score, one.days_late)),
+                returns.grade(one),
+                *map(number, (one.record.score, one.record.max_score, one.days_late)),
                 *(number(scores.get(task, 0)) for task in tasks),
                 *map(plain_cell, (student.file, "; ".join(one.remarks))),
             ]
@@ -172,7 +173,7 @@ def overview(batch: Class, title: str, names: dict[str, str]) -> str:
     title: of the lab. names: what is to be written, by the id of the task.
     """
     graded = batch.graded
-    scores = [one.score for one in graded]
+    scores = [one.score for one in graded if one.is_known]
     highest = max(one.record.max_score for one in graded)
     bins = Counter(min(BINS - 1, int(BINS * score / highest)) if highest else 0 for score in scores)
     passes: dict[str, list[bool]] = {}
@@ -188,7 +189,7 @@ def overview(batch: Class, title: str, names: dict[str, str]) -> str:
         "grade/overview.html.jinja",
         title=title,
         count=len(graded),
-        median=f"{statistics.median(scores):g}",
+        median=f"{statistics.median(scores):g}" if scores else "unknown",
         highest=highest,
         bins=[bins[at] for at in range(BINS)],
         rates=[[task, names.get(task, ""), *rate_of(passed)] for task, passed in passes.items()],
@@ -198,7 +199,7 @@ def overview(batch: Class, title: str, names: dict[str, str]) -> str:
                 Markup('<a href="students/{}/feedback.html">{}</a>').format(
                     one.submission.slug, one.submission.student
                 ),
-                f"{one.score:g}",
+                f"{one.score:g}" if one.is_known else "?",
                 f"{one.days_late:g}" if one.days_late else "",
                 "; ".join(one.remarks) or first_trouble(one),
             ]

@@ -12,6 +12,7 @@ import html
 import io
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "canvas_csv",
     "check_column",
     "feedback_zip",
+    "grade",
     "number",
     "plain_cell",
     "read_worksheet",
@@ -136,17 +138,24 @@ def read_worksheet(path: Path, submissions: Sequence[Submission]) -> Worksheet:
             f"{', '.join(missing)}; expected Moodle's grading worksheet: set Moodle's language to "
             "English and download it again"
         )
-    rows: dict[Submission, int] = {}
-    for one in submissions:
-        found = [at for at, row in enumerate(table.rows) if is_row_of(row, one)]
-        if len(found) == 1:
-            rows[one] = found[0]
+    fitting = {
+        one: [at for at, row in enumerate(table.rows) if is_row_of(row, one)] for one in submissions
+    }
+    claims = Counter(at for found in fitting.values() for at in found)
+    rows = {
+        one: found[0] for one, found in fitting.items() if len(found) == 1 and claims[found[0]] == 1
+    }
     if not rows:
         raise UsageError(
             f"{path} has no row for any of the {len(submissions)} submissions; download the "
             "worksheet of the assignment that they were handed in for"
         )
-    remarks = [f"{one.student}: not in {path.name}" for one in submissions if one not in rows]
+    by_hand = f"not the only one of this name in {path.name} or here; enter the grade by hand"
+    remarks = [
+        f"{one.student}: {by_hand if found else f'not in {path.name}'}"
+        for one, found in fitting.items()
+        if one not in rows
+    ]
     for one, at in rows.items():
         if table.rows[at].cells.get(LOCKED, "").casefold() == "no":
             remarks.append(f"{one.student}: {path.name} says that the grade cannot be changed")

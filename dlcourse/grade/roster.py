@@ -82,8 +82,9 @@ def read_roster(path: Path) -> Roster:
         cells = {field: row.cells[name] if name else "" for field, name in columns.items()}
         first, last = cells.pop("first"), cells.pop("last")
         cells["name"] = plain_name(cells["name"]) or f"{first} {last}".strip()
-        # Moodle writes "Participant 101", also in other languages.
-        if number := re.fullmatch(r"\D+ ?(\d+)", cells["id"]):
+        # Moodle writes "Participant 101", also in other languages; an id elsewhere may be "jd101".
+        is_moodle = columns["id"] == "identifier"
+        if is_moodle and (number := re.fullmatch(r"\D+ ?(\d+)", cells["id"])):
             cells["id"] = number[1]
         if any(cells.values()) and folded(row.cells.get(columns["name"], "")) not in NOBODY:
             student = Student(**cells, canvas_id=cells["id"] if from_canvas else "")

@@ -126,9 +126,14 @@ class Graded:
 
     @property
     def remarks(self) -> list[str]:
-        """The submission's remarks, why its file did not load, and points given by hand."""
+        """The submission's remarks, why its file did not load, points by hand, and whether the
+        score is not known."""
         broken = {test.reason for test in self.record.tests if test.outcome == "import failure"}
-        return [*self.submission.remarks, *sorted(broken), *self.by_hand]
+        unknown = "tests could not run, so the score is not known; the same command tries again"
+        return [
+            *self.submission.remarks, *sorted(broken), *self.by_hand,
+            *([] if self.is_known else [unknown]),
+        ]  # fmt: skip
 
     def said_on_top(self, test: TestRecord) -> bool:
         """Whether the remarks say why `test` failed, so that it need not say it again."""

@@ -262,6 +262,13 @@ def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
     said = capsys.readouterr().err
     assert f"lost: could not check t: {DIED}{again}" in said
     assert 'engine: could not check t: KeyError("an engine\'s own");' in said
+    # A grade that is not known is no 0, in no file and in no median.
+    assert [row["score"] for row in read(tmp_path / "out" / "details.csv")] == ["", "1", "", ""]
+    summary = batch.as_text(graded, tmp_path)
+    assert summary.startswith("4 submissions, median 1 of 1 points, 3 not known: see stderr")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "4 submissions, median 1 of 1 points" in page
+    assert "so the score is not known; the same command tries again" in page
     graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
     assert {one.record.tests[0].outcome for one in graded} == {"passed"}
     assert sorted(pool.seen) == ["engine"] * 2 + ["fine"] + ["lost"] * 2 + ["odd"] * 2

@@ -175,6 +175,15 @@ def test_the_worksheet_of_other_layouts_is_matched_by_address_or_name(tmp_path):
     assert sheet.remarks == ["zoe: not in Grades.csv"]
 
 
+def test_namesakes_never_get_one_row_of_the_worksheet(tmp_path):
+    gus = Submission("gus", "gus", name="Gus G")
+    namesakes = [Submission(f"Eve E ({n})", n, name="Eve E", school="canvas") for n in "12"]
+    sheet = returns.read_worksheet(worksheet(tmp_path, *ROWS), [gus, *namesakes])
+    assert sheet.rows == {gus: 2}
+    reason = "not the only one of this name in Grades.csv or here; enter the grade by hand"
+    assert sheet.remarks == [f"Eve E (1): {reason}", f"Eve E (2): {reason}"]
+
+
 @pytest.mark.parametrize(
     ("head", "students", "message"),
     [

@@ -39,6 +39,8 @@ def test_the_lists_that_schools_export_are_read(roster):
         Student("Jane Doe", sis_id="0001", email="jane@x.org", section="A")
     ]
     assert roster("student;id\nJane Doe;7\n").students == [Student("Jane Doe", "7")]
+    # An id that ends in digits, as many logins do, is no "Participant 101".
+    assert roster("student,id\nJane Doe,jd1234\n").students == [Student("Jane Doe", "jd1234")]
 
 
 @pytest.mark.parametrize(
