@@ -5,6 +5,7 @@ A command loads them with `--extension FILE`; the processes that it starts load 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 
 from dlcourse.errors import DlcourseError, UsageError
 
-__all__ = ["VARIABLE", "load", "load_inherited"]
+__all__ = ["HASHES", "PREFIX", "VARIABLE", "load", "load_inherited"]
 
 # The files that this process has loaded; processes that it starts inherit the variable.
 VARIABLE = "DLCOURSE_EXTENSIONS"
 PREFIX = "dlcourse_extension_"
+HASHES: dict[str, str] = {}  # of the content of each file that was loaded, by its path
 
 
 def load(files: Sequence[str | Path]) -> None:
@@ -34,14 +36,15 @@ def load(files: Sequence[str | Path]) -> None:
         sys.modules[name] = module
         try:
             # Python's cache would give the code of an edit that was saved in the same second.
-            code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-            exec(code, module.__dict__)
+            content = path.read_bytes()
+            exec(compile(content, str(path), "exec", dont_inherit=True), module.__dict__)
         except DlcourseError as error:
             del sys.modules[name]
             raise UsageError(f"extension {str(file)!r}: {error}") from None
         except Exception as error:  # noqa: BLE001  it is the user's own code
             del sys.modules[name]
             raise UsageError(f"extension {str(file)!r}: {type(error).__name__}: {error}") from None
+        HASHES[str(path)] = hashlib.sha256(content).hexdigest()[:16]
         loaded = os.environ.get(VARIABLE, "").split(os.pathsep)
         os.environ[VARIABLE] = os.pathsep.join(filter(None, dict.fromkeys([*loaded, str(path)])))
 

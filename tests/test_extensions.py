@@ -45,13 +45,16 @@ def own(tmp_path, monkeypatch):
     monkeypatch.delenv(extensions.VARIABLE, raising=False)
     path = tmp_path / "own_nets.py"
     path.write_text(OWN)
-    before = set(sys.modules)
     yield path
+    forget()
+
+
+def forget():
     REGISTERED.pop("blobs", None)
     models.MODELS.pop("two_layers", None)
-    for name in set(sys.modules) - before:
-        if name.startswith(extensions.PREFIX):
-            del sys.modules[name]
+    extensions.HASHES.clear()
+    for name in [name for name in sys.modules if name.startswith(extensions.PREFIX)]:
+        del sys.modules[name]
 
 
 def test_commands_know_what_an_extension_registers(own, capsys):
@@ -69,6 +72,21 @@ def test_compare_trains_a_registered_model_on_a_registered_data_set(own, capsys,
     assert main([*command, "--out", str(own.parent / "study"), "--device", "cpu"]) == 0
     runs = "2 runs" if jobs == 1 else "1 run\n"
     assert f"over seeds, {runs}" in capsys.readouterr().out
+
+
+def test_a_study_does_not_go_on_with_an_edited_extension(own, capsys):
+    command = ["compare", "--model", "two_layers", "--data", "blobs", "--epochs", "1"]
+    command += ["--extension", str(own), "--out", str(own.parent / "study"), "--device", "cpu"]
+    codes = []
+    for text in (OWN, OWN, f"{OWN}# edited\n"):
+        own.write_text(text)
+        forget()
+        codes.append(main(command))
+    assert codes == [0, 0, 2]
+    assert capsys.readouterr().err.endswith(
+        "holds a study of earlier content: its extension own_nets.py has changed since; name "
+        "another folder\n"
+    )
 
 
 @pytest.mark.parametrize(

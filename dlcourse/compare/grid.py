@@ -67,7 +67,7 @@ def grid(
     runs = expand(axes, environment)
     if len(runs) > MANY and not yes:
         refuse_cost(runs, environment)
-    runner = Runner(environment, runs[0], together, progress, watch)
+    runner = Runner(environment, runs, together, progress, watch)
     study = Study(Path(out), axes, [], about={**runner.about, **(about or {})})
     with runner.working_in(study):
         if any(run.values.get("lr") == AUTO for run in runs):

@@ -175,7 +175,7 @@ def notes(study: Study) -> list[str]:
     if any(result.status == "diverged" for result in study.results):
         found.append(
             "a run has diverged if its loss became infinite or not a number; its score is that of "
-            "its best weights before that, or of the initial ones"
+            "the weights kept before that, or of the initial ones"
         )
     if any(result.used.get("batch_norm_settled") for result in study.results):
         found.append(

@@ -24,7 +24,7 @@ class Result:
     settings: the settings as the user gave them. used: every setting that was in force, defaults
         included; `lr` is the learning rate really used.
     status: "done"; "diverged" if the loss became NaN or infinite (the scores are then those of the
-        best weights before that, or of the initial ones); "failed" if the run raised an error;
+        weights kept before that, or of the initial ones); "failed" if the run raised an error;
         "died" if its process ended. The last two have no scores.
     scores: `val_loss`, `val_accuracy`, ... and `test_loss`, ... of the weights that were kept;
         `train_loss` of the last epoch as measured while training. With `train_scores`,

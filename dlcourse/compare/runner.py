@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from dlcourse import extensions, runtime
 from dlcourse.compare import stacked
+from dlcourse.compare.fingerprint import fingerprints
 from dlcourse.compare.result import Result, cells
 from dlcourse.compare.settings import Environment, RunSettings
 from dlcourse.compare.study import Journal, Study, in_order, position_in
@@ -53,7 +54,7 @@ Watch = Callable[[Study, State], None]
 class Runner:
     """Runs the runs of one study in `environment`.
 
-    run: one of its runs. Every worker must find its data real, or synthetic, as they are here.
+    runs: its runs. Every worker must find their data real, or synthetic, as they are here.
     together: whether runs may train as one model. progress: None shows it on a terminal.
     watch: gets the study after each finished run. about: when, where and on what the study runs.
     """
@@ -61,12 +62,12 @@ class Runner:
     def __init__(
         self,
         environment: Environment,
-        run: RunSettings,
+        runs: Unit,
         together: bool,
         progress: bool | None,
         watch: Watch | None = None,
     ) -> None:
-        found = dataset(run, environment)
+        found = dataset(runs[0], environment)
         self.executor, self.together, self.progress = environment.executor, together, progress
         self.watch = watch
         self.study: Study | None = None
@@ -82,6 +83,7 @@ class Runner:
             "cores": os.cpu_count(),
             "versions": runtime.versions(),
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "fingerprints": fingerprints(runs, environment),
         }
 
     @contextlib.contextmanager

@@ -75,11 +75,11 @@ def search(
         name: list(dict.fromkeys(end for value in values for end in ends_of(name, value)))
         for name, values in space.items()
     }
-    first = expand({**ends, "seed": chosen[:1]}, environment)[0]
+    corners = expand({**ends, "seed": chosen[:1]}, environment)
     asked: dict[str, list[Any]] = {
         "search": list(methods), "max_epochs": [max_epochs], "eta": [eta], **space, "seed": chosen
     }  # fmt: skip
-    runner = Runner(environment, first, together, progress, watch)
+    runner = Runner(environment, corners, together, progress, watch)
     study = Study(Path(out), asked, [], about=runner.about)
     with runner.working_in(study):
         with contextlib.closing(Journal(study.folder, "sweep")) as journal:

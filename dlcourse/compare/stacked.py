@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -271,8 +270,7 @@ def train_epochs(
     run: settings that all results share.
     """
     fit, keep_last = run.fit, run.keep == "last"
-    min_delta = math.inf if keep_last else fit["min_delta"]
-    stopping = [EarlyStopping(fit["patience"], min_delta, fit["mode"]) for _ in results]
+    stopping = [EarlyStopping(fit["patience"], fit["min_delta"], fit["mode"]) for _ in results]
     active = [True] * len(results)
     kept = stack.state()
     for epoch in range(1, fit["epochs"] + 1):
@@ -289,7 +287,7 @@ def train_epochs(
         weights = torch.tensor(sizes, device=history.device) / sum(sizes)
         means, scores = (weights @ history).tolist(), score(stack, val, fit["metrics"])
         seconds = (time.perf_counter() - start) / len(results)
-        better = []
+        keep = []
         for model, result in enumerate(results):
             if not active[model]:
                 continue
@@ -305,16 +303,14 @@ def train_epochs(
                 | {f"val_{name}": value for name, value in scores[model].items()}
                 | {"seconds": seconds}
             )
-            if stopping[model].update(scores[model][fit["monitor"]]):
-                result.best_epoch = epoch
-                better.append(model)
+            is_best = stopping[model].update(scores[model][fit["monitor"]])
+            if is_best or keep_last:
+                result.best_epoch = 0 if keep_last else epoch
+                keep.append(model)
             active[model] = not stopping[model].stop
-        stack.copy(kept, better)
+        stack.copy(kept, keep)
         if not any(active):
             break
-    if keep_last:
-        # No epoch counts as better than another, so runs that do not diverge end together.
-        stack.copy(kept, [i for i, result in enumerate(results) if result.status == "done"])
     stack.write(kept)
 
 

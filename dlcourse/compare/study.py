@@ -89,6 +89,10 @@ class Study:
                 if values[0] != values[1]:
                     old, new = ("not set" if v is None else ",".join(map(str, v)) for v in values)
                     return f"holds another study: its {name} is {old}, here {new}"
+            then, now = (one["about"].get("fingerprints", {}) for one in (there, about))
+            for name in then:
+                if then[name] != now.get(name, then[name]):
+                    return f"holds a study of earlier content: its {name} has changed since"
             return None
 
         return work_folder.claimed_folder(

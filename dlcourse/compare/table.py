@@ -334,8 +334,11 @@ def name_of(cell: Cell, one: Study, other: Study) -> str:
 
 
 def fixed(one: Study, other: Study) -> list[str]:
-    """The settings that have one value in each study and differ between the studies."""
-    lines = []
+    """The settings that have one value in each study and differ between the studies, and where
+    data of one name come from if that differs."""
+    sources = [str(study.about.get("data", "")) for study in (one, other)]
+    same = one.grid.get("data") == other.grid.get("data")
+    lines = [f"data: {' | '.join(sources)}"] if same and sources[0] != sources[1] else []
     for name in dict.fromkeys([*one.grid, *other.grid]):
         values = [study.grid.get(name, []) for study in (one, other)]
         if name != "seed" and max(map(len, values)) == 1 and values[0] != values[1]:

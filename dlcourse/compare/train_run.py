@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import io
 import math
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +27,8 @@ from dlcourse.compare.settings import (
     RunSettings,
     model_parameters,
 )
-from dlcourse.data import Batches, ImageData, TextBatches, TextData
+from dlcourse.data import Batches, ImageData, TextBatches, TextData, catalog
+from dlcourse.data.folder import data_folder
 from dlcourse.errors import DataError, NonFiniteLossError, UnknownNameError, UsageError
 from dlcourse.train import Callback, evaluate, fit
 from dlcourse.train.batch_norm import settle_batch_norm
@@ -48,7 +50,7 @@ Splits = tuple[Batches, Batches, Batches] | tuple[TextBatches, TextBatches, Text
 
 
 def dataset(run: RunSettings, environment: Environment) -> ImageData | TextData:
-    """The data set of a run; after the first time from memory.
+    """The data set of a run; after the first time from memory, unless its file has changed.
 
     Raises DataError if it is synthetic in this process and real in the study, or the reverse, and
     UsageError if it is not of the kind that the run's model takes.
@@ -58,8 +60,9 @@ def dataset(run: RunSettings, environment: Environment) -> ImageData | TextData:
     quiet = contextlib.redirect_stderr(io.StringIO())
     with contextlib.nullcontext() if expected is None else quiet:
         found = load(
-            run.data, environment.data_dir, environment.offline, run.text, run.splits.max_size
-        )
+            run.data, environment.data_dir, environment.offline, run.text, run.splits.max_size,
+            stamp_of(run.data, environment.data_dir),
+        )  # fmt: skip
     if expected is not None and found.synthetic != expected:
         kind = "synthetic" if expected else "real"
         raise DataError(
@@ -69,9 +72,25 @@ def dataset(run: RunSettings, environment: Environment) -> ImageData | TextData:
     return found
 
 
+def stamp_of(name: str, data_dir: str | None) -> tuple[Any, ...]:
+    """What is another one if the data set `name` is registered again, or its file replaced."""
+    found: list[Any] = [catalog.REGISTERED.get(name)]
+    folder = data_folder(data_dir)
+    for path in (f"{folder}/{name}.npz", f"{folder}/{name}.txt", name):
+        with contextlib.suppress(OSError):
+            about = os.stat(path)
+            found.append((about.st_mtime_ns, about.st_size))
+    return tuple(found)
+
+
 @functools.lru_cache(maxsize=2)
 def load(
-    name: str, data_dir: str | None, offline: bool, text: bool, max_size: int | None
+    name: str,
+    data_dir: str | None,
+    offline: bool,
+    text: bool,
+    max_size: int | None,
+    stamp: tuple[Any, ...],
 ) -> ImageData | TextData:
     entry = data.CATALOG.get(name)
     kind = "text" if text else "images"
@@ -218,6 +237,14 @@ class TimeLimit(Callback):
             run.stop = f"{self.seconds:g} s are over"
 
 
+class KeepLast(Callback):
+    """Keeps the weights of the last epoch instead of those of the best one."""
+
+    def on_epoch(self, run: Run) -> None:
+        run.history.best_epoch = 0
+        run.keep_weights()
+
+
 def train_run(run: RunSettings, environment: Environment, test: bool = True) -> Result:
     """Train a run and score it.
 
@@ -235,8 +262,9 @@ def train_run(run: RunSettings, environment: Environment, test: bool = True) -> 
     result = new_result(run, model, environment)
     arguments = {name: value for name, value in run.fit.items() if value != FIT[name]}
     arguments["bf16"] = run.fit["bf16"]  # here the default is another one than that of `fit`
-    if run.keep == "last":
-        arguments["min_delta"] = math.inf
+    callbacks: list[Callback] = [KeepLast()] if run.keep == "last" else []
+    if run.max_seconds is not None:
+        callbacks.append(TimeLimit(run.max_seconds))
     for argument, (make, names) in OBJECTS.items():
         parts = {name: arguments.pop(name) for name in names if name in arguments}
         if parts:
@@ -244,7 +272,7 @@ def train_run(run: RunSettings, environment: Environment, test: bool = True) -> 
     try:
         history = fit(
             model, train, val, seed=run.seed, device=environment.device, progress=False,
-            callbacks=[] if run.max_seconds is None else TimeLimit(run.max_seconds), **arguments,
+            callbacks=callbacks, **arguments,
         )  # fmt: skip
     except NonFiniteLossError as error:
         history = error.history

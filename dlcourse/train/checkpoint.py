@@ -204,7 +204,9 @@ def check_same(state: dict[str, Any], run: Run, path: Path) -> None:
         for name, value in now.config.items()
         if name not in FREE or (name == "epochs" and now.config["schedule"] not in ENDLESS)
     }
-    pairs |= {"seed": (then["seed"], now.seed), "weights": (saved, sizes)}
+    steps = state.get("steps", run.steps), run.steps
+    pairs |= {"seed": (then["seed"], now.seed), "number of batches": steps}
+    pairs |= {"weights": (saved, sizes)}
     for name, (before, here) in pairs.items():
         if before != here:
             if name == "weights":

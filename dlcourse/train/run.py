@@ -352,6 +352,7 @@ class Run:
         return {
             **{name: part.state_dict() for name, part in self.parts().items()},
             **{name: getattr(self, name) for name in VALUES},
+            "steps": self.steps,
             "carried": {name: getattr(self.model, name) for name in carried(self.model)},
             "history": asdict(self.history),
             # A resumed run may have more patience.

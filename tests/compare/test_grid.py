@@ -4,11 +4,14 @@ import csv
 import json
 import pickle
 import re
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from dlcourse import compare, init, models, optim, train
 from dlcourse.cli import main
@@ -218,6 +221,19 @@ def test_keep_last_keeps_the_last_weights(grid, small, data_dir):
     assert len(last.epochs) == 6
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_keep_last_leaves_the_patience_as_it_is(grid, small, data_dir, together):
+    study = grid(
+        keep=["best", "last"], patience=2, monitor="loss", mode="min", epochs=30, lr=0.01,
+        together=together,
+    )  # fmt: skip
+    losses = [[epoch["val_loss"] for epoch in result.epochs] for result in study.results]
+    assert losses[0] == losses[1]
+    assert 3 < len(losses[0]) < 30
+    assert min(losses[0]) == losses[0][-3]
+    assert [result.scores["val_loss"] for result in study.results] == [losses[0][-3], losses[0][-1]]
+
+
 def test_a_folder_holds_a_row_a_run_in_csv_and_json_and_the_curves(grid, tmp_path):
     study = grid(init=["zeros", "xavier"], seeds=2)
     with (tmp_path / "study" / "runs.csv").open(newline="") as file:
@@ -315,6 +331,48 @@ def test_two_studies_are_laid_side_by_side(grid, tmp_path):
     assert "epochs: 1 | 3" in text
     assert re.search(rf"init=xavier .*{re.escape(f'{difference:+.4g}')}", text)
     assert re.search(r"init=lecun +\d", text)
+
+
+def test_data_of_one_name_from_two_places_are_named_beside_each_other(grid, data_dir, tmp_path):
+    shutil.copy(Path(data_dir, "blobs.npz"), tmp_path)
+    one, other = grid(tmp_path / "one"), grid(tmp_path / "other", data_dir=str(tmp_path))
+    assert f"data: blobs from {data_dir}/blobs.npz | blobs from {tmp_path}" in compare.beside(
+        one, other
+    )
+    assert "data: " not in compare.beside(one, one)
+
+
+def test_a_study_does_not_go_on_with_other_data(grid, data_dir, tmp_path):
+    source = Path(data_dir, "blobs.npz")
+    shutil.copy(source, tmp_path)
+    first = grid(seeds=1)
+    assert grid(data_dir=str(tmp_path)).results == first.results  # the same data, elsewhere
+    arrays = dict(np.load(source))
+    arrays["test_labels"] = arrays["test_labels"][::-1].copy()
+    np.savez(tmp_path / "blobs.npz", **arrays)
+    with pytest.raises(UsageError, match="a study of earlier content: its data blobs has changed"):
+        grid(data_dir=str(tmp_path))
+
+
+def test_a_study_does_not_go_on_with_another_model_of_the_same_name(grid):
+    def one(num_classes=4, width=3):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+    def other(num_classes=4, width=3):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, num_classes))
+
+    def study(build, **settings):
+        models.register("mine", build, input_size=(1, 8, 8), **settings)
+        try:
+            return grid(model="mine", width=3)
+        finally:
+            del models.MODELS["mine"]
+
+    first = study(one)
+    assert study(one).results == first.results
+    for build, changed in ((other, {}), (one, {"width": 5})):
+        with pytest.raises(UsageError, match="its model mine has changed since; name another fol"):
+            study(build, **changed)
 
 
 def test_the_journal_writes_a_column_that_only_a_later_row_has(tmp_path):

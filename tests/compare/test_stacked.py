@@ -47,6 +47,7 @@ def test_every_optimizer_and_initializer_gives_in_a_stack_what_it_gives_alone(bo
         {"schedule": "onecycle", "weight_decay": [0.0, 0.1]},
         {"patience": 1, "epochs": 5, "lr": [0.1, 0.0], "min_delta": 0.01},
         {"keep": "last", "random_labels": 0.5, "train_scores": True, "seeds": 2},
+        {"keep": "last", "patience": 2, "epochs": 8, "lr": [0.3, 0.001]},
         {"monitor": "loss", "mode": "min", "depth": 2, "activation": "tanh", "seeds": 2},
         {"batch_norm": True, "optimizer": "sgd", "seeds": 2},
     ],

@@ -457,6 +457,16 @@ def test_a_checkpoint_of_another_model_is_refused(written):
         resume(written, turned)
 
 
+def test_a_checkpoint_of_a_run_on_more_data_is_refused(written):
+    def larger():
+        model, train, *rest = usual(epochs=2, schedule=None)()
+        train.indices = train.indices.repeat(2)
+        return model, train, *rest
+
+    with pytest.raises(UsageError, match=r"number of batches was (\d+), now \d+; name another"):
+        resume(written, larger)
+
+
 def test_epochs_are_part_of_a_run_whose_schedule_depends_on_them(tmp_path):
     model, train, val, settings = usual(epochs=1, schedule="cosine")()
     fit(model, train, val, **settings, callbacks=Checkpoint(tmp_path))
