@@ -1,6 +1,6 @@
 """Measure how grids and grading gain from several processes, and from a Dask cluster.
 
-    DLCOURSE_DATA=DIR python benchmarks/scale_out.py   (7 minutes on 2 idle cores, one a worker)
+    DLCOURSE_DATA=DIR python benchmarks/scale_out.py   (9 minutes on 2 idle cores, one a worker)
 
 A grid of equal runs, each in one thread, is done in one process, in local processes as `--jobs`
 starts them, and on a Dask cluster of as many workers; then a class is graded with one job and with
@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import itertools
 import os
 import pickle
 import statistics
@@ -29,7 +28,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import common
 from compare_size import Instant
@@ -41,14 +40,20 @@ from dlcourse.compare.runner import run_unit
 from dlcourse.compare.settings import Environment, RunSettings
 from dlcourse.compare.train_run import splits
 from dlcourse.grade.batch import grade_folder
-from dlcourse.grade.batch_process import processes
 from dlcourse.process_pool import ProcessPool
 
 GRID: dict[str, Any] = {"model": "lenet5", "data": "mnist", "limit": 6000}
 WHERE: dict[str, Any] = {"threads": 1, "offline": True, "device": "cpu"}
 LAB = "lab05"
-ROUNDS = 3
+ROUNDS = 5
 MANY = (100, 100_000)  # workers and runs of the estimate
+
+
+class Times(NamedTuple):
+    """What some work took: until all its workers had started, and after that."""
+
+    start_s: float
+    seconds: float
 
 
 def estimate(
@@ -128,62 +133,71 @@ def dask(workers: int) -> Iterator[Executor]:
         yield client.get_executor(pure=False)  # as `executors.connect` makes it
 
 
+ENGINES: dict[str, Callable[[int], contextlib.AbstractContextManager[Executor]]] = {
+    "jobs": ProcessPool,
+    "Dask": dask,
+}
+
+
 def grids(place: Path, workers: int, runs: int, epochs: int) -> dict[str, Any]:
     """The grid in one process, in local processes and on Dask; and each one's constants."""
     environment = Environment(**WHERE)
     (run,) = expand(axes_of(GRID | {"epochs": epochs}, 1), environment)
     warm_up(run, environment)
-    found: dict[str, Any] = {}
-    hand_out = {}
-    for name, engine in (("jobs", ProcessPool), ("Dask", dask)):
+
+    def turns(name: str) -> tuple[list[Times], list[Times]]:
         begin = time.perf_counter()
-        with engine(workers) as executor:
+        with ENGINES[name](workers) as executor:
             start(executor, workers, run, environment)
             start_s = time.perf_counter() - begin
-            one, several = in_turn(
-                functools.partial(grid, place, runs, epochs, None),
-                functools.partial(grid, place, runs, epochs, executor),
+            hand_out_s[name] = round(seconds_of_an_empty_task(executor, environment), 6)
+            return in_turn(
+                lambda: Times(0.0, grid(place, runs, epochs, None)),
+                lambda: Times(start_s, grid(place, runs, epochs, executor)),
             )
-            found[f"grid, {name}"] = gain(workers, 0, one, start_s, several)
-            found["seconds_of_run"] = round(statistics.median(one) / runs, 2)
-            hand_out[name] = seconds_of_an_empty_task(executor, environment)
-    found["constants"] = {
-        **constants_of_a_worker(run, environment),
-        **constants_of_the_parent(place, run, environment),
-        "hand_out_s": {name: round(value, 6) for name, value in hand_out.items()},
+
+    hand_out_s: dict[str, float] = {}
+    found = {name: turns(name) for name in ENGINES}
+    of_one = [times.seconds for one, _ in found.values() for times in one]
+    return {
+        **{f"grid, {name}": gain(workers, *both) for name, both in found.items()},
+        "seconds_of_run": round(statistics.median(of_one) / runs, 2),
+        "constants": {
+            **constants_of_a_worker(run, environment),
+            **constants_of_the_parent(place, run, environment),
+            "hand_out_s": hand_out_s,
+        },
     }
-    return found
 
 
 def in_turn(
-    one: Callable[[], float], several: Callable[[], float]
-) -> tuple[list[float], list[float]]:
-    """What both report as their seconds, taking turns: a machine's speed changes over minutes."""
+    one: Callable[[], Times], several: Callable[[], Times]
+) -> tuple[list[Times], list[Times]]:
+    """What both report, taking turns: a machine's speed changes over minutes."""
     pairs = [(one(), several()) for _ in range(ROUNDS)]
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 
-def gain(
-    workers: int,
-    one_start_s: float,
-    one: Sequence[float],
-    start_s: float,
-    several: Sequence[float],
-) -> dict[str, Any]:
-    """The row of a way to work with several workers, against the seconds of one in each round."""
+def gain(workers: int, one: Sequence[Times], several: Sequence[Times]) -> dict[str, Any]:
+    """The row of a way to work with several workers, against one in the same round."""
 
-    def efficiency(one_start_s: float, start_s: float) -> float:
+    def efficiency(starts: int) -> float:
         pairs = zip(one, several, strict=True)
         return round(
-            statistics.median((one_start_s + a) / (workers * (start_s + b)) for a, b in pairs), 3
+            statistics.median(
+                (a.seconds + starts * a.start_s) / (workers * (b.seconds + starts * b.start_s))
+                for a, b in pairs
+            ),
+            3,
         )
 
     return {
-        "start_s": round(start_s, 2),
-        "seconds": common.spread(several, 1),
-        "seconds_of_one": common.spread(one, 1),
-        "efficiency": efficiency(0, 0),
-        "efficiency_with_start": efficiency(one_start_s, start_s),
+        "start_s": round(statistics.median(times.start_s for times in several), 2),
+        "start_s_of_one": round(statistics.median(times.start_s for times in one), 2),
+        "seconds": common.spread([times.seconds for times in several], 1),
+        "seconds_of_one": common.spread([times.seconds for times in one], 1),
+        "efficiency": efficiency(0),
+        "efficiency_with_start": efficiency(1),
     }
 
 
@@ -229,30 +243,25 @@ def constants_of_the_parent(
     return {"plan_s": round(plan / runs, 6), "record_s": round((whole - plan) / runs, 6)}
 
 
-@contextlib.contextmanager
-def grading(
-    place: Path, submissions: int, jobs: int
-) -> Iterator[tuple[float, Callable[[], float]]]:
-    """The seconds of the start with a class of one submission for each job, and what grades others.
+def grading(place: Path, submissions: int, jobs: int) -> Times:
+    """What `dlcourse grade --jobs` takes for so many submissions after one for each job.
 
-    Both count the proof that comes before a batch. The submissions are right answers that differ
-    in a comment; each call has a class of its own.
+    A class of one for each job shows the start, with the proof that comes before a batch. The
+    submissions are right answers that differ in a comment.
     """
     lab = course.find_lab(LAB, common.ROOT)
     solution = lab.solution.read_text(encoding="utf-8")
-    numbers = itertools.count()
 
-    with processes(jobs) as pool:
+    def grade(count: int) -> float:
+        folder, out = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
+        for number in range(count):
+            path = folder / f"student{number}" / f"{lab.name}.py"
+            path.parent.mkdir()
+            path.write_text(f"# {number}\n{solution}", encoding="utf-8")
+        return seconds(lambda: grade_folder(folder, lab, out, jobs))
 
-        def grade(count: int) -> float:
-            folder, out = (Path(tempfile.mkdtemp(dir=place)) for _ in range(2))
-            for number in itertools.islice(numbers, count):
-                path = folder / f"student{number}" / f"{lab.name}.py"
-                path.parent.mkdir()
-                path.write_text(f"# {number}\n{solution}", encoding="utf-8")
-            return seconds(lambda: grade_folder(folder, lab, out, jobs, executor=pool))
-
-        yield grade(jobs), functools.partial(grade, submissions)
+    start_s = grade(jobs)
+    return Times(start_s, grade(jobs + submissions) - start_s)
 
 
 def main() -> None:
@@ -264,13 +273,12 @@ def main() -> None:
     args = parser.parse_args()
     load, n = round(os.getloadavg()[0], 1), args.workers
     with tempfile.TemporaryDirectory() as scratch:
-        found = grids(Path(scratch), n, args.runs, args.epochs)
         place = Path(scratch)
-        with (
-            grading(place, args.submissions, 1) as (one_start_s, by_one),
-            grading(place, args.submissions, n) as (start_s, by_several),
-        ):
-            one, several = in_turn(by_one, by_several)
+        found = grids(place, n, args.runs, args.epochs)
+        one, several = in_turn(
+            functools.partial(grading, place, args.submissions, 1),
+            functools.partial(grading, place, args.submissions, n),
+        )
     constants = found["constants"]
     many = estimate(
         *MANY,
@@ -286,8 +294,7 @@ def main() -> None:
         **found,
         "estimate": many,
         "submissions": args.submissions,
-        "grading, one job": {"start_s": round(one_start_s, 1)},
-        "grading, jobs": gain(n, one_start_s, one, start_s, several),
+        "grading, jobs": gain(n, one, several),
     }
     common.record("scale_out", result, args.out)
 

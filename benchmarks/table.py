@@ -81,6 +81,14 @@ def speed_of_settings(result: Result) -> str:
     return "; ".join(f"{gain:.2f}" for gain in gains) + " times as fast"
 
 
+def speed_with_bf16(result: Result) -> str:
+    gains = [
+        result[name]["speed_against_plain"]["by_itself"]
+        for name in ("lenet5, batch 512", "resnet20, batch 128")
+    ]
+    return f"{speed_of_settings(result)}; {gains[0]:.2f}; {gains[1]:.2f}"
+
+
 def fastest_rival(result: Result) -> str:
     ours, theirs = [], []
     for size in ("batch 64", "batch 512"):
@@ -330,10 +338,23 @@ TABLES: dict[str, list[Row]] = {
             speed_against_dataloader,
         ),
         Row(
+            "the same on a processor with bf16",
+            "speed_bf16",
+            speed_against_dataloader,
+            "speed.py",
+        ),
+        Row(
             "what each setting adds: keeping freed memory (LeNet-5, batch size 512); channels_last "
             "(ResNet-20); `compile` in addition",
             "speed",
             speed_of_settings,
+        ),
+        Row(
+            "the same on a processor with bf16, and all that `fit` does by itself against none of "
+            "it: LeNet-5; ResNet-20",
+            "speed_bf16",
+            speed_with_bf16,
+            "speed.py",
         ),
         Row(
             "two processes of `torchrun`, one thread each, against one process of two threads: "
