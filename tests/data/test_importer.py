@@ -226,6 +226,8 @@ def test_commands_import_list_and_verify(tmp_path, capsys):
     assert main(["data", "get", "minst", *where]) == 2
     assert "did you mean 'mnist'?" in capsys.readouterr().err
     assert main(["data", "verify", "minst", *where]) == 2
+    assert main(["data", "verify", "mnist", *where]) == 1
+    assert "it is not here; fetch it with `dlcourse data get mnist`" in capsys.readouterr().out
 
 
 def imported(tmp_path, contents, **settings):
