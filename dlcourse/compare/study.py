@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -79,7 +80,8 @@ class Study:
     def claimed(self) -> AbstractContextManager[None]:
         """Make the folder that of this study, and be its only writer while the block runs.
 
-        Raises UsageError if it holds something else.
+        If the study is there already, `about` becomes that of its beginning, when its runs began.
+        Raises UsageError if the folder holds something else.
         """
         about = plain({"grid": self.grid, "about": self.about})
 
@@ -93,11 +95,26 @@ class Study:
             for name in then:
                 if then[name] != now.get(name, then[name]):
                     return f"holds a study of earlier content: its {name} has changed since"
+            if changed := changes(there["about"], about["about"]):
+                print(
+                    f"dlcourse: the finished runs in {str(self.folder)!r} stay as they are; they "
+                    f"were made with {changed}",
+                    file=sys.stderr,
+                )
+            self.about = there["about"]
             return None
 
         return work_folder.claimed_folder(
             self.folder, "study.json", about, refuse=refuse, label="--out", work="study"
         )
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Which device or version differs between two times, as "torch 2.11 (now 2.12)"."""
+    pairs = [("device", then.get("device"), now.get("device"))]
+    before, here = then.get("versions", {}), now.get("versions", {})
+    pairs += [(name, before.get(name), here[name]) for name in here]
+    return ", ".join(f"{name} {old} (now {new})" for name, old, new in pairs if old != new)
 
 
 def load(folder: Path | str) -> Study:

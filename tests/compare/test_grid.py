@@ -333,6 +333,20 @@ def test_two_studies_are_laid_side_by_side(grid, tmp_path):
     assert re.search(r"init=lecun +\d", text)
 
 
+def test_a_study_that_goes_on_keeps_its_beginning_and_says_what_changed(grid, tmp_path, capsys):
+    grid()
+    path = tmp_path / "study" / "study.json"
+    saved = json.loads(path.read_text())
+    saved["about"]["versions"]["torch"], saved["about"]["device"] = "1.0", "cuda"
+    path.write_text(json.dumps(saved))
+    study = grid()
+    assert study.about == saved["about"]
+    assert capsys.readouterr().err == (
+        f"dlcourse: the finished runs in '{tmp_path / 'study'}' stay as they are; they were made "
+        f"with device cuda (now cpu), torch 1.0 (now {torch.__version__})\n"
+    )
+
+
 def test_data_of_one_name_from_two_places_are_named_beside_each_other(grid, data_dir, tmp_path):
     shutil.copy(Path(data_dir, "blobs.npz"), tmp_path)
     one, other = grid(tmp_path / "one"), grid(tmp_path / "other", data_dir=str(tmp_path))
