@@ -550,6 +550,35 @@ def test_submission_over_which_the_fork_server_is_lost_is_graded_again(warm):
     assert warm.fork_server is not lost
 
 
+DIES_EARLY = """
+import os, socket
+from dlcourse.grade.sandbox import fork_server
+from dlcourse.grade.sandbox.confinement import Limits
+
+write = fork_server.write_frame
+
+def die(frame, descriptor=3):
+    if descriptor != 3:  # it is the parent's
+        os.kill(os.getpid(), 9)
+    write(frame, descriptor)
+
+ours, theirs = socket.socketpair()
+if os.fork() == 0:
+    ours.close()
+    fork_server.write_frame = die
+    fork_server.middle(theirs.fileno(), {"limits": vars(Limits())}, os.getppid())
+theirs.close()
+print(ours.recv(100))
+"""
+
+
+def test_submission_whose_parent_died_at_once_never_speaks():
+    done = subprocess.run(
+        [sys.executable, "-c", DIES_EARLY], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("b''\n", "")
+
+
 def test_waiting_for_the_cpu_is_not_on_a_submissions_time(monkeypatch):
     ours, theirs = socket.socketpair()
     process = SandboxProcess(types.SimpleNamespace(kill=lambda: None, reap=lambda: 0), ours)

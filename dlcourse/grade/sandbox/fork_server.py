@@ -130,9 +130,11 @@ def middle(descriptor: int, order: dict, server: int) -> None:
         pid = os.fork()
         if pid == 0:
             os.close(tell)
-            os.read(told, 1)  # the parent speaks first
-            inner(descriptor, order)
+            if os.read(told, 1):  # the parent speaks first, unless it has died
+                inner(descriptor, order)
+            os._exit(COULD_NOT_LOCK_IN)
         write_frame(pack({"pid": pid}, Buffers()), descriptor)
+        os.write(tell, b".")
         os.close(tell)
         os.close(descriptor)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
