@@ -84,7 +84,7 @@ class Checkpoint(Callback):
                 "resumed run cannot restore what they draw at random",
                 file=sys.stderr,
             )
-        state = distributed.gather(state)[0]  # the first process has read it
+        state = distributed.from_first(state)
         if state:
             check_same(state, run, self.path)
             run.load_state_dict(state)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = [
+    "from_first",
     "gather",
     "join",
     "my_rows",
@@ -86,6 +87,14 @@ def gather(value: Any) -> list[Any]:
     if world_size() > 1:
         dist.all_gather_object(values, value)
     return values
+
+
+def from_first(value: Any) -> Any:
+    """The value of the first process."""
+    values = [value]
+    if world_size() > 1:
+        dist.broadcast_object_list(values, 0)
+    return values[0]
 
 
 def same_buffers(model: nn.Module) -> None:
