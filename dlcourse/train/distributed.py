@@ -18,16 +18,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 __all__ = [
-    "from_first",
-    "gather",
-    "join",
-    "my_rows",
-    "rank",
-    "same_buffers",
-    "total",
-    "world_size",
+    "from_first", "gather", "join", "my_rows", "rank", "same_buffers", "total", "world_size",
     "wrap",
-]
+]  # fmt: skip
 
 
 def join(device: torch.device) -> None:

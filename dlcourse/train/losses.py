@@ -20,23 +20,11 @@ from dlcourse.errors import UsageError
 from dlcourse.values import check_share
 
 __all__ = [
-    "IGNORED",
-    "CrossEntropy",
-    "Loss",
-    "Objective",
-    "check_scalar",
-    "class_fix",
-    "cross_entropy",
-    "cross_entropy_in_place",
-    "describe_loss",
-    "laplacian_loss",
-    "mean_squared_error",
-    "name_of",
-    "require_classes",
-    "require_same_shape",
-    "shape_of",
+    "IGNORED", "CrossEntropy", "Loss", "Objective", "check_scalar", "class_fix",
+    "cross_entropy", "cross_entropy_in_place", "describe_loss", "laplacian_loss",
+    "mean_squared_error", "name_of", "require_classes", "require_same_shape", "shape_of",
     "squared_error",
-]
+]  # fmt: skip
 
 Loss = Callable[[Any, Any], Tensor]
 

@@ -32,23 +32,10 @@ from dlcourse.train.losses import (
 )
 
 __all__ = [
-    "METRICS",
-    "Mean",
-    "Metric",
-    "Metrics",
-    "Whole",
-    "absolute_error",
-    "accuracy",
-    "as_row",
-    "binary_accuracy",
-    "default_metrics",
-    "find_metrics",
-    "measure",
-    "mode_of",
-    "register",
-    "top5",
-    "weighted_sums",
-]
+    "METRICS", "Mean", "Metric", "Metrics", "Whole", "absolute_error", "accuracy", "as_row",
+    "binary_accuracy", "default_metrics", "find_metrics", "measure", "mode_of", "register",
+    "top5", "weighted_sums",
+]  # fmt: skip
 
 Metrics = str | Sequence[Any] | Mapping[str, Any]
 
