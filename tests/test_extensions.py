@@ -114,6 +114,14 @@ def test_a_model_that_cannot_be_registered_is_refused():
         models.register("net", models.Entry)
 
 
+def test_an_extension_that_was_edited_after_it_ran_is_not_taken_for_the_new_one(own):
+    extensions.load([own])
+    extensions.load([own])
+    own.write_text(f"{OWN}# edited\n")
+    with pytest.raises(UsageError, match=r"own_nets.py' has changed since this process ran it"):
+        extensions.load([own])
+
+
 def test_an_extension_is_run_as_it_was_saved_last_even_within_one_second(own):
     for module in ("math", "cmath"):
         own.write_text(f"import {module} as chosen".ljust(40))

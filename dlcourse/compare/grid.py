@@ -133,9 +133,13 @@ def expand(axes: Mapping[str, Sequence[Any]], environment: Environment) -> list[
     runs = [
         parse(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())
     ]
+    found: dict[tuple[Any, ...], ImageData | TextData] = {}
     for run in runs:
         if run.seed == runs[0].seed:  # runs that differ only in their seeds are all alike here
-            check(run, dataset(run, environment))
+            key = run.data, run.text, run.splits.max_size
+            if key not in found:
+                found[key] = dataset(run, environment)
+            check(run, found[key])
     return runs
 
 
