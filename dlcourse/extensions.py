@@ -23,7 +23,7 @@ HASHES: dict[str, str] = {}  # of the content of each file that was loaded, by i
 
 
 def load(files: Sequence[str | Path]) -> None:
-    """Run each file once. Raises UsageError, naming the file, if that fails, and for a file that has
+    """Run each file once. Raises UsageError, naming the file, if that fails, or if the file has
     changed since this process ran it."""
     for file in map(Path, files):
         path = file.resolve()

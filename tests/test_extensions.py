@@ -42,7 +42,7 @@ data.register("blobs", blobs, title="dark and light blobs")
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """The path of an extension; afterwards nothing of it is left."""
-    monkeypatch.delenv(extensions.VARIABLE, raising=False)
+    monkeypatch.setenv(extensions.VARIABLE, "")
     path = tmp_path / "own_nets.py"
     path.write_text(OWN)
     yield path
