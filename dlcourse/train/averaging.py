@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from dlcourse.errors import UnknownNameError
 
@@ -26,7 +27,8 @@ class Average:
     "swa": the mean of the weights at the ends of the epochs in the last quarter of training;
         before that the weights themselves (Izmailov et al. 2018, arXiv:1803.05407).
 
-    Buffers, such as the running statistics of batch norm, are averaged in the same way.
+    Buffers of floats, such as the running statistics of batch norm, are averaged in the same way;
+    those of whole numbers and truth values, such as indices and masks, are copied.
 
     Raises UnknownNameError for another name.
     """
@@ -47,14 +49,23 @@ class Average:
         if self.name == "ema":
             self.count += 1
             decay = min(EMA_DECAY, (1 + self.count) / (10 + self.count))
-            self.averaged.multi_avg_fn = get_ema_multi_avg_fn(decay)
-            self.averaged.update_parameters(self.source)
+            self.update(get_ema_multi_avg_fn(decay))
 
     def on_epoch(self, epoch: int) -> None:
         if self.name == "swa":
             if epoch <= self.first_epoch:
                 self.averaged.n_averaged.zero_()  # the next update copies
-            self.averaged.update_parameters(self.source)
+            self.update(get_swa_multi_avg_fn())
+
+    def update(self, average: Callable[..., None]) -> None:
+        def average_floats(kept: Any, current: Any, count: Any) -> None:
+            if kept[0].is_floating_point() or kept[0].is_complex():
+                average(kept, current, count)
+            else:  # rounding would turn indices into others
+                torch._foreach_copy_(kept, current)
+
+        self.averaged.multi_avg_fn = average_floats
+        self.averaged.update_parameters(self.source)
 
     def state_dict(self) -> dict[str, Any]:
         return {"count": torch.tensor(self.count), "averaged": self.averaged.state_dict()}

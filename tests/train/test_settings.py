@@ -178,6 +178,24 @@ def test_swa_is_the_mean_over_the_last_quarter_of_the_epochs(model):
         assert torch.allclose(value, (ends[6][name] + ends[7][name]) / 2, atol=1e-6), name
 
 
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_averages_leave_indices_and_masks_as_they_are(model, average):
+    class Permuted(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+            self.register_buffer("places", torch.arange(100))
+            self.register_buffer("mask", torch.tensor([True, False]))
+
+        def forward(self, inputs):
+            return self.inner(inputs)
+
+    permuted = Permuted()
+    fit(permuted, problem(), epochs=8, average=average, device="cpu")
+    assert permuted.places.tolist() == list(range(100))
+    assert permuted.mask.tolist() == [True, False]
+
+
 def test_the_averaged_weights_are_those_that_are_scored_and_kept(model):
     train, val = problem(), problem(seed=1)
     history = fit(model, train, val, epochs=6, optimizer="sgd", lr=0.5, average="ema", device="cpu")
