@@ -138,6 +138,7 @@ def import_images(
         arrays[f"{split}_labels"] = labels[splits == split]
     write_npz(npz, arrays)
     store.remove()
+    say_copies(arrays)
     say(f"{(splits == 'train').sum()} images to train on, {(splits == 'test').sum()} to test on")
     return npz, dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
 
@@ -388,6 +389,21 @@ def choose_splits(
     if not to_test.all():
         say(f"class {names[to_test.argmin()]!r} has no image in the test split")
     return splits
+
+
+def say_copies(arrays: dict[str, np.ndarray]) -> None:
+    """Say how many test images have the pixels of a training image: they make a score too good."""
+    train, test = (
+        [hashlib.blake2b(image, digest_size=16).digest() for image in arrays[f"{split}_images"]]
+        for split in ("train", "test")
+    )
+    known = set(train)
+    copies = sum(digest in known for digest in test)
+    if copies:
+        say(
+            f"{copies} of the {len(test)} test images have the same pixels as a "
+            "training image, so that the test score will be too good; remove the copies"
+        )
 
 
 class Store:

@@ -212,6 +212,15 @@ def test_archive_that_is_none_or_cut_is_refused(tmp_path):
         import_images("flags", path, tmp_path)
 
 
+def test_test_images_that_are_copies_of_training_images_are_counted_aloud(tmp_path, capsys):
+    different = {f"{name}/{i}.png": noise(name, i) for name in COLORS for i in range(10)}
+    import_images("one", write_folder(tmp_path / "one", different), tmp_path, size=8)
+    assert "same pixels" not in capsys.readouterr().err
+    import_images("two", write_folder(tmp_path / "two", files()), tmp_path, size=8)
+    said = "4 of the 4 test images have the same pixels as a training image, so that the test score"
+    assert said in capsys.readouterr().err
+
+
 def test_commands_import_list_and_verify(tmp_path, capsys):
     path = write_folder(tmp_path / "flags", files())
     where = ["--data-dir", str(tmp_path)]
