@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,42 +76,42 @@ def layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
     if not any(map(list, (model.children(), model.parameters(), model.buffers()))):
         return []  # counts of words, say: there is nothing to pass
     shapes: dict[nn.Module, tuple[int, ...]] = {}
-    spent: dict[nn.Module, int] = {}  # by recurrent layers, which torch counts only in part
+    spent: Counter[nn.Module] = Counter()  # by each module itself, not by those that it calls
+    running: list[list[int]] = []  # for each call: operations before it, and of calls inside it
+
+    def begin(module: nn.Module, args: tuple[Any, ...]) -> None:
+        running.append([counter.get_total_flops(), 0])
 
     def note(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        before, inside = running.pop()
+        operations = counter.get_total_flops() - before
+        if running:
+            running[-1][1] += operations
+        spent[module] += (operations - inside) // 2
+        if isinstance(module, nn.RNNBase):  # torch counts it only in part
+            data = args[0].data  # of a packed sequence, too
+            weights = sum(p.numel() for p in module.parameters() if p.dim() == 2)
+            spent[module] += data.shape[:-1].numel() * weights - (operations - inside) // 2
         if (shape := shape_of(output)) is not None:
             shapes.pop(module, None)  # the last call counts
             shapes[module] = shape
-        if isinstance(module, nn.RNNBase):
-            data = args[0].data  # of a packed sequence, too
-            steps = data.shape[:-1].numel()
-            weights = [p for p in module.parameters() if p.dim() == 2]
-            spent[module] = spent.get(module, 0) + steps * sum(p.numel() for p in weights)
 
     names = {module: name for name, module in model.named_modules()}
     counter = FlopCounterMode(display=False)
-    with watched(model, list(names), note), counter:
+    with watched(model, list(names), note, begin), counter:
         model(*inputs)
-    counted = counter.get_flop_counts()
-    root = type(model).__name__
-    for module, name in names.items():
-        if module not in spent:
-            place = f"{root}.{name}" if name else root
-            spent[module] = sum(counted.get(place, {}).values()) // 2
 
     found = []
     for module, shape in shapes.items():
-        children = list(module.children())
         own = list(module.parameters(recurse=False))
-        products = spent[module] - sum(spent[child] for child in children)
-        if not children or own or (products > 0 and not isinstance(module, CONTAINERS)):
+        if not list(module.children()) or own or spent[module]:
             found.append(
                 Layer(
                     names[module] or "(the model itself)",
                     type(module).__name__,
                     shape,
                     sum(p.numel() for p in own),
-                    max(products, 0),
+                    spent[module],
                 )
             )
     return found
@@ -140,10 +141,17 @@ def stages(model: nn.Module, *inputs: Tensor) -> list[Stage]:
 
 @contextmanager
 def watched(
-    model: nn.Module, modules: list[nn.Module], note: Callable[..., None]
+    model: nn.Module,
+    modules: list[nn.Module],
+    note: Callable[..., None],
+    begin: Callable[..., None] | None = None,
 ) -> Iterator[None]:
-    """`model` in eval mode, without gradients, and with `note` as a forward hook of `modules`."""
+    """`model` in eval mode, without gradients, and with `note` as a forward hook of `modules`.
+
+    begin: a hook to call before each forward.
+    """
     hooks = [module.register_forward_hook(note) for module in modules]
+    hooks += [module.register_forward_pre_hook(begin) for module in modules if begin]
     training = model.training
     try:
         with torch.no_grad():

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from dlcourse import models
 from dlcourse.cli import main
@@ -345,6 +346,26 @@ def test_multiply_adds_are_as_many_as_published(name):
     billions = sum(layer.multiply_adds for layer in found) / 1e9
     assert billions == pytest.approx(PUBLISHED[name].meta["_ops"], rel=2e-3)
     assert sum(layer.parameters for layer in found) == PUBLISHED[name].meta["num_params"]
+
+
+@pytest.mark.parametrize(
+    "name", ["googlenet", "transformer_lm", "seq2seq", "resnet20", "spatial_transformer"]
+)
+def test_multiply_adds_count_each_product_once(name):
+    """Also where a model calls the layers of a module, and not the module that holds them."""
+    model, inputs = models.build(name).eval(), models.MODELS[name].example_inputs()
+    with FlopCounterMode(display=False) as counter:
+        model(*inputs)
+    found = summary.layers(model, *inputs)
+    assert sum(layer.multiply_adds for layer in found) == counter.get_total_flops() // 2
+
+
+def test_multiply_adds_of_a_transformer_are_those_counted_by_hand():
+    T, E, V = 6, 8, 50
+    model = models.TransformerLM(V, embedding_dim=E, num_heads=2, num_layers=3)
+    found = summary.layers(model, torch.zeros(1, T).long())
+    block = T * 12 * E * E + 2 * T * T * E  # projections and linear layers; scores and sums
+    assert sum(layer.multiply_adds for layer in found) == 3 * block + T * E * V
 
 
 def test_multiply_adds_of_recurrent_layers_are_those_of_their_matrices():
