@@ -283,11 +283,11 @@ def statement(failure: pytest.ExceptionInfo, path: Path) -> str:
 
 
 def merge(cases: list[TestRecord]) -> TestRecord:
-    """Make one record of a test function's cases; the first failed case gives the reason.
-
+    """Make one record of a test function's cases. The reason is that of the first case that could
+    not run, which leaves the points unknown, else of the first that failed.
     A hidden test gives all of its points or none: a share would tell more than that it failed.
     """
-    merged = next((case for case in cases if not case.passed), cases[0])
+    merged = min(cases, key=lambda case: (case.outcome != COULD_NOT, case.passed))
     merged.score = round(sum(case.score for case in cases) / len(cases), 6)
     if merged.hidden and not merged.passed:
         merged.score = 0.0

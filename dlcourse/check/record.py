@@ -134,8 +134,9 @@ class Record:
             tests = by_task[task]
             score = round(sum(test.score for test in tests), 6)
             failed = [test for test in tests if not test.passed]
-            # What does not count passed: the hidden test is the one that failed.
-            worst = min(failed, key=lambda test: test.outcome == NOT_COUNTED, default=None)
+            # What could not run leaves the points unknown; what does not count has passed.
+            rank = {COULD_NOT: 0, NOT_COUNTED: 2}
+            worst = min(failed, key=lambda test: rank.get(test.outcome, 1), default=None)
             outcome = worst.outcome if worst else "passed"
             most = round(sum(test.max_score for test in tests), 6)
             if any(test.outcome == BY_HAND for test in tests):

@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dlcourse import page
-from dlcourse.check.record import BY_HAND, Record
+from dlcourse.check.record import BY_HAND, COULD_NOT, Record
 from dlcourse.course import Lab
 from dlcourse.files import atomic_path, write_text
 from dlcourse.grade import returns
@@ -118,14 +118,15 @@ def details_csv(batch: Class, lab: Lab) -> str:
     )
     for one in batch.graded:
         student = one.submission
-        scores = {verdict.task: verdict.score for verdict in one.record.verdicts()}
+        verdicts = one.record.verdicts()
+        scores = {v.task: "" if v.outcome == COULD_NOT else number(v.score) for v in verdicts}
+        raw = "" if "" in scores.values() else number(one.record.score)
         writer.writerow(
             [
                 *map(plain_cell, (student.student, student.id, student.sis_id, student.login)),
                 *map(plain_cell, (student.email, student.section, student.group)),
-                returns.grade(one),
-                *map(number, (one.record.score, one.record.max_score, one.days_late)),
-                *(number(scores.get(task, 0)) for task in tasks),
+                *(returns.grade(one), raw, number(one.record.max_score), number(one.days_late)),
+                *(scores.get(task, "0") for task in tasks),
                 *map(plain_cell, (student.file, "; ".join(one.remarks))),
             ]
         )
@@ -180,8 +181,10 @@ def overview(batch: Class, title: str, names: dict[str, str]) -> str:
     outcomes: Counter[str] = Counter()
     for one in graded:
         for verdict in one.record.verdicts():
-            passes.setdefault(verdict.task, []).append(verdict.outcome == "passed")
             outcomes[verdict.outcome] += 1
+            full = verdict.outcome == BY_HAND and verdict.score >= verdict.max_score
+            if verdict.outcome != COULD_NOT:
+                passes.setdefault(verdict.task, []).append(verdict.outcome == "passed" or full)
     layers = {
         layer["layer"]: layer for one in graded for layer in one.record.extra_data.get("layers", [])
     }
@@ -271,7 +274,7 @@ def feedback(one: Graded, title: str, names: dict[str, str]) -> str:
         "grade/feedback.html.jinja",
         title=title,
         student=one.submission.student,
-        score=f"{one.score:g} of {one.record.max_score:g} points",
+        score=f"{f'{one.score:g}' if one.is_known else '?'} of {one.record.max_score:g} points",
         days_late=one.days_late,
         remarks=one.remarks,
         tests=tests,

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 import pytest
 
 import dlcourse
+from dlcourse.check import pytest_plugin
 from dlcourse.check.record import Record, TestRecord
 from dlcourse.errors import GradingError, UnknownNameError, UsageError
 from dlcourse.grade import batch
@@ -263,12 +265,17 @@ def test_submission_that_could_not_be_graded_costs_no_other_and_is_tried_again(
     assert f"lost: could not check t: {DIED}{again}" in said
     assert 'engine: could not check t: KeyError("an engine\'s own");' in said
     # A grade that is not known is no 0, in no file and in no median.
-    assert [row["score"] for row in read(tmp_path / "out" / "details.csv")] == ["", "1", "", ""]
+    rows = read(tmp_path / "out" / "details.csv")
+    for column in ("score", "raw score", "task 90.1"):
+        assert [row[column] for row in rows] == ["", "1", "", ""]
     summary = batch.as_text(graded, tmp_path)
     assert summary.startswith("4 submissions, median 1 of 1 points, 3 not known: see stderr")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "4 submissions, median 1 of 1 points" in page
     assert "so the score is not known; the same command tries again" in page
+    assert '<i style="width: 100%">' in page  # of the one whose test ran
+    own = (tmp_path / "out" / "students" / "odd" / "feedback.html").read_text()
+    assert "odd: ? of 1 points" in own
     graded = grade_folder(folder, lab, tmp_path / "out", executor=pool)
     assert {one.record.tests[0].outcome for one in graded} == {"passed"}
     assert sorted(pool.seen) == ["engine"] * 2 + ["fine"] + ["lost"] * 2 + ["odd"] * 2
@@ -294,6 +301,17 @@ def test_the_other_processes_start_while_one_proves_the_grader(
         (folder / f"{name}.py").write_text(name)
     grade_folder(folder, lab, tmp_path / "out", jobs)
     assert asked == ["prove", *["warm_up"] * others, *["grade_one"] * 5]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_case_that_could_not_run_leaves_the_test_unknown(hidden):
+    outcomes = ("passed", "wrong answer", "could not check")
+    for cases in itertools.permutations(outcomes):
+        merged = pytest_plugin.merge(
+            [TestRecord("90.1", "t", 1.0, 1.0, one, one, hidden=hidden) for one in cases]
+        )
+        assert merged.outcome == "could not check"
+        assert merged.reason.endswith("could not check")
 
 
 def test_grade_in_the_journal_counts_only_where_nothing_has_changed(lab, tmp_path, monkeypatch):
