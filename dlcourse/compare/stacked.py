@@ -28,6 +28,8 @@ from dlcourse.compare.train_run import build, dataset, fill_scores, image_splits
 from dlcourse.data import Batches, ImageData
 from dlcourse.train import METRICS, EarlyStopping, cross_entropy
 from dlcourse.train.batch_norm import settle_batch_norm
+from dlcourse.train.checks import first_loss
+from dlcourse.train.losses import describe_loss
 
 __all__ = ["FREE", "MOST", "OPTIMIZER", "can_stack", "train_stack"]
 
@@ -229,6 +231,7 @@ def train_stack(
     }
     streams = Streams({seed: parts[0] for seed, parts in batches.items()}, [r.seed for r in runs])
     _, val, test_batches = batches[first.seed]
+    check_as_fit(models[0], streams.batches[0])
     each = [tuple(run.fit[name] for name in OPTIMIZER) for run in runs]
     compiled = bool(first.fit["compile"])
     if not compiled and not is_faster(models, each, streams):
@@ -255,6 +258,19 @@ def train_stack(
         fill_scores(result, {split: scores[model] for split, scores in measured.items()})
         result.together, result.seconds = len(runs), seconds
     return results
+
+
+def check_as_fit(model: nn.Module, batches: Batches) -> None:
+    """Raise UsageError for outputs that `fit` refuses, RuntimeError for frozen weights.
+
+    The stack would train both: what it differentiates is all of its weights.
+    """
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        raise RuntimeError("a model with frozen weights trains alone")
+    inputs, targets = next(iter(batches))
+    batches.epoch = 0
+    outputs = copy.deepcopy(model)(inputs)
+    first_loss("train", batches, describe_loss(cross_entropy), outputs, targets)
 
 
 def train_epochs(

@@ -3,12 +3,14 @@
 import shutil
 
 import pytest
+from torch import nn
 
-from dlcourse import optim
+from dlcourse import models, optim
 from dlcourse.compare import runner, stacked
 from dlcourse.compare.result import Result
 from dlcourse.compare.runner import Progress
 from dlcourse.compare.settings import parse
+from dlcourse.errors import UsageError
 
 
 @pytest.fixture
@@ -55,6 +57,50 @@ def test_every_optimizer_and_initializer_gives_in_a_stack_what_it_gives_alone(bo
 )
 def test_settings_mean_in_a_stack_what_they_mean_alone(both, settings):
     same(*both(**settings))
+
+
+@pytest.fixture
+def register():
+    """Register a model for the time of a test."""
+    names = []
+
+    def add(name, build):
+        models.register(name, build, input_size=(1, 8, 8))
+        names.append(name)
+
+    yield add
+    for name in names:
+        del models.MODELS[name]
+
+
+def layers(width, *last):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 4), *last)
+
+
+def test_frozen_weights_stay_frozen_where_runs_could_train_as_one(
+    grid, register, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(stacked, "is_faster", lambda *args: True)
+
+    def frozen(width=8):
+        net = layers(width)
+        net[1].requires_grad_(False)
+        return net
+
+    register("frozen", frozen)
+    together = grid(model="frozen", seeds=2).results
+    alone = grid(tmp_path / "alone", model="frozen", seeds=2, together=False).results
+    assert {row.together for row in together} == {1}
+    same(together, alone)
+
+
+def test_outputs_that_fit_refuses_are_refused_where_runs_could_train_as_one(
+    grid, register, monkeypatch
+):
+    monkeypatch.setattr(stacked, "is_faster", lambda *args: True)
+    register("softmax", lambda width=8: layers(width, nn.Softmax(-1)))
+    with pytest.raises(UsageError, match="leave the last softmax of the model out"):
+        grid(model="softmax", seeds=2)
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
