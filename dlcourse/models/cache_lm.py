@@ -86,3 +86,9 @@ class Cache(LanguageModel):
             steps.append(mass / mass.sum(1, keepdim=True))
         mixed = (1 - self.weight) * p + self.weight * torch.stack(steps, 1)
         return mixed.log().float(), (inner, mass)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"half_life": self.half_life, "weight": self.weight}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.half_life, self.weight = state["half_life"], state["weight"]

@@ -20,7 +20,7 @@ __all__ = ["SMOOTHINGS", "NGram"]
 SMOOTHINGS = ("kneser-ney", "interpolation")
 CONFIDENCE = 0.5  # of interpolation in every order before `tune`
 DISCOUNT = 0.75  # if a text is too short to estimate one
-
+SETTINGS = ("order", "vocab_size", "smoothing", "boundary")  # that counts belong to
 
 Step = tuple[np.ndarray, np.ndarray, np.ndarray]  # known, share, p
 
@@ -253,16 +253,20 @@ class NGram(LanguageModel):
             raise UsageError("this NGram has counted nothing yet; call fit(tokens) first")
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The results of `fit` and `tune`; part of the state_dict."""
+        """The results of `fit` and `tune`, and what they belong to; part of the state_dict."""
         arrays = [{name: torch.from_numpy(a) for name, a in vars(c).items()} for c in self.orders]
-        return {"orders": arrays, "confidences": list(self.confidences)}
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        return {"orders": arrays, "confidences": list(self.confidences), "settings": settings}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        if len(state["confidences"]) != self.order:
-            raise UsageError(
-                f"these are the counts of order {len(state['confidences'])}, the model has order "
-                f"{self.order}"
-            )
+        # Older files lack the settings.
+        saved = {"order": len(state["confidences"]), **state.get("settings", {})}
+        for name, value in saved.items():
+            if value != getattr(self, name):
+                raise UsageError(
+                    f"these are the counts of {name} {value}, the model has {name} "
+                    f"{getattr(self, name)}"
+                )
         self.confidences = list(state["confidences"])
         self.orders = [
             Counts(**{name: tensor.numpy() for name, tensor in arrays.items()})

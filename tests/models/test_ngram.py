@@ -191,6 +191,29 @@ def test_saved_counts_give_the_same_probabilities(tmp_path):
         NGram(6, 2).load_state_dict(model.state_dict())
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"vocab_size": 7}, "of vocab_size 6, the model has vocab_size 7"),
+        ({"smoothing": "interpolation"}, "of smoothing kneser-ney, the model has smoothing inter"),
+        ({"boundary": None}, "of boundary 0, the model has boundary None"),
+    ],
+)
+def test_counts_are_not_taken_for_those_of_other_settings(changed, message):
+    settings = {"vocab_size": 6, "order": 3, "boundary": 0}
+    saved = NGram(**settings).fit(TEXT).state_dict()
+    with pytest.raises(UsageError, match=message):
+        NGram(**{**settings, **changed}).load_state_dict(saved)
+
+
+def test_a_saved_cache_keeps_what_it_was_tuned_to():
+    model = NGram(6, 2).fit(TEXT)
+    tuned = Cache(model, half_life=3).tune(TEXT)
+    again = Cache(NGram(6, 2))
+    again.load_state_dict(tuned.state_dict())
+    assert torch.equal(again.probabilities(TEXT), tuned.probabilities(TEXT))
+
+
 def test_generates_only_what_it_counted_where_it_is_sure():
     model = NGram(6, 3, boundary=0).fit(torch.tensor([1, 2, 3, 4, 0] * 50))
     assert model.generate(torch.tensor([1]), 6, temperature=0).tolist() == [2, 3, 4, 0, 1, 2]
