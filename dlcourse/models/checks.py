@@ -1,15 +1,16 @@
-"""Validate the inputs, sizes and weights of models, before a layer fails with torch's own words."""
+"""Validate the inputs, sizes and weights of models; use a model and leave its mode as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
 
-__all__ = ["check_images", "check_tokens", "load_weights"]
+__all__ = ["check_images", "check_tokens", "in_eval_mode", "load_weights"]
 
 COUNTER = "num_batches_tracked"
 NAMED = 3  # how many keys a message names before it counts the rest
@@ -67,3 +68,16 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             f"these weights are not a {type(model).__name__}'s: the state dict {'; '.join(wrong)}"
         )
     model.load_state_dict({**own, **state})
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put `model` into eval mode, and then each of its modules back into the mode that it had: a
+    backbone that is trained no more may stay in eval mode while the rest trains."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
+from dlcourse.models.checks import in_eval_mode
 
 __all__ = ["GAN", "MLPGAN"]
 
@@ -64,13 +65,9 @@ class GAN(nn.Module):
         self, num_samples: int, generator: torch.Generator | None = None, batch_size: int = 500
     ) -> Tensor:
         """New images (num_samples, C, H, W) in [0, 1], with batch normalization in eval mode."""
-        training = self.training
-        self.eval()
-        images = [
-            self(latents) for latents in self.draw_latents(num_samples, generator).split(batch_size)
-        ]
-        self.train(training)
-        return torch.cat(images)
+        latents = self.draw_latents(num_samples, generator)
+        with in_eval_mode(self):
+            return torch.cat([self(part) for part in latents.split(batch_size)])
 
 
 class MLPGAN(GAN):

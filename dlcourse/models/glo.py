@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
+from dlcourse.models.checks import in_eval_mode
 from dlcourse.models.dcgan import SMALLEST, draw_weights, generator
 
 __all__ = ["GLO"]
@@ -68,8 +69,5 @@ class GLO(nn.Module):
         # Rows of noise @ centered / sqrt(n) have the covariance of `centered`, whatever its rank.
         noise = torch.randn(num_samples, len(latents), generator=generator).to(latents)
         drawn = latents.mean(0) + noise @ centered / len(latents) ** 0.5
-        training = self.training
-        self.eval()
-        images = self.generator(drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1))
-        self.train(training)
-        return images
+        with in_eval_mode(self):
+            return self.generator(drawn / drawn.norm(dim=1, keepdim=True).clamp(min=1))

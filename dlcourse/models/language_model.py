@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_tokens
+from dlcourse.models.checks import check_tokens, in_eval_mode
 from dlcourse.values import check_whole
 
 __all__ = ["LanguageModel"]
@@ -87,16 +87,14 @@ class LanguageModel(nn.Module):
                 "give the one that the model was trained with"
             )
         numbers = self.number_prompt(prompt, vocabulary)
-        was_training = self.training
-        self.eval()
         device = next(self.parameters(), numbers).device  # counts have none
         inputs, state, drawn = numbers.to(device)[None], None, []
-        for _ in range(length):
-            logits, state = self.advance(inputs, state)
-            token = draw(logits[0, -1].float().cpu(), temperature, top_k, generator)
-            drawn.append(token)
-            inputs = torch.full_like(inputs[:, :1], token)
-        self.train(was_training)
+        with in_eval_mode(self):
+            for _ in range(length):
+                logits, state = self.advance(inputs, state)
+                token = draw(logits[0, -1].float().cpu(), temperature, top_k, generator)
+                drawn.append(token)
+                inputs = torch.full_like(inputs[:, :1], token)
         return torch.tensor(drawn) if vocabulary is None else vocabulary.decode(drawn)
 
     def number_prompt(self, prompt: Tensor | Iterable[str], vocabulary: Any) -> Tensor:

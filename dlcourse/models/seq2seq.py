@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.errors import UsageError
-from dlcourse.models.checks import check_tokens
+from dlcourse.models.checks import check_tokens, in_eval_mode
 from dlcourse.models.padding import count_tokens
 from dlcourse.values import check_whole
 
@@ -152,16 +152,14 @@ class Seq2Seq(nn.Module):
         Shape: int64 (N, S) -> int64 (N, T), T at most max_length, only `end` after the first one.
         """
         check_whole(max_length=max_length)
-        was_training = self.training
-        self.eval()
-        memory, state = self.encode(sources)
         token = sources.new_full((len(sources),), self.start)
         done = torch.zeros_like(token, dtype=torch.bool)
         written: list[Tensor] = []
-        while len(written) < max_length and not done.all():
-            logits, state, _ = self.decode(token, state, memory)
-            token = logits.argmax(1).masked_fill(done, self.end)
-            done |= token == self.end
-            written.append(token)
-        self.train(was_training)
+        with in_eval_mode(self):
+            memory, state = self.encode(sources)
+            while len(written) < max_length and not done.all():
+                logits, state, _ = self.decode(token, state, memory)
+                token = logits.argmax(1).masked_fill(done, self.end)
+                done |= token == self.end
+                written.append(token)
         return torch.stack(written, 1)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlcourse.models.checks import in_eval_mode
+
 __all__ = ["Layer", "Stage", "layers", "stages", "summary"]
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -152,13 +154,10 @@ def watched(
     """
     hooks = [module.register_forward_hook(note) for module in modules]
     hooks += [module.register_forward_pre_hook(begin) for module in modules if begin]
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()
+        with torch.no_grad(), in_eval_mode(model):
             yield
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
 

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from dlcourse import models
 from dlcourse.errors import UnknownNameError, UsageError
+from dlcourse.models.summary import summary
 
 
 def num_parameters(model):
@@ -62,3 +63,41 @@ def test_impossible_models_are_refused(name, settings, error, message):
     with pytest.raises(error) as caught:
         models.build(name, **settings)
     assert message in str(caught.value)
+
+
+TOKENS = torch.tensor([[1, 2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "use"),
+    [
+        ("lstm_lm", {"vocab_size": 9}, lambda model: model.generate(TOKENS[0], 3)),
+        ("transformer_lm", {"vocab_size": 9}, lambda model: model.generate(TOKENS[0], 3)),
+        ("seq2seq", {}, lambda model: model.translate(TOKENS, 3)),
+        ("mlp_gan", {}, lambda model: model.sample(2)),
+        ("glo", {}, lambda model: model.sample(2)),
+        ("lenet5", {}, lambda model: summary(model, torch.zeros(1, 1, 28, 28))),
+    ],
+)
+def test_a_model_that_is_only_used_keeps_the_mode_of_each_of_its_parts(name, settings, use):
+    model = models.build(name, **settings)
+    modules = list(model.modules())
+    modules[1].eval()  # as for a backbone that is trained no more
+    before = [module.training for module in modules]
+    use(model)
+    assert [module.training for module in modules] == before
+    assert len(set(before)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "misuse"),
+    [
+        ("transformer_lm", {"context_size": 2}, lambda model: model.generate(TOKENS[0], 3)),
+        ("seq2seq", {"source_vocab_size": 2}, lambda model: model.translate(TOKENS, 3)),
+    ],
+)
+def test_a_refused_call_leaves_a_model_in_training_mode(name, settings, misuse):
+    model = models.build(name, **settings)
+    with pytest.raises(UsageError):
+        misuse(model)
+    assert model.training
