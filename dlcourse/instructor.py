@@ -128,7 +128,10 @@ def grade(parser: argparse.ArgumentParser) -> Call:
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--executor", metavar="NAME", help="a cluster: dask:ADDRESS")
-    parser.add_argument("--late", type=Path, metavar="CSV", help="columns student,days_late")
+    parser.add_argument(
+        "--late", type=Path, metavar="CSV",
+        help="columns student,days_late; they stay in force until another list is given",
+    )  # fmt: skip
     parser.add_argument(
         "--per-day",
         type=float,

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal", "as_text", "grade_folder"]
 
-ADJUST = "adjust.csv"  # in the folder of reports: the points by hand that are in force
+# In the folder of reports: the points by hand and the days late that are in force.
+ADJUST, LATE = "adjust.csv", "late.csv"
 
 
 class Journal(work_folder.Journal):
@@ -73,9 +74,10 @@ def grade_folder(
 
     executor: where the work runs; by default in `jobs` processes on this machine. late: a CSV file
     with the columns student,days_late; per_day: the share of the score that each day costs.
-    roster: the class, see `roster.read_roster`. adjust: points given by hand, see `adjustments`;
-    they stay in force in `out` until another list is given. column: the name of the assignment in
-    Canvas's gradebook. worksheet: Moodle's grading worksheet, of which a filled copy is written.
+    roster: the class, see `roster.read_roster`. adjust: points given by hand, see `adjustments`.
+    What `late` and `adjust` say stays in force in `out` until another list is given. column: the
+    name of the assignment in Canvas's gradebook. worksheet: Moodle's grading worksheet, of which a
+    filled copy is written.
 
     Raises UsageError for bad arguments, before anything is graded, and GradingError if the grader
     cannot prove itself or cannot write.
@@ -90,7 +92,7 @@ def grade_folder(
         joined = join(intake.submissions, read_roster(roster)) if roster else None
         students = joined.submissions if joined else intake.submissions
         # From here on all lists are read, so that nothing is graded if one of them is wrong.
-        days_late = days_late_of(students, late)
+        days_late = days_late_of(students, late, out, per_day)
         by_hand = adjustments_of(students, lab, adjust, out)
         sheet = returns.read_worksheet(worksheet, students) if worksheet else None
         if column is not None:
@@ -116,8 +118,9 @@ def grade_folder(
                 graded.append(Graded(one, record, days, score, lines, total is not None))
             batch = Class(graded, intake.left_out, joined.nothing if joined else ())
             try:
-                if adjust:
-                    files.write_text(out / ADJUST, text_of(adjust.read_bytes()))
+                for name, path in ((ADJUST, adjust), (LATE, late)):
+                    if path:
+                        files.write_text(out / name, text_of(path.read_bytes()))
                 said = write_reports(batch, lab, out, column or "", sheet)
             except OSError as error:
                 raise Journal.cannot_write(out, error) from None
@@ -140,9 +143,20 @@ def adjustments_of(
     return found
 
 
-def days_late_of(submissions: list[Submission], late: Path | None) -> dict[Submission, float]:
-    """The days in the list `late`; 1 for a submission that only Canvas marks as late."""
-    listed = read_days_late(late, submissions) if late else {}
+def days_late_of(
+    submissions: list[Submission], late: Path | None, out: Path, per_day: float
+) -> dict[Submission, float]:
+    """The days in the list `late`, else in that of an earlier run into `out`; 1 for a submission
+    that only Canvas marks as late."""
+    kept = out / LATE
+    path = late or (kept if kept.is_file() else None)
+    listed = read_days_late(path, submissions) if path else {}
+    if listed and not late:
+        print(
+            f"{kept}: the days late of {len(listed)} submissions stay in force, and each day costs "
+            f"{per_day:g} of the score; see --late and --per-day",
+            file=sys.stderr,
+        )
     for one in submissions:
         if one.late and one not in listed:
             listed[one] = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -45,6 +46,7 @@ def write_reports(
 ) -> list[str]:
     """Write all reports to `out`, and return lines about what could not be written.
 
+    Files of an earlier run that this one does not write again are deleted: their grades are old.
     column: the name of Canvas's assignment. worksheet: Moodle's, to be filled.
     """
     graded, said = batch.graded, []
@@ -70,6 +72,26 @@ def write_reports(
     if archive := returns.feedback_zip(graded, pages):
         with atomic_path(out / "moodle_feedback.zip") as part:
             part.write_bytes(archive)
+    if canvas is None:
+        (out / "canvas.csv").unlink(missing_ok=True)
+    if not worksheet and (out / "moodle.csv").is_file():
+        (out / "moodle.csv").unlink()
+        said.append("moodle.csv: deleted, its grades were old; give --worksheet to write it again")
+    if not archive:
+        (out / "moodle_feedback.zip").unlink(missing_ok=True)
+    return said + delete_old(out / "students", {one.submission.slug for one in graded})
+
+
+def delete_old(students: Path, slugs: set[str]) -> list[str]:
+    """Delete the reports of students who have none in this run; return a line for each."""
+    said = []
+    for folder in sorted(students.iterdir()) if students.is_dir() else ():
+        if folder.name not in slugs and (folder / "results.json").is_file():
+            for name in ("results.json", "feedback.html"):
+                (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # someone has put more into it
+                folder.rmdir()
+            said.append(f"students/{folder.name}: deleted, no submission has this name any more")
     return said
 
 

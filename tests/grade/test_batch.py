@@ -421,6 +421,40 @@ def test_reports_name_what_was_not_read_and_why(lab, tmp_path, capsys):
     assert unread in (tmp_path / "out" / "students" / "dan" / "feedback.html").read_text()
 
 
+@linux
+def test_a_second_run_keeps_the_days_late_and_leaves_no_old_grade(lab, folder, tmp_path, capsys):
+    ada, ben = (f"{name}_assignsubmission_file_" for name in ("Ada A_101", "Ben B_102"))
+    for name in (ada, ben):
+        exports.put(folder, {f"{name}/lab90_sums.py": name})
+    sheet, late, none = (tmp_path / f"{name}.csv" for name in ("sheet", "days", "none"))
+    sheet.write_text(
+        "Identifier,Grade,Last modified (grade)\nParticipant 101,,-\nParticipant 102,,-\n"
+    )
+    late.write_text("student,days_late\n101,2\n")
+    none.write_text("student,days_late\n")
+    out, pool = tmp_path / "out", Graders()
+
+    def scores(**more):
+        grade_folder(folder, lab, out, executor=pool, **more)
+        return [row["score"] for row in read(out / "details.csv")]
+
+    assert scores(late=late, per_day=0.25, worksheet=sheet) == ["0.5", "1"]
+    assert (out / "moodle.csv").is_file()
+    capsys.readouterr()
+    (folder / ben / "lab90_sums.py").unlink()
+    (folder / ben).rmdir()
+    assert scores(per_day=0.25) == ["0.5"]
+    said = capsys.readouterr().err
+    assert "late.csv: the days late of 1 submissions stay in force, and each day costs 0.25" in said
+    # What stands in the folder are the grades of this run.
+    assert "moodle.csv: deleted, its grades were old; give --worksheet" in said
+    assert "students/Ben_B" in said
+    assert not (out / "moodle.csv").exists()
+    assert [one.name.partition("-")[0] for one in (out / "students").iterdir()] == ["Ada_A"]
+    assert scores(late=none) == ["1"]
+    assert scores() == ["1"]
+
+
 def test_late_row_that_names_nobody_stops_the_batch_before_it_starts(lab, folder, tmp_path):
     (folder / "ada.py").write_text("x = 1")
     (tmp_path / "late.csv").write_text("student,days_late\nadda,1\n")
