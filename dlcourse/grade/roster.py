@@ -89,6 +89,7 @@ def read_roster(path: Path) -> Roster:
         if any(cells.values()) and folded(row.cells.get(columns["name"], "")) not in NOBODY:
             student = Student(**cells, canvas_id=cells["id"] if from_canvas else "")
             students.append(replace(student, name=student.name or student.login or student.email))
+    students = without_repeats(students)
     if not students:
         raise UsageError(f"{path} lists no students")
     used = set(columns.values())
@@ -96,6 +97,18 @@ def read_roster(path: Path) -> Roster:
         head for head, name in zip(table.header, table.names, strict=True) if name not in used
     ]
     return Roster(students, unread)
+
+
+def without_repeats(students: list[Student]) -> list[Student]:
+    """`students`, with one entry for who has a row in each of several sections."""
+    found: dict[Student | int, Student] = {}
+    for at, one in enumerate(students):
+        is_told = one.id or one.sis_id or one.login or one.email  # else it may be a namesake
+        first = found.setdefault(replace(one, section="") if is_told else at, one)
+        if is_told and one.section not in first.section.split(", "):
+            sections = ", ".join(filter(None, (first.section, one.section)))
+            found[replace(one, section="")] = replace(first, section=sections)
+    return list(found.values())
 
 
 def plain_name(text: str) -> str:
@@ -117,6 +130,7 @@ def join(submissions: Sequence[Submission], roster: Roster) -> Joined:
         )
     students = roster.students
     found: dict[Student, Submission] = {}
+    perhaps: set[Student] = set()
     joined: list[Submission] = []
     lines = []
     if roster.unread:
@@ -124,7 +138,8 @@ def join(submissions: Sequence[Submission], roster: Roster) -> Joined:
     for one in submissions:
         matches = matching(one, students)
         if len(matches) != 1:
-            reason = f"could be {' or '.join(s.name for s in matches)} on" if matches else "not on"
+            perhaps.update(matches)
+            reason = f"could be {' or '.join(map(shown, matches))} on" if matches else "not on"
             joined.append(replace(one, notes=(*one.notes, f"{reason} the roster")))
             continue
         (student,) = matches
@@ -135,11 +150,19 @@ def join(submissions: Sequence[Submission], roster: Roster) -> Joined:
             )
         found[student] = one
         joined.append(completed(one, student))
-    nothing = [student for student in students if student not in found]
+    nothing = [student for student in students if student not in found and student not in perhaps]
+    if unsure := [student for student in students if student in perhaps - found.keys()]:
+        lines.append(f"not known whether they handed in: {', '.join(map(shown, unsure))}")
     if nothing:
         names = ", ".join(student.name for student in nothing)
         lines.append(f"handed in nothing: {len(nothing)} of {len(students)}: {names}")
     return Joined(list(with_unique_names(joined)), nothing, lines)
+
+
+def shown(student: Student) -> str:
+    """The name, and what tells namesakes apart."""
+    known = student.id or student.sis_id or student.login or student.email
+    return f"{student.name} ({known})" if known else student.name
 
 
 def completed(one: Submission, student: Student) -> Submission:

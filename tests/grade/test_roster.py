@@ -96,9 +96,21 @@ def test_who_is_not_on_the_roster_is_kept_and_said(roster):
     stranger, ben = Submission("zoe", "zoe", name="zoe"), Submission("Ben B", "Ben B", name="Ben B")
     joined = join([stranger, ben], namesakes)
     assert [one.notes for one in joined.submissions] == [
-        ("not on the roster",), ("could be Ben B or Ben B on the roster",),
+        ("not on the roster",), ("could be Ben B (1) or Ben B (2) on the roster",),
     ]  # fmt: skip
-    assert len(joined.nothing) == 2
+    # One of them did hand in.
+    assert joined.nothing == []
+    assert joined.lines == ["not known whether they handed in: Ben B (1), Ben B (2)"]
+
+
+def test_a_student_with_a_row_in_each_section_is_one_student(roster):
+    text = "student,email,section\nAda A,a@x.org,1\nBen B,,1\nBen B,,1\nAda A,a@x.org,2\n"
+    ada, *bens = roster(text).students
+    assert ada == Student("Ada A", email="a@x.org", section="1, 2")
+    assert [ben.name for ben in bens] == ["Ben B", "Ben B"]  # two may have one name
+    joined = join([Submission("Ada A", "Ada A", name="Ada A")], roster(text))
+    assert (joined.submissions[0].email, joined.submissions[0].section) == ("a@x.org", "1, 2")
+    assert joined.nothing == bens
 
 
 def test_two_submissions_of_one_student_are_refused(roster):
