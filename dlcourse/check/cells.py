@@ -94,6 +94,7 @@ def definitions(cells: Iterable[str], lab: Lab) -> str:
 
     Of each name the cell that defined it last counts. Imports, functions, classes and the
     assignments of the lab are kept, others only if they call nothing: training is not repeated.
+    As these may read what is not kept, they may fail. `x[0] = 1` adds to an earlier `x = ...`.
     A mark and empty lines above each part tell `source.place` its cell and line.
     """
     given = {name for node in parsed(lab.source) for name in assigned(node)}
@@ -101,20 +102,23 @@ def definitions(cells: Iterable[str], lab: Lab) -> str:
     for number, cell in enumerate(cells):
         code, mark = without_magics(cell), f"# %% cell [{number}]\n"
         for node in parsed(code):
+            names, changes = assigned(node), False
             if isinstance(node, ast.Import | ast.ImportFrom):
                 key = ast.unparse(node)
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 key = node.name
             else:
-                names, calls = assigned(node), any(isinstance(n, ast.Call) for n in ast.walk(node))
+                calls = any(isinstance(n, ast.Call) for n in ast.walk(node))
                 if not names or (calls and not set(names) <= given):
                     continue
-                key = " ".join(names)
+                key, changes = " ".join(names), bool({*names} & loaded(node))
             first = min(n.lineno for n in [node, *getattr(node, "decorator_list", [])])
             part = "\n".join(code.splitlines()[first - 1 : node.end_lineno])
+            part = part if set(names) <= given else f"try: {part}\nexcept Exception: pass"
             part = mark + "\n" * (first - 1) + part + "\n\n\n"
             # A copy in the same cell is kept, for `source.defined_twice` to name it.
-            found[key] = found[key] + part if mark in found.get(key, "") else part
+            earlier = found.get(key, "")
+            found[key] = earlier + part if mark in earlier or changes else part
     return "".join(sorted(found.values(), key=lambda part: "from __future__" not in part))
 
 
@@ -123,6 +127,11 @@ def parsed(code: str) -> list[ast.stmt]:
         return ast.parse(code).body
     except SyntaxError:
         return []
+
+
+def loaded(node: ast.AST) -> set[str]:
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
 
 
 def assigned(node: ast.stmt) -> list[str]:

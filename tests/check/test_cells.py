@@ -34,22 +34,23 @@ def test_the_newest_definition_counts_and_nothing_is_run_again(lab):
     script = definitions(
         [
             "%matplotlib inline\nimport torch\nfrom __future__ import annotations",
-            "def add(a, b):\n    # mine\n    return 1",
+            "def add(a, b):\n    # mine\n    return LIMIT",
             "TABLE = dict(a=add)\nLIMIT = 3\nhistory = train_for_hours()",
             "add(1, 2)\nfor x in range(3):\n    print(x)",
             "def add(a, b): broken(",
-            "@cache\ndef add(a, b):\n    return a + b",
+            "@cache\ndef add(a, b):\n    return a + b + LIMIT",
             "lab.check('90.1')",
         ],
         lab,
     )
     assert [line for line in script.splitlines() if line and not line.startswith("#")] == [
         "from __future__ import annotations", "import torch",
-        "@cache", "def add(a, b):", "    return a + b", "TABLE = dict(a=add)", "LIMIT = 3",
+        "@cache", "def add(a, b):", "    return a + b + LIMIT", "TABLE = dict(a=add)",
+        "try: LIMIT = 3", "except Exception: pass",
     ]  # fmt: skip
     lines = script.splitlines()
     assert place(script.encode(), lines.index("@cache") + 1) == "cell [5], line 1"
-    assert place(script.encode(), lines.index("LIMIT = 3") + 1) == "cell [2], line 2"
+    assert place(script.encode(), lines.index("try: LIMIT = 3") + 1) == "cell [2], line 2"
 
 
 def test_a_task_is_checked_as_its_cell_defines_it(lab, cells):
@@ -61,6 +62,26 @@ def test_a_task_is_checked_as_its_cell_defines_it(lab, cells):
     assert shown.record.exit_status == 0
     assert "<td>90.1</td><td>add</td><td>2 of 2</td><td>passed</td>" in shown._repr_html_()
     assert "90.1" in repr(shown)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        ["x = torch.zeros(3)", "x[0] = 5", "y = x"],
+        ["x = torch.zeros(3)\nx = x / 255"],
+        ["net = torch.nn.Linear(2, 2)", "net.training = False"],
+        ["losses = []", "for step in range(3):\n    losses.append(step)", "last = losses[-1]"],
+        ["batch = next(iter([[1, 2]]))", "one, two = batch", "def show():\n    return one"],
+        ["SCALE = 2", "SCALE = SCALE * 2", "SCALE = 0"],
+        ["SCALE = 4\nSCALE = SCALE - 4"],
+        ["TEN = [10]", "TEN[0] = 0", "SCALE = TEN[0]"],
+        ["SCALE, COUNTS = 0, [\n    n for n in (1, 2)\n]  # two lines"],
+    ],
+)
+def test_cells_that_try_things_out_cost_no_point(lab, cells, experiment):
+    scale = " + SCALE" * any("SCALE" in cell for cell in experiment)
+    cells += ["import torch", *experiment, f"def add(a, b):\n    return a + b{scale}"]
+    assert [v.outcome for v in check_cells("90.1").record.verdicts()] == ["passed"]
 
 
 def test_a_copy_in_the_same_cell_is_named_and_a_cell_that_is_run_again_is_not(lab, cells):
