@@ -113,7 +113,7 @@ def test_a_frozen_model_gives_the_same_features_again(student):
     expect(student.extract(sizing, inputs), inputs[:, 0].flatten(1))
     expect(sizes, [500, 500, 201])
     expect(student.extract(sizing, inputs[:2], 1), inputs[:2, 0].flatten(1))
-    turned = inputs[:5].permute(0, 3, 1, 2)
+    turned = inputs[:5].permute(0, 2, 1, 3)  # a view cannot flatten it
     expect(student.extract(nn.Identity(), turned, 3), turned.flatten(1))
     expect(sizes[3:], [1, 1])
     layer = nn.Linear(2, 3)
@@ -168,6 +168,9 @@ def test_linear_classifier_after_a_few_steps(student):
         expect(dtypes, [torch.float64] * 2, ("dtype of the weight", "dtype of the bias"))
         held = [part.requires_grad for part in got]
         assert held == [False, False], "detach the weight and the bias: they need no gradient"
+    single = student.fit_linear(features.float(), labels, 5, 0.4, 1, 0.3)
+    dtypes = [part.dtype for part in single]
+    expect(dtypes, [torch.float32] * 2, ("dtype of the weight", "dtype of the bias"))
 
 
 @points(1, task="7.2", hint="zeros at the start, and the dtype of the features", hidden=True)

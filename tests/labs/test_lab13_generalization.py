@@ -410,6 +410,8 @@ def test_the_table_of_the_lecture(student):
     )
     expect(plain(student.brackets(4, 2)), [[(4, 1), (2, 2), (1, 4)], [(2, 2), (1, 4)], [(3, 4)]])
     expect(plain(student.brackets(243))[0][:2], [(243, 1), (81, 3)], "the first rungs of R = 243")
+    kinds = {type(number) for rungs in got for rung in rungs for number in rung}
+    assert kinds == {int}, "expected whole numbers"
 
 
 @points(0.5, task="13.6", hint="round down: R // eta ** (s - i); refuse R < 1 and eta < 2")

@@ -288,6 +288,11 @@ MISTAKES = {
         "for layer in model.children():\n        layer.requires_grad_(False)\n    return model.eval()",
         "still requires a gradient",
     ),
+    "7.2 returns float64": Mistake(
+        "    return weight, bias\n    # END",
+        "    return weight.double(), bias.double()\n    # END",
+        "dtype of the weight",
+    ),
     "7.2 computes in float32": Mistake(
         "weight = torch.zeros(num_classes, features.shape[1]).to(features)\n    bias = torch.zeros(num_classes).to(features)",
         "weight = torch.zeros(num_classes, features.shape[1])\n    bias = torch.zeros(num_classes)\n    features = features.float()",

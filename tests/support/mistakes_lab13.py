@@ -129,6 +129,9 @@ MISTAKES = {
     ),
     "13.6 keeps eta at 3": Mistake("    s_max = 0\n", "    eta = 3\n    s_max = 0\n"),
     "13.6 divides with a remainder": Mistake("R // eta ** (s - i)", "R / eta ** (s - i)"),
+    "13.6 rounds down to floats": Mistake(
+        "R // eta ** (s - i)", "R / eta ** (s - i) // 1", "whole numbers"
+    ),
     "13.6 does not refuse R = 0": Mistake("if R < 1 or eta < 2:", "if eta < 2:"),
     "13.7 returns the last bracket's result": Mistake(
         "return min(found, key=lambda pair: pair[1])", "return found[-1]"
