@@ -73,7 +73,7 @@ def fit_gan(
     Raises UsageError for arguments that make no sense and images outside of [0, 1], and
     NonFiniteLossError if a loss turns NaN or infinite: the GAN then holds the weights of its best
     epoch (without a score, of the last complete one; its first ones if none was complete), and the
-    error carries `.history`.
+    error carries `.history`. A score that is NaN after every epoch raises it too.
     """
     check_whole(epochs=epochs)
     check_whole(0, seed=seed)
@@ -112,11 +112,17 @@ def fit_gan(
             row |= {"train_loss": losses[0], "generator_loss": losses[1]}
             value = float(epoch)
             if score is not None:
-                value = row["val_score"] = score(gan)
+                value = row["val_score"] = float(score(gan))
             if value > best_score:
                 best_score, best_weights = value, copy.deepcopy(gan.state_dict())
                 history.best_epoch = epoch
             history.epochs.append(row | {"seconds": time.perf_counter() - start})
+        if not history.best_epoch:
+            best_weights = gan.state_dict()
+            raise NonFiniteLossError(
+                f"the score is {value} after every epoch, so that no epoch is the best; look at "
+                "the function `score`; the GAN keeps its last weights"
+            )
     except NonFiniteLossError as error:
         history.stopped = str(error)
         error.history = history
@@ -140,6 +146,7 @@ def train_epoch(
     gan.train()
     device = next(gan.parameters()).device
     losses, sizes = [], []
+    trained = [p for p in gan.discriminator.parameters() if p.requires_grad]
     for step, batch in enumerate(train, start=1):
         if step == 1:
             check_images(batch, gan)
@@ -152,12 +159,14 @@ def train_epoch(
         d_loss.backward()
         optimizers[0].step()
 
-        gan.discriminator.requires_grad_(False)  # the generator's step does not need its gradients
+        for parameter in trained:  # the generator's step does not need its gradients
+            parameter.requires_grad_(False)
         g_loss = GENERATOR_LOSSES[loss](gan.discriminate(fakes))
         optimizers[1].zero_grad()
         g_loss.backward()
         optimizers[1].step()
-        gan.discriminator.requires_grad_(True)
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
         for schedule in schedules:
             schedule.step()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dlcourse.errors import UsageError
 from dlcourse.train.run import Callback, Run
@@ -48,36 +49,33 @@ class TensorBoard(Callback):
 class CSVLog(Callback):
     """Writes one row for each epoch to the CSV file `path`, with the columns of the History.
 
-    The file is written anew when training starts; a resumed run first writes the epochs that it
-    already has. Raises UsageError if the file cannot be written.
+    The file is written anew after each epoch; a resumed run first writes the epochs that it
+    already has. A column that an epoch lacks is empty in its row. Raises UsageError if the file
+    cannot be written.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
-        self.file: IO[str] | None = None
 
     def on_start(self, run: Run) -> None:
-        if run.rank:
-            return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("w", newline="", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write log {str(self.path)!r}: {error.strerror}") from None
-        for row in run.history.epochs:
-            self.write(row, self.file)
+        self.write(run)
 
     def on_epoch(self, run: Run) -> None:
-        if self.file:
-            self.write(run.history.epochs[-1], self.file)
+        self.write(run)
 
     def on_end(self, run: Run) -> None:
-        if self.file:
-            self.file.close()
+        self.write(run)  # with what later callbacks have added to the last row
 
-    def write(self, row: dict[str, float], file: IO[str]) -> None:
-        writer = csv.DictWriter(file, list(row))
-        if row["epoch"] == 1:
-            writer.writeheader()
-        writer.writerow(row)
-        file.flush()
+    def write(self, run: Run) -> None:
+        if run.rank:
+            return
+        rows = run.history.epochs
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, dict.fromkeys(itertools.chain(*rows)))
+                if rows:
+                    writer.writeheader()
+                writer.writerows(rows)
+        except OSError as error:
+            raise UsageError(f"cannot write log {str(self.path)!r}: {error.strerror}") from None

@@ -176,6 +176,39 @@ def test_fit_gan_keeps_the_weights_of_the_best_score():
     assert_close(gan.state_dict(), seen[1])
 
 
+def test_a_score_that_is_always_nan_is_an_error_and_the_last_weights_stay():
+    gan = MLPGAN((1, 4, 4), hidden_sizes=(4,))
+    seen = []
+
+    def score(gan):
+        seen.append(copy.deepcopy(gan.state_dict()))
+        return math.nan
+
+    with pytest.raises(NonFiniteLossError, match="the score is nan after every epoch") as caught:
+        fit_gan(gan, batches(size=4), epochs=2, score=score, device="cpu")
+    assert len(caught.value.history) == 2
+    assert_close(gan.state_dict(), seen[1])
+
+
+def test_a_score_may_be_a_tensor():
+    history = fit_gan(
+        MLPGAN((1, 4, 4)), batches(size=4), epochs=1, score=lambda gan: torch.tensor(0.5),
+        device="cpu",
+    )  # fmt: skip
+    assert type(history["val_score"][0]) is float
+
+
+def test_a_frozen_layer_of_a_discriminator_stays_as_it_is():
+    gan = MLPGAN((1, 4, 4), hidden_sizes=(4,))
+    frozen, trained = gan.discriminator[1], gan.discriminator[3]
+    frozen.requires_grad_(False)
+    before = frozen.weight.clone(), trained.weight.clone()
+    fit_gan(gan, batches(size=4), epochs=2, device="cpu")
+    assert torch.equal(frozen.weight, before[0])
+    assert not torch.equal(trained.weight, before[1])
+    assert not frozen.weight.requires_grad
+
+
 def test_a_gan_whose_loss_is_nan_is_stopped_with_its_best_weights():
     gan = MLPGAN((1, 4, 4), hidden_sizes=(4,))
     train = batches(12, 4, size=4)

@@ -13,6 +13,7 @@ from dlcourse import models, optim, plots
 from dlcourse.errors import DataError, UsageError
 from dlcourse.train import (
     METRICS,
+    Callback,
     CrossEntropy,
     CSVLog,
     Gradients,
@@ -277,6 +278,20 @@ def test_a_csv_log_has_the_columns_of_the_history(tmp_path):
     with open(tmp_path / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [{name: float(value) for name, value in row.items()} for row in rows] == history.epochs
+
+
+def test_a_csv_log_keeps_each_number_in_its_column(tmp_path):
+    class Every2(Callback):
+        def on_epoch(self, run):
+            if len(run.history) % 2 == 0:
+                run.history.epochs[-1]["norm"] = float(len(run.history))
+
+    callbacks = [CSVLog(tmp_path / "log.csv"), Every2()]
+    fit(net(), batches(), epochs=4, callbacks=callbacks, device="cpu")
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["norm"] for row in rows] == ["", "2.0", "", "4.0"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
 
 
 def test_the_range_test_suggests_a_rate_that_trains_and_changes_nothing(tmp_path):
