@@ -72,16 +72,8 @@ def animation(frames: Tensor, path: str | PathLike[str], scale: int = 4) -> None
             "frames must have the shape (T, H, W) or (T, 1, H, W) with at least 2 frames, got "
             f"{shape}"
         )
-    pixels = (
-        frames.reshape(shape[0], *shape[-2:])
-        .detach()
-        .cpu()
-        .clamp(0, 1)
-        .mul(255)
-        .round()
-        .to(torch.uint8)
-    )
-    pixels = pixels.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    pixels = frames.reshape(shape[0], *shape[-2:]).detach().cpu().clamp(0, 1).mul(255).round()
+    pixels = pixels.to(torch.uint8).repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     first, *others = [Image.fromarray(picture) for picture in pixels.numpy()]
     with writing(path, ".gif"):
         first.save(path, save_all=True, append_images=others, duration=200, loop=0)
@@ -317,8 +309,8 @@ def code_scatter(
 ) -> Figure:
     """Draw codes of two numbers as points in the plane, colored by class.
 
-    Each number is drawn by its rank among all codes, from 0 to 1, which spreads crowded regions.
-    The name of a class stands at the median of its points.
+    Each number is drawn by its rank among all codes, from 0 to 1, which spreads crowded regions;
+    equal numbers have the same rank. The name of a class stands at the median of its points.
     Shape: codes (N, 2), labels int64 (N,).
     """
     import matplotlib
@@ -326,25 +318,30 @@ def code_scatter(
     # The style's eight colors are not enough for ten classes; their names stand in the plot.
     colors = matplotlib.color_sequences["tab10"]
     labels = labels.cpu()
-    ranks = codes.detach().cpu().argsort(0).argsort(0) / len(codes)
+    check_classes(labels, class_names)
+    columns = codes.detach().cpu().T.contiguous()
+    ranks = torch.searchsorted(columns.sort(1).values, columns).T / len(codes)
     figure = new_figure(6.4, 5.6)
     ax = figure.subplots()
     for label, name in enumerate(class_names):
         points = ranks[labels == label]
         x, y = points.T.numpy()
-        ax.scatter(x, y, s=6, color=colors[label % 10], alpha=0.6, linewidths=0)
+        color = colors[label % 10]
+        ax.scatter(x, y, s=6, color=color, alpha=0.6, linewidths=0)
         if len(points):
-            halo = {
-                "boxstyle": "round,pad=0.15",
-                "fc": "white",
-                "ec": colors[label % 10],
-                "alpha": 0.85,
-            }
+            halo = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": color, "alpha": 0.85}
             x, y = points.median(0).values.tolist()
             ax.text(x, y, name, ha="center", va="center", bbox=halo)
     ax.set(xlabel="first number, by rank", ylabel="second number, by rank")
     ax.set_title("Test images by their 2-number codes")
     return finish(figure, path)
+
+
+def check_classes(labels: Tensor, class_names: Sequence[str]) -> None:
+    last = len(class_names) - 1
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= last:
+        found = f"{int(labels.min())} to {int(labels.max())}"
+        raise UsageError(f"class_names names the classes 0 to {last}, but there are {found}")
 
 
 @styled
@@ -358,6 +355,7 @@ def confusion_matrix(
     Shape: predictions int64 (N,), targets int64 (N,).
     """
     num_classes = len(class_names)
+    check_classes(torch.cat([predictions, targets]), class_names)
     counts = (targets * num_classes + predictions).bincount(minlength=num_classes**2)
     counts = counts.reshape(num_classes, num_classes)
     mistakes = counts - counts.diag().diag()

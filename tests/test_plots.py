@@ -137,3 +137,25 @@ def test_images_have_their_texts_to_the_right(tmp_path):
     assert [len(ax.images) for ax in figure.axes] == [1, 0, 1, 0]
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["a red\nsquare", "b"]
     assert (tmp_path / "c.png").is_file()
+
+
+def test_equal_codes_are_one_point():
+    """A code that does not depend on the image must not look as if it told classes apart."""
+    codes = torch.stack([torch.full((6,), 0.5), torch.tensor([3.0, 1.0, 2.0, 1.0, 9.0, 3.0])], 1)
+    figure = plots.code_scatter(codes, torch.tensor([0, 0, 0, 1, 1, 1]), "ab")
+    points = np.concatenate([drawn.get_offsets() for drawn in figure.axes[0].collections])
+    assert np.ptp(points[:, 0]) == 0
+    assert points[:, 1].tolist() == pytest.approx([3 / 6, 0, 2 / 6, 0, 5 / 6, 3 / 6])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.confusion_matrix(torch.tensor([0, 2]), torch.tensor([0, 1]), "ab"),
+        lambda: plots.code_scatter(torch.rand(2, 2), torch.tensor([0, 2]), "ab"),
+    ],
+)
+def test_a_class_without_a_name_is_refused(draw):
+    """A matrix would count it as another class, and a scatter would leave it out."""
+    with pytest.raises(UsageError, match="names the classes 0 to 1, but there are 0 to 2"):
+        draw()
