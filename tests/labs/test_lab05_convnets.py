@@ -341,6 +341,7 @@ def test_lenet5_computes_known_logits(student):
         atol=2e-3,
     )
     student.probe("gradients", model, randn(1, 1, 28, 28).requires_grad_())
+    expect(tuple(model(randn(1, 1, 28, 28)).shape), (1, 10), "the shape of one image's logits")
 
 
 @points(1, task="5.5", hint="num_classes is the width of fc3; return logits", hidden=True)
@@ -350,6 +351,7 @@ def test_lenet5_takes_the_number_of_classes(student):
     inputs = 3 * randn(5, 1, 28, 28, seed=7)
     logits = model(inputs)
     expect(logits.detach(), lenet5(weights, inputs), rtol=1e-3, atol=1e-4)
+    expect(model(inputs[3:4]).detach(), lenet5(weights, inputs[3:4]), rtol=1e-3, atol=1e-4)
     leaf = inputs[:1].clone().requires_grad_()
     slopes = student.probe("gradients", model, leaf)[0]
     wanted = torch.autograd.grad(lenet5(weights, leaf).sum(), leaf)[0]

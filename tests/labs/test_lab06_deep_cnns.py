@@ -372,6 +372,11 @@ def test_googlenet_has_two_heads_in_training(student):
     call = call.replace("in training mode", "after eval()")
     assert isinstance(outputs, torch.Tensor), f"{call}: expected only the logits"
     near(outputs[1], KNOWN_LOGITS["logits after eval()"], "logits of the second image", call=call)
+    shaped(model(inputs[:1]), (1, 5), call.replace("(2, 3,", "(1, 3,"))
+    redrawn(model)
+    model.train()
+    shapes = [tuple(logits.shape) for logits in model(inputs[:1])]
+    expect(shapes, [(1, 5), (1, 5)], "the shapes of the two logits of one image")
 
 
 @points(0.5, task="6.4", hint="multiply only the auxiliary loss by weight", hidden=True)
@@ -396,7 +401,11 @@ def test_loss_of_two_heads(student):
     assert_close(slopes, slope_of(torch.cat(expected), inputs), atol=1e-2, rtol=1e-2)
     redrawn(model, seed=1)
     model.eval()
-    assert_close(model(inputs), googlenet(state, inputs, False)[0].detach(), atol=1e-3, rtol=1e-3)
+    for some in (inputs, inputs[:1]):
+        assert_close(model(some), googlenet(state, some, False)[0].detach(), atol=1e-3, rtol=1e-3)
+    model.train()
+    for got, wanted in zip(model(inputs[:1]), googlenet(state, inputs[:1], True), strict=True):
+        assert_close(got, wanted.detach(), atol=1e-3, rtol=1e-3)
 
 
 def block_of(state, x, stride=1, residual=True, training=True):

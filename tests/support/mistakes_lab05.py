@@ -188,6 +188,9 @@ MISTAKES = {
         "the mean instead of the maximum in the pooling",
     ),
     "5.5 flattens the batch too": Mistake(FC1, FC1.replace("flatten(1)", "flatten()")),
+    "5.5 squeezes a batch of one": Mistake(
+        LOGITS, "return self.fc3(x).squeeze()", "shape of one image's logits"
+    ),
     "5.5 has no return": Mistake(LOGITS, "self.fc3(x)", "is a `return` missing?"),
     "5.6 forgets the biases": Mistake(
         COUNT,

@@ -150,6 +150,16 @@ MISTAKES = {
     "6.4 takes the mean over one dimension, the first pixel of the other": Mistake(
         HEADS, HEADS.replace(".mean(dim=(2, 3))", ".mean(dim=2)[:, :, 0]")
     ),
+    "6.4 squeezes a batch of one": Mistake(
+        LOGITS,
+        "logits = self.classifier(F.adaptive_avg_pool2d(self.block2(self.pool(halfway)), 1).squeeze())",
+        "(1, 3, 10, 7)",
+    ),
+    "6.4 squeezes a batch of one in the auxiliary head": Mistake(
+        HEADS,
+        "return logits, self.auxiliary(F.adaptive_avg_pool2d(halfway, 1).squeeze())",
+        "the two logits of one image",
+    ),
     "6.4 detaches the auxiliary head": Mistake(HEADS, HEADS.replace("halfway", "halfway.detach()")),
     "6.4 returns probabilities": Mistake(
         HEADS, HEADS.replace("logits,", "logits.softmax(1),"), "a softmax of the logits"
