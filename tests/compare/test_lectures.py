@@ -271,3 +271,31 @@ def test_the_share_dropped_is_chosen_by_the_validation_loss(tmp_path):
         lambda run: dict(zip(("val_loss", "test_loss"), losses[run["dropout"]], strict=True)),
     )  # fmt: skip
     assert judged(found, "dropout").claims[0].text.startswith("dropout 0.2 ends")
+
+
+def test_a_run_that_diverged_does_not_count_as_soon_to_fit_or_to_be_best(tmp_path):
+    scores = {"train_accuracy": 1.0, "test_accuracy": 0.1, "test_loss": 1.0}
+    for name, axis, value in (
+        ("random-labels", "random_labels", 0.0), ("early-stopping", "keep", "best")
+    ):  # fmt: skip
+        found = study(
+            tmp_path, name, lambda run: scores,
+            epochs=lambda run: [{"epoch": epoch, "train_loss": 1.0} for epoch in range(1, 31)],
+            best_epoch=lambda run: 9,
+        )  # fmt: skip
+        last = next(one for one in reversed(found.results) if one.settings[axis] == value)
+        last.status, last.epochs, last.best_epoch = "diverged", last.epochs[:2], 0
+        claim = judged(found, name).claims[-1]
+        assert claim.holds is None, claim.measured
+        assert math.isnan(claim.margins[-1])
+
+
+@pytest.mark.parametrize("order", [[0.0, 0.2, 0.5], [0.5, 0.2, 0.0]])
+def test_a_share_with_a_lost_run_is_not_the_best(order, tmp_path):
+    losses = {0.0: 1.0, 0.2: 0.9, 0.5: math.nan}
+    found = study(
+        tmp_path, "dropout",
+        lambda run: {"val_loss": losses[run["dropout"]], "test_loss": losses[run["dropout"]]},
+    )  # fmt: skip
+    found.grid["dropout"] = order
+    assert judged(found, "dropout").outcome == "confirmed"

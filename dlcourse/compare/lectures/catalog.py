@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from dlcourse import optim
@@ -14,6 +15,7 @@ from dlcourse.compare import figures
 from dlcourse.compare.lectures import activations, surfaces
 from dlcourse.compare.lectures.activations import STEPS, ten_layers
 from dlcourse.compare.lectures.experiment import Answer, Claim, Experiment, by_seed, means
+from dlcourse.compare.result import Result
 from dlcourse.compare.settings import Environment
 from dlcourse.compare.study import Study
 
@@ -30,6 +32,23 @@ def listed(values: dict[Any, float], digits: int = 3) -> str:
 def minus(one: list[float], other: list[float]) -> list[float]:
     """The difference for each seed."""
     return [a - b for a, b in zip(one, other, strict=True)]
+
+
+def lowest(values: dict[Any, float]) -> Any:
+    """The key of the smallest value; NaN, from a run that has no score, is never the smallest."""
+    return min(values, key=lambda key: math.inf if math.isnan(values[key]) else values[key])
+
+
+def of_whole_runs(
+    study: Study, measure: Callable[[Result], float], axis: str, value: Any
+) -> list[float]:
+    """`measure` of the run with this value of `axis`, for each seed; NaN if it did not end well."""
+    found = {
+        result.settings["seed"]: measure(result)
+        for result in study.results
+        if result.settings[axis] == value and result.status == "done"
+    }
+    return [found.get(seed, math.nan) for seed in study.grid["seed"]]
 
 
 def spread_by(study: Study, score: str, axis: str) -> dict[Any, list[float]]:
@@ -93,8 +112,7 @@ def optimizers(study: Study, environment: Environment) -> Answer:
     ravine = [surfaces.best_walk(surfaces.RAVINE, name) for name in optim.OPTIMIZERS]
     saddle = [surfaces.walk(surfaces.SADDLE, name, 0.05) for name in optim.OPTIMIZERS]
     steps = {one.optimizer: one.arrived for one in ravine}
-    rivals = [name for name in losses if name in RIVALS_OF_SGD]
-    best = min(rivals, key=lambda name: losses[name])
+    best = lowest({name: loss for name, loss in losses.items() if name in RIVALS_OF_SGD})
     gain = minus(*(by_seed(study, "train_loss", optimizer=name) for name in ("sgd", best)))
     sooner = steps["sgd"] - steps["momentum"]
     return Answer(
@@ -200,7 +218,7 @@ def depth(study: Study, environment: Environment) -> Answer:
 
 def dropout(study: Study, environment: Environment) -> Answer:
     losses, chosen_by = (means(study, score, "dropout") for score in ("test_loss", "val_loss"))
-    best = min((share for share in losses if share), key=lambda share: chosen_by[share])
+    best = lowest({share: loss for share, loss in chosen_by.items() if share})
     gain = minus(*(by_seed(study, "test_loss", dropout=share) for share in (0.0, best)))
     return Answer(
         [Claim(f"dropout {best} ends with a lower test loss than none", gain)],
@@ -216,12 +234,12 @@ def dropout(study: Study, environment: Environment) -> Answer:
 def early_stopping(study: Study, environment: Environment) -> Answer:
     losses = means(study, "test_loss", "keep")
     gain = minus(*(by_seed(study, "test_loss", keep=keep) for keep in ("last", "best")))
-    best = [result.best_epoch for result in study.results if result.settings["keep"] == "best"]
+    best = of_whole_runs(study, lambda result: result.best_epoch, "keep", "best")
     epochs = study.grid["epochs"][0]
     return Answer(
         [
             Claim("the best epoch's weights have a lower test loss than the last", gain),
-            Claim("the best epoch comes before the last", [float(epochs - one) for one in best]),
+            Claim("the best epoch comes before the last", [epochs - one for one in best]),
         ],
         f"validation loss was lowest after {', '.join(map(str, best))} of {epochs} epochs; "
         f"test loss {listed(losses)}",
@@ -267,18 +285,19 @@ def random_labels(study: Study, environment: Environment) -> Answer:
 
 def epochs_to_fit(study: Study, share: float) -> list[float]:
     """For each seed the number of epochs with a training loss above 0.5."""
-    return [
-        float(sum(epoch["train_loss"] > 0.5 for epoch in result.epochs))
-        for result in study.results
-        if result.settings["random_labels"] == share
-    ]
+    return of_whole_runs(
+        study,
+        lambda result: sum(epoch["train_loss"] > 0.5 for epoch in result.epochs),
+        "random_labels",
+        share,
+    )
 
 
 def width(study: Study, environment: Environment) -> Answer:
     losses = means(study, "test_loss", "width")
     fitted = means(study, "train_accuracy", "width")
     narrow, wide = min(losses), max(losses)
-    peak = max(losses, key=lambda width: losses[width])
+    peak = lowest({width: -loss for width, loss in losses.items()})
     by_width = spread_by(study, "test_loss", "width")
     claims = [
         Claim(
