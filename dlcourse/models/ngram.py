@@ -216,6 +216,8 @@ class NGram(LanguageModel):
         """The place of a k-gram in its order, or -1 if the text does not hold it."""
         place = 0
         for order, token in zip(self.orders, tokens, strict=False):
+            if not 0 <= token < self.vocab_size:  # its key would be that of other tokens
+                raise UsageError(f"tokens must be 0 to {self.vocab_size - 1}, got {token}")
             key = place * self.vocab_size + token
             place = int(np.searchsorted(order.keys, key))
             if place == len(order.keys) or order.keys[place] != key:

@@ -37,8 +37,15 @@ class Perceptron(nn.Module):
         """One pass over the samples, one after another: w += lr (target - output) x.
 
         Shape: inputs (N, in_features), targets 0 or 1, (N, out_features).
-        Returns the number of wrong outputs; 0 means that the rule has converged.
+        Returns the number of wrong outputs; 0 means that the rule has converged. Raises UsageError
+        for other targets.
         """
+        outputs = len(self.weight)
+        if targets.shape[1:].numel() != outputs or not ((targets == 0) | (targets == 1)).all():
+            raise UsageError(
+                f"targets must be 0 or 1, (N, {outputs}), got {tuple(targets.shape)} from "
+                f"{targets.min():g} to {targets.max():g}"
+            )
         mistakes = 0
         for x, target in zip(inputs, targets, strict=True):
             error = target - self(x[None])[0]  # (out_features,)

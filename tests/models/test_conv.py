@@ -234,6 +234,19 @@ def test_perceptron_learns_and_but_not_xor():
 
 
 @pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (torch.tensor([[-1.0, 1.0, 1.0]] * 2), "0 or 1, (N, 3), got (2, 3) from -1 to 1"),
+        (torch.tensor([0, 1]), "targets must be 0 or 1, (N, 3), got (2,) from 0 to 1"),
+    ],
+)
+def test_a_perceptron_refuses_targets_that_its_rule_cannot_learn(targets, message):
+    with pytest.raises(UsageError) as caught:
+        Perceptron(2, 3).learn(torch.eye(2), targets)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
         ("lenet5", (2, 3, 32, 32), r"inputs must be (N, 1, 28, 28), got (2, 3, 32, 32)"),

@@ -231,6 +231,8 @@ def test_generates_only_what_it_counted_where_it_is_sure():
         (lambda: NGram(4).fit(TEXT[:0]), UsageError, "T at least 1, got torch.int64 (0,)"),
         (lambda: NGram(6).tune(TEXT), UsageError, "tune is for smoothing 'interpolation'"),
         (lambda: NGram(6).fit(TEXT).count(), UsageError, "count takes 1 to 5 tokens, got 0"),
+        (lambda: NGram(6).fit(TEXT).count(1, 7), UsageError, "tokens must be 0 to 5, got 7"),
+        (lambda: NGram(6).fit(TEXT).distribution([-1]), UsageError, "must be 0 to 5, got -1"),
         (lambda: Cache(NGram(6), 0), UsageError, "half_life must be above 0, got 0"),
         (lambda: Cache(NGram(6), weight=1), UsageError, "at least 0 and below 1, got 1"),
         (lambda: Cache(NGram(6).fit(TEXT)).tune(TEXT[:1]), UsageError, "at least 2 to tune"),
