@@ -158,6 +158,13 @@ def days_late_of(
             file=sys.stderr,
         )
     for one in submissions:
+        mates = [other for other in listed if one.group and one.group == other.group]
+        if path and mates and one not in listed:
+            print(
+                f"{one.student}: no row in {path.name}, so not late; {mates[0].student} has one "
+                "and handed in the same work",
+                file=sys.stderr,
+            )
         if one.late and one not in listed:
             listed[one] = 1.0
             print(

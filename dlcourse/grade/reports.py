@@ -24,7 +24,7 @@ from dlcourse.grade import returns
 from dlcourse.grade.item_statistics import item_statistics
 from dlcourse.grade.returns import Worksheet, number, plain_cell
 from dlcourse.grade.roster import Student
-from dlcourse.grade.submissions import Graded
+from dlcourse.grade.submissions import Graded, listed
 
 __all__ = ["Class", "write_reports"]
 
@@ -83,16 +83,16 @@ def write_reports(
 
 
 def delete_old(students: Path, slugs: set[str]) -> list[str]:
-    """Delete the reports of students who have none in this run; return a line for each."""
-    said = []
+    """Delete the reports of students who have none in this run; return a line that names them."""
+    gone = []
     for folder in sorted(students.iterdir()) if students.is_dir() else ():
         if folder.name not in slugs and (folder / "results.json").is_file():
             for name in ("results.json", "feedback.html"):
                 (folder / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # someone has put more into it
                 folder.rmdir()
-            said.append(f"students/{folder.name}: deleted, no submission has this name any more")
-    return said
+            gone.append(folder.name)
+    return [f"students: deleted, as none of this name is graded now: {listed(gone)}"] * bool(gone)
 
 
 def gradescope(one: Graded) -> dict[str, Any]:

@@ -448,11 +448,24 @@ def test_a_second_run_keeps_the_days_late_and_leaves_no_old_grade(lab, folder, t
     assert "late.csv: the days late of 1 submissions stay in force, and each day costs 0.25" in said
     # What stands in the folder are the grades of this run.
     assert "moodle.csv: deleted, its grades were old; give --worksheet" in said
-    assert "students/Ben_B" in said
+    assert "students: deleted, as none of this name is graded now: Ben_B" in said
     assert not (out / "moodle.csv").exists()
     assert [one.name.partition("-")[0] for one in (out / "students").iterdir()] == ["Ada_A"]
     assert scores(late=none) == ["1"]
     assert scores() == ["1"]
+
+
+def test_a_member_of_a_late_group_without_a_row_is_named(tmp_path, capsys):
+    ada, ben, cyd, dan = (
+        Submission(name, name, group=group)
+        for name, group in (("ada", "g1"), ("ben", "g1"), ("cyd", "g2"), ("dan", ""))
+    )
+    (tmp_path / "late.csv").write_text("student,days_late\nada,2\ndan,1\n")
+    found = batch.days_late_of([ada, ben, cyd, dan], tmp_path / "late.csv", tmp_path / "o", 0.1)
+    assert found == {ada: 2.0, dan: 1.0}
+    assert capsys.readouterr().err.splitlines() == [
+        "ben: no row in late.csv, so not late; ada has one and handed in the same work"
+    ]
 
 
 def test_late_row_that_names_nobody_stops_the_batch_before_it_starts(lab, folder, tmp_path):
