@@ -159,14 +159,15 @@ def learning_curves(histories: History | Mapping[str, History], path: Path = Non
     """
     if not isinstance(histories, Mapping):
         histories = {"": histories}
-    rows = next(iter(histories.values())).epochs
-    metrics = [name for name in rows[0] if name.startswith("val_") and name != "val_loss"]
+    columns = dict.fromkeys(name for history in histories.values() for name in history.epochs[0])
+    metrics = [name for name in columns if name.startswith("val_") and name != "val_loss"]
     figure = new_figure(5.5 * (1 + len(metrics)), 4.2)
     axes = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     for index, (name, history) in enumerate(histories.items()):
         epochs = history["epoch"]
-        # A line through one epoch is invisible.
-        style: dict[str, Any] = {"color": f"C{index}", "marker": "x" if len(epochs) == 1 else None}
+        # A line through one epoch is invisible, and the ninth line has the color of the first.
+        marker = "x" if len(epochs) == 1 else (None, *MARKERS)[index // len(MARKERS)]
+        style: dict[str, Any] = {"color": f"C{index}", "marker": marker}
         label = f"{name} train".strip()
         axes[0].plot(epochs, history["train_loss"], "--", label=label, **style)
         for ax, column in zip(axes, ["val_loss", *metrics], strict=True):
@@ -367,15 +368,11 @@ def confusion_matrix(
             if count := mistakes[row, column].item():
                 dark = count > 0.6 * mistakes.max().item()
                 ax.text(column, row, str(count), ha="center", va="center", color="wk"[not dark])
-    ax.set(
-        xlabel="predicted",
-        ylabel="true",
-        title=f"{int(mistakes.sum())} mistakes on {len(targets):,} images",
-        xticks=range(num_classes),
-        yticks=range(num_classes),
-    )
-    ax.set_xticklabels(class_names, rotation=0 if max(map(len, class_names)) < 3 else 45)
-    ax.set_yticklabels(class_names)
+    title = f"{int(mistakes.sum())} mistakes on {len(targets):,} images"
+    ax.set(xlabel="predicted", ylabel="true", title=title)
+    rotation = 0 if max(map(len, class_names)) < 3 else 45
+    ax.set_xticks(range(num_classes), class_names, rotation=rotation)
+    ax.set_yticks(range(num_classes), class_names)
     return finish(figure, path)
 
 

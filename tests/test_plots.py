@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from dlcourse import plots
@@ -159,3 +160,24 @@ def test_a_class_without_a_name_is_refused(draw):
     """A matrix would count it as another class, and a scatter would leave it out."""
     with pytest.raises(UsageError, match="names the classes 0 to 1, but there are 0 to 2"):
         draw()
+
+
+def test_every_run_has_its_own_line_in_every_score_that_it_has():
+    runs = {
+        f"run {number}": History(
+            epochs=[
+                {"epoch": epoch, "train_loss": number, "val_loss": number, f"val_{score}": number}
+                for epoch in (1, 2)
+            ]
+        )
+        for number, score in enumerate(["accuracy"] * 9 + ["perplexity"])
+    }
+    loss, accuracy, perplexity = plots.learning_curves(runs).axes
+    assert [ax.get_title() for ax in (loss, accuracy, perplexity)] == [
+        "loss", "accuracy", "perplexity"
+    ]  # fmt: skip
+    assert [line.get_label() for line in perplexity.lines] == ["run 9 val"]
+    looks = {
+        (to_hex(line.get_color()), line.get_linestyle(), line.get_marker()) for line in loss.lines
+    }
+    assert len(looks) == len(loss.lines) == 2 * len(runs)

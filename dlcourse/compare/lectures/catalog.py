@@ -194,7 +194,9 @@ def batch_norm(study: Study, environment: Environment) -> Answer:
 
 def depth(study: Study, environment: Environment) -> Answer:
     depths = {
-        kind: [int(name.removeprefix(kind)) for name in study.grid["model"] if kind in name]
+        kind: [
+            int(name.removeprefix(kind)) for name in study.grid["model"] if name.startswith(kind)
+        ]
         for kind in ("plain", "resnet")
     }
     both = set(depths["plain"]) & set(depths["resnet"])
