@@ -117,6 +117,8 @@ def load_pairs(
             own = sorted(path.stem for path in folder.glob("*.tsv"))
             raise UnknownNameError("pairs", name, [*catalog.names("pairs"), *own])
         parts = cut(read_text(path), path)
+        if not (parts["train"].endswith(b"\n") and parts["val"].endswith(b"\n")):
+            raise DataError(f"{str(path)!r} has too few lines to be split into train, val and test")
         splits = {split: read_tsv(text.decode(), path) for split, text in parts.items()}
         source = f"{name} from {path}"
     else:

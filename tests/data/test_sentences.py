@@ -99,6 +99,9 @@ def test_own_pairs_are_lines_with_a_tab(tmp_path):
     (tmp_path / "anki.tsv").write_text("\n".join([*lines, "no tab"]), encoding="utf-8")
     with pytest.raises(DataError, match=r"a tab and its translation in each line; .*: 'no tab'"):
         data.load_pairs("anki", tmp_path)
+    (tmp_path / "anki.tsv").write_text("\n".join(lines[:8]), encoding="utf-8")
+    with pytest.raises(DataError, match="has too few lines to be split"):
+        data.load_pairs("anki", tmp_path)
     with pytest.raises(UnknownNameError, match=r"unknown pairs 'ankj'; did you mean 'anki'\?"):
         data.load_pairs("ankj", tmp_path)
 
