@@ -162,6 +162,8 @@ def winner(study: Study, name: str) -> Settings:
 def race(study: Study) -> dict[str, list[tuple[int, float]]]:
     """For each method the epochs spent, and the best validation score seen by then."""
     results = {result.key: result for result in study.sweep}
+    done = [result for result in study.sweep if result.status == "done"]
+    sign = -1 if any(result.lower_is_better for result in done) else 1  # of a quality
     found = {}
     for name in study.grid["search"]:
         played = [
@@ -171,7 +173,8 @@ def race(study: Study) -> dict[str, list[tuple[int, float]]]:
         ]
         spent = accumulate(epochs for epochs, _ in played)
         best = accumulate((score for _, score in played), max)
-        found[name] = [point for point in zip(spent, best, strict=True) if point[1] > -math.inf]
+        points = zip(spent, best, strict=True)
+        found[name] = [(at, sign * score) for at, score in points if score > -math.inf]
     return found
 
 

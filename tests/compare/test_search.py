@@ -176,3 +176,18 @@ def test_the_command_searches_and_draws_the_race(data_dir, tmp_path, capsys):
         r"^random: 4 runs, 8 epochs of training, best on validation \d+\.\d\d%$", out, re.M
     )
     assert "What each search had found" in (tmp_path / "s" / "report.html").read_text()
+
+
+def test_a_race_by_the_loss_shows_losses_as_they_were_measured(data_dir, tmp_path):
+    study = search.search(
+        tmp_path / "s", methods=["random"], model="mlp", data="blobs", data_dir=data_dir,
+        device="cpu", width=[2, 4, 8], lr="log:0.001:0.1", monitor="loss", mode="min",
+        max_epochs=2, eta=2,
+    )  # fmt: skip
+    losses = [result.scores["val_loss"] for result in study.sweep]
+    points = search.race(study)["random"]
+    assert [score for _, score in points] == [min(losses[: n + 1]) for n in range(len(losses))]
+    assert f"best on validation {min(losses):.4f}" in search.as_text(study)
+    (figure,) = search.race_figure(study).values()
+    (line,) = figure.axes[0].lines
+    assert min(line.get_ydata()) == min(losses)
