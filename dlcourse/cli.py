@@ -238,13 +238,8 @@ def quiz(parser: Parser) -> Call:
             raise UsageError("--exam needs --out DIR")
         # Students have the questions and this program: a seed that they know would tell the order.
         seed = secrets.randbelow(2**31) if args.seed is None else args.seed
-        for path in exam.write(
-            exam.labs_named(args.exam),
-            args.out,
-            seed=seed,
-            questions=args.questions,
-            sheets=2 if args.sheets is None else args.sheets,
-        ):
+        labs, sheets = exam.labs_named(args.exam), 2 if args.sheets is None else args.sheets
+        for path in exam.write(labs, args.out, seed=seed, questions=args.questions, sheets=sheets):
             print(path)
         print(f"the same exam again: --seed {seed}")
         return 0
@@ -319,15 +314,9 @@ def data(parser: Parser) -> Call:
             from dlcourse.data import importer
 
             path, counts = importer.import_images(
-                args.name,
-                args.path,
-                args.data_dir,
-                size=args.size,
-                gray=args.gray,
-                skip_bad=args.skip_bad,
-                force=args.force,
-                seed=args.seed,
-            )
+                args.name, args.path, args.data_dir, size=args.size, gray=args.gray,
+                skip_bad=args.skip_bad, force=args.force, seed=args.seed,
+            )  # fmt: skip
             print(importer.as_text(path, counts))
         return 0
 

@@ -50,14 +50,8 @@ TASK = re.compile(
 STUB = re.compile(r"task (?P<id>\d+\.\d+): (?P<name>[\w.]+)")
 # What Python and PyTorch raise for values of a wrong type, shape or size.
 WRONG = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    NameError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+    ArithmeticError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 Lines = dict[str, list[str]]  # of each task's functions, and under "" all others
 # `Lab.doubts` of the student's script that runs now.
 DOUBTS: ContextVar[tuple[list[str], list[str]]] = ContextVar("DOUBTS", default=([], []))
@@ -195,9 +189,18 @@ class Lab:
 
 
 def stubs(source: str) -> dict[str, str]:
-    """Tasks whose stub stands in `source`, and the name each asks for."""
-    pattern = r"""^[ \t]*raise NotImplementedError\(["']task (\d+\.\d+): ([\w.]{1,100})["']\)"""
-    return dict(reversed(re.findall(pattern, source, re.MULTILINE)))
+    """Tasks whose stub stands in `source`, not below a `return`, and the name each asks for."""
+    pattern = r"""[ \t]*raise NotImplementedError\(["']task (\d+\.\d+): ([\w.]{1,100})["']\)"""
+    found: dict[str, str] = {}
+    above: dict[int, str] = {}  # by indentation, the statement above; its text may be hostile
+    for line in source.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if (match := re.match(pattern, line)) and not re.match(r"return\b", above.get(indent, "")):
+            found.setdefault(match[1], match[2])
+        if line.strip() and line[indent] not in "#)]}":
+            above = {depth: text for depth, text in above.items() if depth < indent}
+            above[indent] = line.strip()
+    return found
 
 
 def enclosing_names(source: str) -> dict[int, str]:

@@ -122,6 +122,23 @@ def test_half_written_class_scores_nothing_and_names_the_method(check):
     assert verdict.worst.reason == "task 90.3: Counter.step is not written yet"
 
 
+@pytest.mark.parametrize(
+    "answer", ["return a - b", "return (\n        a\n        - b\n    )\n\n    # the old line:"]
+)
+def test_a_stub_below_an_answer_that_returns_is_no_missing_answer(check, lab, answer):
+    stub = 'raise NotImplementedError("task 90.1: add")'
+    record = check("return a + b\n", f"{answer}\n    {stub}\n")
+    verdict = record.verdicts()[0]
+    assert (verdict.task, verdict.outcome) == ("90.1", "wrong answer")
+    assert check("return a + b\n", f"return a + b\n    {stub}\n").verdicts()[0].score == 2
+    assert "90.1" not in lab.unwritten()
+    # A stub that can be reached is one: in a branch, or after a function inside that returns.
+    for above in ("if a:\n        return a", "def twice(x):\n        return x"):
+        assert check("return a + b\n", f"{above}\n    {stub}\n").verdicts()[0].outcome == (
+            "not written"
+        )
+
+
 def test_wrong_answer_names_expected_got_where_and_hint(check, lab):
     record = check("return a + b", "return a - b")
     cases, tensors = record.tests[0], record.tests[-1]
