@@ -62,6 +62,7 @@ ADDED = re.compile(
 )
 # Lines that only IPython understands: `%magic`, `!shell`, `x = !shell`, `?help`, `help?`.
 MAGIC = re.compile(r"[%!?]|[\w.,\s\[\]]+=\s*(?:!|%\w)|[\w.]+\?{1,2}$")  # of a stripped line
+LINE_END = re.compile(r"\r\n?|\n")  # Python's; str.splitlines has more, also inside of strings
 MAX_CODE = 2**18  # characters; reading a program takes 500 times its size in memory
 MAX_TOKENIZED = 2**20  # characters, which takes 4 s
 MAX_CELLS = 10_000
@@ -171,7 +172,7 @@ def as_script(text: str, name: str = "the notebook") -> str:
         braces += code.count("{")
         if braces > MAX_BRACES:
             raise UsageError(f"{name} holds more than {MAX_BRACES:,} braces")
-        tokenized += sum(map(is_magic, code.splitlines())) * len(code)
+        tokenized += sum(map(is_magic, LINE_END.split(code))) * len(code)
         if tokenized > MAX_TOKENIZED:
             raise UsageError(f"{name}: too many lines begin with %, ! or ?, up to cell {number}")
         code = without_magics(code)
@@ -194,7 +195,7 @@ def as_script(text: str, name: str = "the notebook") -> str:
 
 def without_magics(code: str) -> str:
     """Replace the lines of `code` that only IPython understands, so that blocks keep a body."""
-    lines = code.splitlines()
+    lines = LINE_END.split(code)
     first = next((line for line in lines if line.strip()), "").strip()
     if first.startswith("%%"):
         if first.split()[0] not in CELL_MAGICS_OVER_PYTHON:

@@ -46,6 +46,17 @@ def test_magics_and_shell_lines_are_left_out_and_python_is_kept(cell, kept):
     assert script.strip().splitlines()[1:][-len(kept.splitlines()) :] == kept.splitlines()
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\x0c", "\x85", "\x1c"])
+def test_only_line_ends_of_python_end_a_line(sign):
+    """Such signs come with pasted text."""
+    cell = f"# a note{sign}that goes on\r\nword = 'a{sign}b'\n%time\n"
+    script = as_script(exports.notebook(cell))
+    names = {}
+    exec(script, names)
+    assert names["word"] == f"a{sign}b"
+    assert script.startswith(f"# %% cell 2\n# a note{sign}that goes on\nword")
+
+
 def test_a_notebook_of_version_3_is_read():
     text = '{"worksheets": [{"cells": [{"cell_type": "code", "input": "x = 1"}]}], "nbformat": 3}'
     assert as_script(text) == "# %% cell 1\nx = 1\n"
