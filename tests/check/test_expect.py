@@ -5,7 +5,14 @@ import torch
 
 from dlcourse.check.expect import WrongAnswerError, assert_close, expect
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("got", [5.0, 0, -INF, 1e308, torch.tensor(2.0)])
+def test_no_other_number_is_close_to_infinity(got):
+    for form, right in ((got, INF), ([got], [INF]), ({"a": got}, {"a": INF})):
+        with pytest.raises(WrongAnswerError):
+            expect(form, right)  # with the tolerances that it takes by itself
 
 
 @pytest.mark.parametrize(
@@ -22,6 +29,8 @@ NAN = float("nan")
         ((torch.ones(2), 3), [torch.ones(2), 3]),
         ({"a": torch.ones(1)}, {"a": torch.ones(1)}),
         (0.1 + 0.2, 0.3),
+        (INF, INF),
+        ((1, -INF), (1, -INF)),
         ("text", "text"),
         ((7, 8), (7, ...)),
     ],
@@ -48,6 +57,9 @@ def test_right_answers_of_every_form_are_taken(got, expected):
         ("0.5", 0.5, "expected the float 0.5, got the text '0.5'"),
         (torch.ones(2, 1), 1.0, "expected the float 1, got a tensor of shape (2, 1)"),
         ([1, 3], [1, 2], "expected [1, 2], got [1, 3]"),
+        (-INF, INF, "expected inf, got -inf"),
+        (INF, 5.0, "expected 5, got inf"),
+        (NAN, INF, "expected inf, got nan"),
         ([torch.ones(1)], [torch.ones(1), 2], "expected 2 values, got 1"),
         ([torch.ones(1), 3], [torch.ones(1), 2], "at index 1: expected 2, got 3"),
         ({"a": 1}, {"b": 1}, "'b' is missing; 'a' is not expected"),

@@ -129,6 +129,11 @@ MISTAKES = {
     ),
     "13.6 keeps eta at 3": Mistake("    s_max = 0\n", "    eta = 3\n    s_max = 0\n"),
     "13.6 divides with a remainder": Mistake("R // eta ** (s - i)", "R / eta ** (s - i)"),
+    "13.5 takes 1e9 for infinity": Mistake(
+        "losses = [math.inf if math.isnan(loss) else loss",
+        "losses = [1e9 if math.isnan(loss) else loss",
+        "expected inf",
+    ),
     "13.6 rounds down to floats": Mistake(
         "R // eta ** (s - i)", "R / eta ** (s - i) // 1", "whole numbers"
     ),
