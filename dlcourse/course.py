@@ -162,7 +162,7 @@ class Lab:
         return self.root / "results" / "passed.json"
 
     def checked(self) -> dict[str, bool]:
-        """Whether each task passed its last check; only tasks whose code has not changed since.
+        """Whether each task passed its last check; only those that nothing has changed since.
 
         An unreadable memory is an empty one.
         """
@@ -174,10 +174,11 @@ class Lab:
             return {}
 
     def fingerprints(self) -> dict[str, str]:
-        """A hash of the code of each task in the student's file and of what belongs to no task."""
+        """A hash of each task's code in the student's file, of what is no task's, and the tests."""
         text = self.student.read_text(encoding="utf-8", errors="replace")
         lines = lines_of_tasks(text, self.functions)
-        texts = {task: repr((lines[""], own)) for task, own in lines.items() if task}
+        tests = self.tests.read_text(encoding="utf-8") if self.tests.is_file() else ""
+        texts = {task: repr((lines[""], own, tests)) for task, own in lines.items() if task}
         return {task: hashlib.sha256(code.encode()).hexdigest() for task, code in texts.items()}
 
     def doubts(self) -> tuple[list[str], list[str]]:

@@ -161,6 +161,9 @@ def test_the_state_of_each_task_is_that_of_its_last_check(lab, capsys):
     lab.student.write_text(stub.replace("a + b", "b + a"))
     assert lab.checked() == {"90.2": False, "90.3": False}
     assert json.loads(course.as_json([lab]))[0]["checked"] is False
+    # A verdict of tests that have been replaced since, by a newer course, says nothing.
+    lab.tests.write_text(lab.tests.read_text() + "\n# repaired\n")
+    assert lab.checked() == {}
 
 
 def test_a_file_saved_while_it_is_checked_is_not_remembered(lab, monkeypatch):
