@@ -217,7 +217,9 @@ def curve_groups(study: Study) -> figures.Groups:
     """The runs of the best cells by the cells' names, in the order of the grid."""
     cells = [cell for cell in table.cells_of(study) if cell.n]
     names = table.varying(table.cells_of(study))
-    sign = 1 if study.results[0].lower_is_better else -1
+    # A failed run does not know the direction of a metric of the user's.
+    done = [result for result in study.results if result.status == "done"]
+    sign = 1 if any(result.lower_is_better for result in done) else -1
     best = sorted(cells, key=lambda cell: sign * cell.mean)[:MOST_CURVES]
     return {
         name_of(cell, names): [(one.epochs, one.status == "diverged") for one in cell.results]
@@ -236,9 +238,12 @@ def curve_table(study: Study) -> tuple[list[str], list[list[str]]]:
     for column in curve_columns(study):
         share = table.unit_of(column) == " in percent"
         for name, runs in curve_groups(study).items():
-            _, means, _, _ = figures.band([run for run, _ in runs], column, 100 if share else 1)
+            epochs, means, _, _ = figures.band(
+                [run for run, _ in runs], column, 100 if share else 1
+            )
             label = f"{column.replace('_', ' ')}{table.unit_of(column)}"
-            rows.append([label, name, *(f"{mean:.4g}" for mean in means)])
+            shown = {epoch: f"{mean:.4g}" for epoch, mean in zip(epochs, means, strict=True)}
+            rows.append([label, name, *(shown.get(n, "-") for n in range(1, longest + 1))])
     return head, rows
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from dlcourse import compare
 from dlcourse.cli import main
 from dlcourse.compare import live, report, runner, table
 from dlcourse.compare.lectures.experiment import Answer, Claim
+from dlcourse.compare.result import Result
+from dlcourse.compare.study import Study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -188,3 +191,35 @@ def test_a_study_that_is_there_is_drawn_anew(crossed, capsys):
     assert capsys.readouterr().out == f"{crossed.folder / 'report.html'}\n"
     assert main(["compare", "--report", "nowhere"]) == 2
     assert "no study in 'nowhere'" in capsys.readouterr().err
+
+
+def test_a_table_of_curves_keeps_each_number_under_its_epoch(tmp_path):
+    runs = {
+        "adam": [{"val_f1": math.nan, "train_loss": 0.7}, {"val_f1": 0.5, "train_loss": 0.6}],
+        "sgd": [{"val_f1": 0.25, "train_loss": 0.9}],
+    }
+    results = [
+        Result({"optimizer": name, "monitor": "f1", "seed": 0}, "done", {"test_f1": 0.5}, epochs)
+        for name, epochs in runs.items()
+    ]
+    grid = {"optimizer": list(runs), "monitor": ["f1"], "seed": [0]}
+    head, rows = report.curve_table(Study(tmp_path, grid, results))
+    assert head[2:] == ["epoch 1", "epoch 2"]
+    assert [row[2:] for row in rows] == [["0.7", "0.6"], ["0.9", "-"], ["-", "0.5"], ["0.25", "-"]]
+
+
+def test_the_best_curves_are_the_lowest_of_a_metric_that_is_better_low(tmp_path):
+    settings = [{"width": width, "monitor": "gap", "seed": 0} for width in range(1, 21)]
+    results = [
+        Result(
+            one, "done", {"test_gap": float(one["width"])}, [{"val_gap": 1.0}],
+            used={**one, "mode": "min"},
+        )
+        for one in settings
+    ]  # fmt: skip
+    results[0] = Result(settings[0], "failed", message="no memory")
+    grid = {"width": list(range(1, 21)), "monitor": ["gap"], "seed": [0]}
+    groups = report.curve_groups(Study(tmp_path, grid, results))
+    assert [name.split("=")[-1].split()[-1] for name in groups] == [
+        str(width) for width in range(2, 2 + report.MOST_CURVES)
+    ]
