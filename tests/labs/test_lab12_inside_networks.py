@@ -756,6 +756,10 @@ def test_affine_grid_is_that_of_torch(student):
             "forgetting the third column of theta": grid[False] - theta[:, None, None, :, 2],
         },
     )
+    # The sum over all pixels of theta (x, y, 1); the centers of the pixels add up to 0.
+    slopes = student.probe("gradients", "affine_grid", theta.requires_grad_(), 3, 5)[0]
+    expected = torch.tensor([0.0, 0.0, 15.0]).double().expand(2, 2, 3)
+    expect(slopes, expected, "the gradient for theta", atol=1e-9)
 
 
 @points(

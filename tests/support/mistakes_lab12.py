@@ -261,6 +261,11 @@ MISTAKES = {
     "12.8 swaps the shares": Mistake(SHARE, SHARE.replace("if down", "if not down")),
     "12.8 repeats the pixels at the edge": Mistake(INSIDE, "inside = torch.ones_like(row)"),
     "12.8 loses the last row": Mistake(INSIDE, INSIDE.replace("row < H", "row < H - 1")),
+    "12.8 loses the gradient of theta": Mistake(
+        "return points @ theta.transpose(1, 2)[:, None]",
+        "return points @ torch.tensor(theta.tolist()).to(theta).transpose(1, 2)[:, None]",
+        "no gradient goes from the result back to the input",
+    ),
     "12.8 loses the gradient of the grid": Mistake(
         "left, top = x.detach().floor(), y.detach().floor()",
         "x, y = x.detach(), y.detach()\n    left, top = x.floor(), y.floor()",
