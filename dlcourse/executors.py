@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import threading
 from concurrent.futures import Executor
-from typing import cast
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
 
 from dlcourse.errors import UsageError
 
@@ -16,8 +20,9 @@ TIMEOUT_S = 8
 def connect(name: str) -> Executor:
     """The Executor of the cluster `name`; `dask:ADDRESS` names a running Dask scheduler.
 
-    The workers of the cluster need this package, and the files that the work reads at the same
-    paths. Raises UsageError for another name, or if the cluster does not answer.
+    The workers of the cluster need the same version of this package, of Python, torch and NumPy,
+    and the files that the work reads at the same paths. Raises UsageError for another name, if the
+    cluster does not answer, or if a worker has something else.
     """
     kind, _, address = name.partition(":")
     if kind != "dask" or not address:
@@ -46,6 +51,39 @@ def connect(name: str) -> Executor:
             f"no Dask scheduler at {address}: {problems[-1]}; start one with `dask scheduler`, or "
             "check the address"
         )
+    refuse_other_workers(made[0])
     # Not pure: Dask would answer an equal call with the result of an earlier one, though the files
     # that it reads may have changed since.
     return cast(Executor, made[0].get_executor(pure=False))
+
+
+def installed() -> dict[str, str]:
+    """What decides the results of a process: versions, and the text of this package."""
+    text = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        text.update(path.read_bytes())
+    return {
+        "dlcourse": f"{sys.modules['dlcourse'].__version__} ({text.hexdigest()[:8]})",
+        "Python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        **{name: version(name).partition("+")[0] for name in ("torch", "numpy")},
+    }
+
+
+def refuse_other_workers(client: Any) -> None:
+    """Raise UsageError if a worker of the cluster cannot give the results of this process."""
+    here = installed()
+    try:
+        there = client.run(installed)
+    except Exception as error:  # noqa: BLE001 (raised on a worker, by whatever it lacks)
+        why = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"a worker of the cluster cannot run dlcourse {here['dlcourse']} ({why}); install that "
+            "on every worker"
+        ) from None
+    for worker, found in there.items():
+        for name, mine in here.items():
+            if found.get(name) != mine:
+                raise UsageError(
+                    f"worker {worker} of the cluster has {name} {found.get(name)}, and here it is "
+                    f"{mine}; install the same on every worker and start it again"
+                )

@@ -74,6 +74,25 @@ def test_processes_and_a_dask_cluster_give_the_rows_of_one_process_in_order(grid
         assert calls[0].result() != calls[1].result()
 
 
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ({"torch": "1.0"}, "worker tcp://a:2 of the cluster has torch 1.0, and here it is"),
+        ({"dlcourse": "0.2.0 (0f)"}, r"has dlcourse 0.2.0 \(0f\), and here it is \d.* install the"),
+        (ModuleNotFoundError("No module named 'dlcourse'"), "a worker .* cannot run dlcourse .*No"),
+    ],
+)
+def test_a_worker_with_another_version_is_refused(there, message):
+    class Cluster:
+        def run(self, call):
+            if isinstance(there, Exception):
+                raise there
+            return {"tcp://a:1": call(), "tcp://a:2": {**call(), **there}}
+
+    with pytest.raises(UsageError, match=message):
+        executors.refuse_other_workers(Cluster())
+
+
 def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
     distributed = pytest.importorskip("distributed")
 
