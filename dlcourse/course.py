@@ -24,25 +24,12 @@ from types import ModuleType
 from dlcourse.errors import DlcourseError, UnknownNameError, UsageError
 
 __all__ = [
-    "DOUBTS",
-    "TASK",
-    "Lab",
-    "Lines",
-    "Task",
-    "as_json",
-    "as_text",
-    "enclosing_names",
-    "find_course",
-    "find_lab",
-    "is_text",
-    "labs",
-    "lines_of_tasks",
-    "load_script",
-    "read_functions",
-    "running",
-    "stubs",
-]
+    "DOUBTS", "LINE_END", "TASK", "Lab", "Lines", "Task", "as_json", "as_text",
+    "enclosing_names", "find_course", "find_lab", "is_text", "labs", "lines_of_tasks",
+    "load_script", "read_functions", "running", "stubs",
+]  # fmt: skip
 
+LINE_END = re.compile(r"\r\n?|\n")  # Python's; str.splitlines has more, also inside of strings
 TASK = re.compile(
     r"^\s*# Task (?P<id>\d+\.\d+)(?: \((?P<points>\d+(?:\.\d+)?) points?\))?[.,:]?\s*(?P<rest>.*)$"
 )
@@ -235,7 +222,7 @@ def read_tasks(source: str) -> list[Task]:
         names = enclosing_names(source)
     except SyntaxError:
         names = {}
-    lines = source.splitlines()
+    lines = LINE_END.split(source)
     tasks: dict[str, Task] = {}
     for number, line in enumerate(lines, start=1):
         if not (match := TASK.match(line)):
@@ -291,7 +278,7 @@ def read_functions(source: str) -> dict[str, list[str]]:
     except SyntaxError:
         return {}
     found: dict[str, list[str]] = {}
-    for number, line in enumerate(source.splitlines(), start=1):
+    for number, line in enumerate(LINE_END.split(source), start=1):
         if (match := TASK.match(line)) and number in names:
             found.setdefault(match["id"], []).append(names[number])
     return found
@@ -305,7 +292,7 @@ def lines_of_tasks(source: str, functions: dict[str, list[str]]) -> Lines:
         names = enclosing_names(source)
     except SyntaxError:
         return {}
-    for number, line in enumerate(source.splitlines(), start=1):
+    for number, line in enumerate(LINE_END.split(source), start=1):
         name = names.get(number, "")
         # A line of a function inside of a task's function is a line of the task.
         while name and name not in owner:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse import quiz
-from dlcourse.course import TASK, Lab
+from dlcourse.course import LINE_END, TASK, Lab
 from dlcourse.errors import UsageError
 
 __all__ = ["as_notebook", "as_script", "without_magics", "write"]
@@ -62,7 +62,6 @@ ADDED = re.compile(
 )
 # Lines that only IPython understands: `%magic`, `!shell`, `x = !shell`, `?help`, `help?`.
 MAGIC = re.compile(r"[%!?]|[\w.,\s\[\]]+=\s*(?:!|%\w)|[\w.]+\?{1,2}$")  # of a stripped line
-LINE_END = re.compile(r"\r\n?|\n")  # Python's; str.splitlines has more, also inside of strings
 MAX_CODE = 2**18  # characters; reading a program takes 500 times its size in memory
 MAX_TOKENIZED = 2**20  # characters, which takes 4 s
 MAX_CELLS = 10_000

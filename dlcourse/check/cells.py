@@ -13,7 +13,7 @@ from dlcourse import course
 from dlcourse.check import hints, table
 from dlcourse.check.record import Record
 from dlcourse.check.run import check
-from dlcourse.course import Lab, lines_of_tasks
+from dlcourse.course import LINE_END, Lab, lines_of_tasks
 from dlcourse.notebook import without_magics
 
 __all__ = ["Shown", "check_cells", "definitions", "doubts"]
@@ -113,7 +113,7 @@ def definitions(cells: Iterable[str], lab: Lab) -> str:
                     continue
                 key, changes = " ".join(names), bool({*names} & loaded(node))
             first = min(n.lineno for n in [node, *getattr(node, "decorator_list", [])])
-            part = "\n".join(code.splitlines()[first - 1 : node.end_lineno])
+            part = "\n".join(LINE_END.split(code)[first - 1 : node.end_lineno])
             part = part if set(names) <= given else f"try: {part}\nexcept Exception: pass"
             part = mark + "\n" * (first - 1) + part + "\n\n\n"
             # A copy in the same cell is kept, for `source.defined_twice` to name it.

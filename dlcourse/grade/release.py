@@ -190,13 +190,13 @@ def visible_tests(lab: Lab) -> str:
         node for node in tree.body if node not in gone and serves_only(node, gone, used)
     ]:
         gone += more
-    lines = source.splitlines(keepends=True)
+    lines = source.split("\n")
     for node in sorted(gone, key=lambda node: -node.lineno):
         first = min(part.lineno for part in [node, *getattr(node, "decorator_list", [])]) - 1
         while first and lines[first - 1].startswith("#"):
             first -= 1
         del lines[first : node.end_lineno]
-    text = re.sub(r"\n{4,}", "\n\n\n", "".join(lines)).rstrip()
+    text = re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).rstrip()
     worth = {task.id: task.points for task in lab.tasks}
     return (
         f"{text}\n\n\n# What each task is worth; not all of its tests are here.\nPOINTS = {worth}\n"

@@ -43,7 +43,7 @@ def generate(source: str, filename: str = "solution", *, hints: bool = False) ->
     task: str | None = None
     opened: int | None = None  # the line of the BEGIN that has no END yet
     in_comment = first = cut = False  # in a task's comment, in its first one, in a hint of it
-    for number, line in enumerate(source.splitlines(), start=1):
+    for number, line in enumerate(source.removesuffix("\n").split("\n"), start=1):
         if match := TASK.match(line):
             task, first, cut = match["id"], match["points"] is not None, False
         in_comment = match is not None or (in_comment and is_text(line))

@@ -29,14 +29,7 @@ from dlcourse.errors import UsageError
 from dlcourse.grade import layouts
 from dlcourse.grade.layouts import Owner, Person
 
-__all__ = [
-    "Graded",
-    "Intake",
-    "Submission",
-    "find_submissions",
-    "listed",
-    "with_unique_names",
-]
+__all__ = ["Graded", "Intake", "Submission", "find_submissions", "listed", "with_unique_names"]
 
 MAX_SOURCE = 2**20  # bytes of a script; a lab has 20,000
 MAX_NOTEBOOK = 2**24  # bytes of a notebook, with the figures that it shows

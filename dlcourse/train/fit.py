@@ -221,7 +221,8 @@ def predict(model: nn.Module, batches: Any) -> Tensor:
     Returns the outputs as one tensor, (N, *). Raises UsageError if there are none, or if they are
     not tensors of the same shape.
     """
-    device, training = next(model.parameters()).device, model.training
+    device = next(model.parameters()).device
+    modes = [(module, module.training) for module in model.modules()]
     if isinstance(batches, Tensor):
         batches = batches.split(PREDICT_BATCH)
     parts = []
@@ -237,7 +238,8 @@ def predict(model: nn.Module, batches: Any) -> Tensor:
                 )
             parts.append(outputs.cpu())
     finally:
-        model.train(training)
+        for module, training in modes:  # a frozen part may stay in eval mode
+            module.training = training
         reset_state(model)
     if not parts:
         raise UsageError("there is no batch to predict")

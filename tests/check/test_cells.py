@@ -53,6 +53,14 @@ def test_the_newest_definition_counts_and_nothing_is_run_again(lab):
     assert place(script.encode(), lines.index("try: LIMIT = 3") + 1) == "cell [2], line 2"
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\x0b", "\x85"])
+def test_a_sign_that_ends_no_line_in_python_ends_none_here(lab, sign):
+    code = f"def add(a, b):\n    # one{sign}two\n    total = a + b\n    return total"
+    assert definitions([code], lab).endswith(f"{code}\n\n\n")
+    lines = course.lines_of_tasks(code, {"90.1": ["add"]})["90.1"]
+    assert lines == code.split("\n")
+
+
 def test_a_task_is_checked_as_its_cell_defines_it(lab, cells):
     cells += ["import torch", "def add(a, b):\n    return a - b"]
     first = check_cells("90.1")

@@ -249,6 +249,9 @@ def test_predictions_are_those_of_the_model_in_eval_mode_in_order():
         # Within rounding: a product of one row may add in another order than that of many.
         torch.testing.assert_close(predict(model, data), expected)
     assert model.training
+    model[1].eval()  # a frozen part stays as it is
+    predict(model, X)
+    assert [part.training for part in model] == [True, False]
     with pytest.raises(UsageError, match="there is no batch to predict"):
         predict(model, [])
 
