@@ -296,7 +296,11 @@ def data(parser: Parser) -> Call:
         elif args.action == "verify":
             statuses = store.verify(args.data_dir, args.names)
             print(shown_data(statuses, args.json))
-            return 0 if all(status.ok for status in statuses) else 1
+            everything = store.statuses(args.data_dir)
+            gone = [one.name for one in everything if one.name in args.names and not one.path]
+            for name in gone:
+                print(f"dlcourse: {name} is not here: dlcourse data get {name}", file=sys.stderr)
+            return 0 if not gone and all(status.ok for status in statuses) else 1
         elif args.captions is not None:
             from dlcourse.data.caption_importer import import_captioned
 

@@ -236,7 +236,7 @@ def test_commands_import_list_and_verify(tmp_path, capsys):
     assert "did you mean 'mnist'?" in capsys.readouterr().err
     assert main(["data", "verify", "minst", *where]) == 2
     assert main(["data", "verify", "mnist", *where]) == 1
-    assert "it is not here; fetch it with `dlcourse data get mnist`" in capsys.readouterr().out
+    assert "dlcourse: mnist is not here: dlcourse data get mnist\n" in capsys.readouterr().err
 
 
 def imported(tmp_path, contents, **settings):
