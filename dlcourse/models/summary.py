@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlcourse.models.checks import in_eval_mode
@@ -100,7 +101,8 @@ def layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
 
     names = {module: name for name, module in model.named_modules()}
     counter = FlopCounterMode(display=False)
-    with watched(model, list(names), note, begin), counter:
+    # As plain matrix products, because not every torch counts those inside of fused attention.
+    with watched(model, list(names), note, begin), sdpa_kernel(SDPBackend.MATH), counter:
         model(*inputs)
 
     found = []

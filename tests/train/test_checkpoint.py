@@ -297,15 +297,15 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 count = 0
-def at(name, which):  # die at the which-th call of os.<name>
-    real = getattr(os, name)
+def at(owner, name, which):  # die at the which-th call of <owner>.<name>
+    real = getattr(owner, name)
     def planted(*args, **kwargs):
         global count
         count += 1
         if count == which:
             die()
         return real(*args, **kwargs)
-    setattr(os, name, planted)
+    setattr(owner, name, planted)
 
 def half_written():
     import io
@@ -316,15 +316,15 @@ def half_written():
             Half.saved += 1
             return real(self)[: 1000 if Half.saved == 2 else None]
     io.BytesIO = Half
-    at("fsync", 2)
+    at(os, "fsync", 2)
 
 torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 top = Path(sys.argv[1])
 moments = {
     "half of a file written": half_written,
-    "before the second file is whole": lambda: at("fsync", 2),
-    "before the first file takes its name": lambda: at("replace", 1),
-    "before the third file takes its name": lambda: at("replace", 3),
+    "before the second file is whole": lambda: at(os, "fsync", 2),
+    "before the first file takes its name": lambda: at(Path, "replace", 1),
+    "before the third file takes its name": lambda: at(Path, "replace", 3),
 }
 for number, (name, plant) in enumerate({"never": None, **moments}.items()):
     folder = top / str(number)
