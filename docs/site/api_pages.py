@@ -79,10 +79,12 @@ def page(part: str) -> str:
     )
     for name in module.__all__:
         entry = getattr(module, name)
-        if inspect.isclass(entry) and entry in elsewhere:  # on its own page, see model_pages
+        # In Python 3.10 `dict[str, int]` counts as a class.
+        is_class = inspect.isclass(entry) and not isinstance(entry, GenericAlias)
+        if is_class and entry in elsewhere:  # on its own page, see model_pages
             continue
         lines += ["", name, "-" * len(name), ""]
-        if inspect.isclass(entry):
+        if is_class:
             lines += [f".. autoclass:: {part}.{name}", "   :members:", ""]
         elif callable(entry) and not isinstance(entry, GenericAlias):
             lines += [f".. autofunction:: {part}.{name}", ""]
