@@ -213,7 +213,7 @@ DEEP = "x = " + "-" * 5000 + "1\n"
         ("# coding: no-such\n", "import failure"),
         ("\ud800\n", "import failure"),
         ("(" * 5000, "import failure"),
-        # How deep Python can read depends on its version.
+        # Which of Python's readers gives up at such a depth depends on its version.
         (DEEP, "import failure or not allowed"),
         ("if 1: pass\n" + "elif 1: pass\n" * 3000, "import failure or not allowed"),
     ],
@@ -223,10 +223,9 @@ def test_banned_name_is_found_in_the_sandbox_whatever_stands_before_it(warm, pre
 
     codec = "latin-1" if "latin-1" in prelude else "utf-8"
     tests = warm.grade(Job((prelude + CHEAT).encode(codec, "surrogatepass")))
-    found = {test.name: test.outcome for test in tests}
-    assert found["test_total"] in outcome.split(" or ")
-    loaded = "import failure" not in found.values()
-    assert sum(test.score for test in tests) == (3 if loaded else 0)
+    found = {test.name: test.outcome for test in tests}["test_total"]
+    assert found in outcome.split(" or ")
+    assert sum(test.score for test in tests) == (3 if outcome == "not allowed" else 0)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
