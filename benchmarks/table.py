@@ -541,7 +541,6 @@ TABLES: dict[str, list[Row]] = {
             "compare_grid",
             "{seconds/median:.0f} s for {runs} runs and {runs of the search} of the search "
             "(n = {seconds/n})",
-            "compare_grid.py --rounds 1",
         ),
         Row(
             "the experiments of the lectures, `--tiny`: seconds for each; expected outcomes that "
