@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import UsageError
+from dlcourse.files import write_text
 from dlcourse.train.run import Callback, Run
 
 __all__ = ["CSVLog", "TensorBoard"]
@@ -69,13 +71,12 @@ class CSVLog(Callback):
     def write(self, run: Run) -> None:
         if run.rank:
             return
-        rows = run.history.epochs
+        rows, text = run.history.epochs, io.StringIO()
+        writer = csv.DictWriter(text, dict.fromkeys(itertools.chain(*rows)))
+        if rows:
+            writer.writeheader()
+        writer.writerows(rows)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, dict.fromkeys(itertools.chain(*rows)))
-                if rows:
-                    writer.writeheader()
-                writer.writerows(rows)
+            write_text(self.path, text.getvalue())
         except OSError as error:
             raise UsageError(f"cannot write log {str(self.path)!r}: {error.strerror}") from None
