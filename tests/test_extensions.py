@@ -84,8 +84,7 @@ def test_a_study_does_not_go_on_with_an_edited_extension(own, capsys):
         codes.append(main(command))
     assert codes == [0, 0, 2]
     assert capsys.readouterr().err.endswith(
-        "holds a study of earlier content: its extension own_nets.py has changed since; name "
-        "another folder\n"
+        "holds results from before its extension own_nets.py changed; name another folder\n"
     )
 
 

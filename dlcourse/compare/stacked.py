@@ -263,7 +263,7 @@ def train_stack(
 def check_as_fit(model: nn.Module, batches: Batches) -> None:
     """Raise UsageError for outputs that `fit` refuses, RuntimeError for frozen weights.
 
-    The stack would train both: what it differentiates is all of its weights.
+    A stack would train such a model nevertheless, and all of its weights.
     """
     if not all(parameter.requires_grad for parameter in model.parameters()):
         raise RuntimeError("a model with frozen weights trains alone")

@@ -94,7 +94,7 @@ class Study:
             then, now = (one["about"].get("fingerprints", {}) for one in (there, about))
             for name in then:
                 if then[name] != now.get(name, then[name]):
-                    return f"holds a study of earlier content: its {name} has changed since"
+                    return f"holds results from before its {name} changed"
             if changed := changes(there["about"], about["about"]):
                 print(
                     f"dlcourse: the finished runs in {str(self.folder)!r} stay as they are; they "

@@ -107,7 +107,7 @@ class Worker:
                 return self.hear(job.budget_s)
 
     def rest(self) -> None:
-        """End the fork server, which takes 400 MB; the next submission starts another one."""
+        """End the fork server, which has a torch of its own; the next submission starts another."""
         self.fork_server.close()
 
     def hear(self, budget_s: float = math.inf) -> list[TestRecord]:

@@ -364,7 +364,7 @@ def test_a_study_does_not_go_on_with_other_data(grid, data_dir, tmp_path):
     arrays = dict(np.load(source))
     arrays["test_labels"] = arrays["test_labels"][::-1].copy()
     np.savez(tmp_path / "blobs.npz", **arrays)
-    with pytest.raises(UsageError, match="a study of earlier content: its data blobs has changed"):
+    with pytest.raises(UsageError, match="holds results from before its data blobs changed; name"):
         grid(data_dir=str(tmp_path))
 
 
@@ -385,7 +385,7 @@ def test_a_study_does_not_go_on_with_another_model_of_the_same_name(grid):
     first = study(one)
     assert study(one).results == first.results
     for build, changed in ((other, {}), (one, {"width": 5})):
-        with pytest.raises(UsageError, match="its model mine has changed since; name another fol"):
+        with pytest.raises(UsageError, match="results from before its model mine changed; name"):
             study(build, **changed)
 
 
